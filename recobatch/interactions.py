@@ -1,0 +1,77 @@
+"""Ratings once they are clean: by raw id, by index, and split."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+RAW_COLUMNS = ("user_id", "item_id", "rating", "timestamp")
+"""Columns of clean ratings: int64 or string ids, float32 rating, int64 timestamp in seconds (null if unknown)."""
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedInteractions:
+    """Ratings by index, in the order of the file they came from."""
+
+    user_index: np.ndarray
+    """int32, shape ``(n,)``, within ``[0, n_users)``."""
+    item_index: np.ndarray
+    """int32, shape ``(n,)``, within ``[0, n_items)``."""
+    rating: np.ndarray
+    """float32, shape ``(n,)``, in rating units."""
+    timestamp: np.ndarray
+    """int64, shape ``(n,)``, Unix seconds; -1 where unknown."""
+    n_users: int
+    n_items: int
+
+    def __len__(self) -> int:
+        return len(self.rating)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """The chosen rows (boolean mask or indices), over the same users and items."""
+        return type(self)(
+            self.user_index[rows], self.item_index[rows], self.rating[rows], self.timestamp[rows],
+            self.n_users, self.n_items,
+        )  # fmt: skip
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sha256 over all columns and the two sizes, as 64 hex digits."""
+        digest = hashlib.sha256(f"{self.n_users}x{self.n_items}:{len(self)}:".encode())
+        for column in (self.user_index, self.item_index, self.rating, self.timestamp):
+            digest.update(np.ascontiguousarray(column).data)
+        return digest.hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Write the four columns as parquet; the sizes travel in its metadata."""
+        table = pa.table({
+            "user_index": self.user_index, "item_index": self.item_index,
+            "rating": self.rating, "timestamp": self.timestamp,
+        })  # fmt: skip
+        sizes = {"n_users": str(self.n_users), "n_items": str(self.n_items)}
+        pq.write_table(table.replace_schema_metadata(sizes), path, compression="zstd", compression_level=1)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what ``save`` wrote."""
+        table = pq.read_table(path)
+        user_index, item_index, rating, timestamp = (
+            table[name].to_numpy() for name in ("user_index", "item_index", "rating", "timestamp")
+        )
+        sizes = table.schema.metadata
+        return cls(user_index, item_index, rating, timestamp, int(sizes[b"n_users"]), int(sizes[b"n_items"]))
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Disjoint parts of one set of interactions; together they are all of it."""
+
+    train: EncodedInteractions
+    test: EncodedInteractions
+    validation: EncodedInteractions | None = None
+    """Third part of a three-way split, never seen by training, used to stop early and to choose the champion."""

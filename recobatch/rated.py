@@ -1,0 +1,52 @@
+"""Which pairs were rated in the input: a sparse row per user."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from recobatch.interactions import EncodedInteractions
+
+
+@dataclass(frozen=True, eq=False)
+class RatedPairs:
+    """The rated items of every user by rows: those of user u are ``item_index[indptr[u]:indptr[u + 1]]``."""
+
+    indptr: np.ndarray
+    """int64, shape ``(n_users + 1,)``."""
+    item_index: np.ndarray
+    """int32, shape ``(n_rated,)``, ascending within a user."""
+    n_items: int
+
+    @classmethod
+    def collect(cls, interactions: EncodedInteractions) -> Self:
+        """Sort the pairs of ``interactions`` by user, then item; each pair counts once."""
+        key = interactions.user_index.astype(np.int64) * interactions.n_items + interactions.item_index
+        key = np.unique(key)
+        users, items = np.divmod(key, interactions.n_items)
+        indptr = np.searchsorted(users, np.arange(interactions.n_users + 1))
+        return cls(indptr.astype(np.int64), items.astype(np.int32), interactions.n_items)
+
+    @property
+    def n_users(self) -> int:
+        return len(self.indptr) - 1
+
+    def mask(self, users: slice) -> np.ndarray:
+        """Whether each pair of a block of users was rated: bool, shape ``(users.stop - users.start, n_items)``."""
+        block = np.zeros((users.stop - users.start, self.n_items), dtype=bool)
+        first, last = self.indptr[users.start], self.indptr[users.stop]
+        rows = np.repeat(np.arange(users.stop - users.start), np.diff(self.indptr[users.start : users.stop + 1]))
+        block[rows, self.item_index[first:last]] = True
+        return block
+
+    def save(self, path: Path) -> None:
+        """Write a compressed ``.npz`` of plain arrays."""
+        with path.open("wb") as file:
+            np.savez_compressed(file, indptr=self.indptr, item_index=self.item_index, n_items=np.int64(self.n_items))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what ``save`` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            return cls(file["indptr"], file["item_index"], int(file["n_items"]))

@@ -1,0 +1,36 @@
+"""What every test module shares: the real data where it lies about, and a small synthetic set with a known truth."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recobatch.interactions import EncodedInteractions
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+REPO = Path(__file__).parents[1]
+SHARED = REPO.parent / "shared" / "data" / "ml-100k"
+
+
+@pytest.fixture(scope="session")
+def ml100k_dir() -> Path:
+    """Folder with MovieLens 100k: ratings.csv, users.csv, items.csv, u.data, u.item, u.user."""
+    if not (SHARED / "u.data").exists():
+        pytest.skip(f"no MovieLens 100k at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def low_rank() -> EncodedInteractions:
+    """A rank-2 truth: 60 users, 40 items, half of the pairs rated, ratings within [1, 5] and noise-free."""
+    rng = np.random.default_rng(7)
+    users, items = rng.normal(size=(60, 2)), rng.normal(size=(40, 2))
+    truth = 3 + np.clip(users @ items.T, -2, 2)
+    user_index, item_index = np.nonzero(rng.random(truth.shape) < 0.5)
+    rating = truth[user_index, item_index].astype(np.float32)
+    return EncodedInteractions(
+        user_index.astype(np.int32), item_index.astype(np.int32), rating,
+        np.arange(len(rating), dtype=np.int64), 60, 40,
+    )  # fmt: skip
