@@ -1,0 +1,92 @@
+"""What a person at a terminal sees while the job runs; silent everywhere else."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+
+@dataclass
+class Display:
+    """Progress lines on stderr: a spinner per stage, a bar per model and per scored million."""
+
+    console: Console = field(default_factory=lambda: Console(stderr=True))
+    enabled: bool = field(default_factory=lambda: sys.stderr.isatty())
+    _progress: Progress | None = None
+
+    @contextmanager
+    def live(self) -> Iterator["Display"]:
+        """Show the display for as long as the block runs; the display is the current one meanwhile."""
+        token = _current.set(self)
+        try:
+            if not self.enabled:
+                yield self
+                return
+            columns = (
+                SpinnerColumn(finished_text="✓"),
+                TextColumn("{task.description:<24}"),
+                BarColumn(bar_width=28),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[note]}", style="dim"),
+            )
+            with Progress(*columns, console=self.console) as self._progress:
+                yield self
+        finally:
+            self._progress = None
+            _current.reset(token)
+
+    @contextmanager
+    def line(self, name: str, total: float | None = None) -> Iterator["Line"]:
+        """One line of progress; it pulses while ``total`` is None."""
+        task = self._progress.add_task(name, total=total, note="") if self._progress else None
+        line = Line(self._progress, task)
+        yield line
+        line.finish()
+
+
+@dataclass
+class Line:
+    """A line of the display; every call does nothing where nobody watches."""
+
+    _progress: Progress | None
+    _task: TaskID | None
+    _last: float = 0.0
+
+    def update(self, *, done: float | None = None, total: float | None = None, note: str | None = None) -> None:
+        """Say how far the work is."""
+        if self._progress is not None and self._task is not None:
+            fields = {} if note is None else {"note": note}
+            self._progress.update(self._task, completed=done, total=total, **fields)
+
+    def advance(self, by: float, note: str | None = None) -> None:
+        """Say that ``by`` more units are done."""
+        if self._progress is not None and self._task is not None:
+            self._progress.advance(self._task, by)
+            if note is not None:
+                self.update(note=note)
+
+    def download(self, done: int, total: int | None) -> None:
+        """Bytes fetched so far, at most ten updates a second."""
+        now = time.monotonic()
+        if now - self._last > 0.1 or done == total:
+            self._last = now
+            self.update(done=done, total=total, note=f"{done / 1e6:.1f} MB")
+
+    def finish(self) -> None:
+        if self._progress is not None and self._task is not None:
+            task = self._progress.tasks[self._task]
+            total = task.total or task.completed or 1
+            self._progress.update(self._task, total=total, completed=total)
+
+
+_current: ContextVar[Display] = ContextVar("display", default=Display(enabled=False))
+
+
+def current_display() -> Display:
+    """The display of the running job, or a silent one."""
+    return _current.get()

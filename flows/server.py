@@ -1,0 +1,132 @@
+"""A Prefect server of our own for one run, started while the heavy libraries import.
+
+Prefect would start one itself at the first flow call, after everything else; started first, its four seconds (eleven
+on a fresh PREFECT_HOME) pass while this process imports TensorFlow. Where PREFECT_API_URL is set, that server is used.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from recobatch.errors import RecobatchError
+
+_STARTUP_SECONDS = 120.0
+
+
+class LocalServer:
+    """A Prefect API on a free loopback port, in a child process that dies with this one."""
+
+    def __init__(self) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe that nobody reads would block the server
+        self._start()
+
+    def _start(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.api_url = f"http://127.0.0.1:{port}/api"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "flows.server", str(port), str(os.getpid())],
+            env={**os.environ, "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+            # Ctrl-C reaches the whole terminal group; the server must outlive the flow's last words.
+            start_new_session=True,
+        )
+
+    def wait_until_ready(self) -> Self:
+        """Block until the API answers.
+
+        Raises:
+            RecobatchError: If the server ends or does not answer within two minutes.
+        """
+        deadline = time.monotonic() + _STARTUP_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise RecobatchError(
+                    f"found the Prefect server ended with code {self._process.returncode} ({self._last_words()}), "
+                    f"required it to answer at {self.api_url}; set PREFECT_API_URL to a server that runs, or remove "
+                    f"{os.environ.get('PREFECT_HOME')} if its database is damaged"
+                )
+            try:
+                with urllib.request.urlopen(f"{self.api_url}/health", timeout=5) as answer:
+                    if answer.status == 200:
+                        return self
+            except OSError:
+                time.sleep(0.05)
+        self.stop()
+        raise RecobatchError(
+            f"found no answer from the Prefect server at {self.api_url} within {_STARTUP_SECONDS:.0f} s, required one; "
+            f"set PREFECT_API_URL to a server that runs"
+        )
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "no message")
+
+    def stop(self) -> None:
+        """End the server; harmless when it has ended already."""
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()
+
+
+@contextmanager
+def prefect_server() -> Iterator[LocalServer | None]:
+    """Start a local server and point this process at it; None where PREFECT_API_URL names one already.
+
+    To be entered before Prefect is imported: its client reads the address at import.
+    """
+    if os.environ.get("PREFECT_API_URL"):
+        yield None
+        return
+    server = LocalServer()
+    os.environ["PREFECT_API_URL"] = server.api_url
+    try:
+        yield server
+    finally:
+        del os.environ["PREFECT_API_URL"]
+        server.stop()
+
+
+def _die_with_parent(parent: int) -> None:
+    """Ask the kernel to end this process when its parent ends, kill -9 included (Linux; elsewhere the parent stops us)."""
+    if not sys.platform.startswith("linux"):
+        return
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit("the parent ended before the server started")
+
+
+def _serve(port: int) -> None:
+    import uvicorn
+
+    uvicorn.run(
+        "prefect.server.api.server:create_app",
+        factory=True,
+        host="127.0.0.1",
+        port=port,
+        log_level="error",
+        lifespan="on",
+    )
+
+
+if __name__ == "__main__":
+    _die_with_parent(int(sys.argv[2]))
+    _serve(int(sys.argv[1]))

@@ -1,0 +1,214 @@
+"""One frozen tree of settings; the only reader of environment variables and TOML.
+
+Later wins: defaults, the preset, ``recobatch.toml``, ``RECOBATCH_SECTION__KEY`` variables, the command line.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from recobatch.errors import BadSettings
+from recobatch.gate import GateOptions
+from recobatch.ingest import IngestOptions
+from recobatch.models import MODEL_NAMES, ModelOptions
+from recobatch.reading import ReadOptions
+from recobatch.score import ScoreOptions
+from recobatch.split import SplitOptions
+from recobatch.table import TableOptions
+from recobatch.tracking import TrackingOptions
+from recobatch.training.recipe import PRESETS, Recipe
+
+TOML_NAME = "recobatch.toml"
+_PREFIX = "RECOBATCH_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSettings(ReadOptions):
+    """Where the ratings come from and how the file is laid out."""
+
+    ratings: str = Field(default="movielens-100k", description="Dataset name, path or URI")
+    cache: Path = Field(default=Path("~/.cache/recobatch"), description="Folder where named datasets are kept")
+
+
+class TableSettings(TableOptions):
+    """Where the table is published."""
+
+    path: Path = Field(default=Path("predictions"), description="Folder of the published table")
+
+
+class TopSettings(_Section):
+    """The table of best unseen items."""
+
+    k: int = Field(default=100, ge=0, description="Unseen items kept per user; 0 writes no top table")
+
+
+class WorkSettings(_Section):
+    """Where stages leave their output between and within runs."""
+
+    path: Path = Field(default=Path(".recobatch/work"), description="Folder of stage outputs")
+    keep_days: float = Field(default=2.0, ge=0, description="Days after which an unused stage output is removed")
+
+
+class Settings(_Section):
+    """Every setting of the job."""
+
+    preset: Literal["notebook", "tuned"] = Field(default="notebook", description="Recipe to start from")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of everything random")
+    models: tuple[str, ...] = Field(default=MODEL_NAMES, min_length=1, description="Models to train and compare")
+    engine: Literal["threads", "dask"] = Field(default="threads", description="Where shards are scored")
+    data: DataSettings = DataSettings()
+    ingest: IngestOptions = IngestOptions()
+    split: SplitOptions = SplitOptions()
+    model: ModelOptions = ModelOptions()
+    train: Recipe = Recipe()
+    gate: GateOptions = GateOptions()
+    score: ScoreOptions = ScoreOptions()
+    top: TopSettings = TopSettings()
+    table: TableSettings = TableSettings()
+    tracking: TrackingOptions = TrackingOptions()
+    work: WorkSettings = WorkSettings()
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _known_models(cls, value: object) -> object:
+        names = (value,) if isinstance(value, str) else value
+        for name in names if isinstance(names, list | tuple) else ():
+            if name not in MODEL_NAMES:
+                raise ValueError(f"found the model {name!r}, required some of {', '.join(MODEL_NAMES)}")
+        return names
+
+
+def load_settings(
+    given: Mapping[str, Any] | None = None,
+    assignments: Iterable[str] = (),
+    *,
+    environment: Mapping[str, str] = os.environ,
+    toml: Path = Path(TOML_NAME),
+) -> Settings:
+    """Merge every source into one tree.
+
+    Args:
+        given: Nested values from the command line's own options; they win.
+        assignments: ``section.key=value`` texts, as of ``--set``.
+        environment: Where ``RECOBATCH_SECTION__KEY`` variables are looked up.
+        toml: File with the same keys; a missing file is fine.
+
+    Raises:
+        BadSettings: If a key is unknown or a value is out of range; the message names the key and its source.
+    """
+    layers = [
+        (str(toml), _read_toml(toml)),
+        ("environment", _from_environment(environment)),
+        ("--set", _from_assignments(assignments)),
+        ("command line", dict(given or {})),
+    ]
+    for source, layer in layers:
+        _check_known(layer, source)
+    merged: dict[str, Any] = {}
+    for _, layer in layers:
+        _merge(merged, layer)
+    preset = merged.get("preset", "notebook")
+    tree: dict[str, Any] = {}
+    _merge(tree, PRESETS.get(preset, {}) if isinstance(preset, str) else {})
+    _merge(tree, merged)
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise BadSettings(_explain(error)) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise BadSettings(f"{path}: found no valid TOML ({error}), required settings; mend or remove it") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    layer: dict[str, Any] = {}
+    for name, text in environment.items():
+        if name.startswith(_PREFIX):
+            _put(layer, name.removeprefix(_PREFIX).lower().split("__"), text, name)
+    return layer
+
+
+def _from_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    layer: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise BadSettings(f"--set: found {assignment!r}, required section.key=value, as in train.epochs=8")
+        _put(layer, key.strip().split("."), text, "--set")
+    return layer
+
+
+def _put(layer: dict[str, Any], path: list[str], text: str, source: str) -> None:
+    for section in path[:-1]:
+        layer = layer.setdefault(section, {})
+        if not isinstance(layer, dict):
+            raise BadSettings(f"{source}: found {'.'.join(path)} below a value, required section.key; see the README")
+    layer[path[-1]] = _parse(text)
+
+
+def _parse(text: str) -> object:
+    """A comma makes a list, ``null`` is None; everything else stays text, which the field's own type converts."""
+    if text == "null":
+        return None
+    if "," in text and text.strip() != ",":
+        return [part.strip() for part in text.strip("[]").split(",") if part.strip()]
+    return text
+
+
+def _merge(target: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    for key, value in layer.items():
+        if isinstance(value, Mapping):
+            below = target.setdefault(key, {})
+            if isinstance(below, dict):
+                _merge(below, value)
+                continue
+        target[key] = value
+
+
+def _check_known(layer: Mapping[str, Any], source: str, model: type[BaseModel] = Settings, path: str = "") -> None:
+    for key, value in layer.items():
+        name = f"{path}{key}"
+        if key not in model.model_fields:
+            near = difflib.get_close_matches(name, all_keys(), n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else "the README lists them all"
+            raise BadSettings(f"{source}: found the unknown setting {name}, required one that exists; {hint}")
+        below = model.model_fields[key].annotation
+        if isinstance(below, type) and issubclass(below, BaseModel):
+            if not isinstance(value, Mapping):
+                raise BadSettings(f"{source}: found {name}={value!r}, required a key below it, as in {name}.key=value")
+            _check_known(value, source, below, f"{name}.")
+
+
+def all_keys(model: type[BaseModel] = Settings, path: str = "") -> list[str]:
+    """Every setting as ``section.key``, in the order of the tree."""
+    keys: list[str] = []
+    for key, field in model.model_fields.items():
+        below = field.annotation
+        if isinstance(below, type) and issubclass(below, BaseModel):
+            keys += all_keys(below, f"{path}{key}.")
+        else:
+            keys.append(f"{path}{key}")
+    return keys
+
+
+def _explain(error: ValidationError) -> str:
+    """The first trouble of a validation as one line: what was found, what was required, where."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "settings"
+    required = first["msg"].removeprefix("Value error, ")
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{where}: found {first['input']!r}, required: {required}{more}; mend it in --set, RECOBATCH_… or {TOML_NAME}"

@@ -1,0 +1,126 @@
+"""Where stages leave their output, and whether it is whole.
+
+A stage's folder is named after a fingerprint of everything that shaped it, is built under another name and renamed
+when whole. So a rerun finds what it may reuse by name alone, whoever died when, and checks it by digest.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+_DONE = "done.json"
+
+
+@dataclass(frozen=True)
+class StageOutput:
+    """A finished stage."""
+
+    path: Path
+    """Folder with the stage's files."""
+    report: dict[str, Any]
+    """What the stage said of its work; plain JSON values."""
+    reused: bool
+    """Whether an earlier run had made it."""
+    key: str
+    """Fingerprint of the stage's inputs, settings and code; 64 hex digits."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder of stage outputs, shared by runs that follow each other or overlap."""
+
+    root: Path
+    fresh: bool = False
+    """Redo every stage, whatever there is."""
+
+    def stage(
+        self, name: str, shaped_by: Mapping[str, Any], build: Callable[[Path], Mapping[str, Any]]
+    ) -> StageOutput:
+        """Reuse a stage's output where it is whole, else build it.
+
+        Args:
+            name: Name of the stage; the folder's prefix.
+            shaped_by: Everything the output depends on, as JSON values; the code of the packages is added.
+            build: Writes the files into the given empty folder and returns its report, JSON values.
+        """
+        key = fingerprint({"stage": name, "code": code_fingerprint(), **shaped_by})
+        folder = self.root / f"{name}-{key[:20]}"
+        if not self.fresh and (report := _whole(folder)) is not None:
+            os.utime(folder)
+            return StageOutput(folder, report, reused=True, key=key)
+        scratch = self.root / f".{name}-{uuid4().hex[:12]}"
+        scratch.mkdir(parents=True)
+        try:
+            report = json.loads(json.dumps(dict(build(scratch))))
+            _finish(scratch, report)
+            _put_in_place(scratch, folder)
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        return StageOutput(folder, report, reused=False, key=key)
+
+    def prune(self, *, keep_days: float) -> None:
+        """Remove outputs, whole or not, that no run has used for ``keep_days`` days."""
+        oldest = time.time() - keep_days * 86_400
+        for folder in self.root.iterdir() if self.root.is_dir() else ():
+            if folder.is_dir() and folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def fingerprint(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Sha256 of a JSON value, keys sorted, as 64 hex digits; paths count as their text."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Sha256 of a file's bytes, as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def code_fingerprint() -> str:
+    """Sha256 over the source of this package: another version of the code shares no outputs with this one."""
+    digest = hashlib.sha256()
+    here = Path(__file__).parent
+    for source in sorted(here.rglob("*.py")):
+        digest.update(f"{source.relative_to(here)}:".encode())
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _finish(folder: Path, report: Mapping[str, Any]) -> None:
+    files = {
+        str(path.relative_to(folder)): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+    (folder / _DONE).write_text(json.dumps({"files": files, "report": report}))
+
+
+def _whole(folder: Path) -> dict[str, Any] | None:
+    """The report of a finished output whose files are all as they were written, else None."""
+    try:
+        done = json.loads((folder / _DONE).read_text())
+        intact = all(file_digest(folder / name) == digest for name, digest in done["files"].items())
+        report = done["report"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return report if intact and isinstance(report, dict) else None
+
+
+def _put_in_place(scratch: Path, folder: Path) -> None:
+    """Rename into place; where another run has put the same output there meanwhile, or a damaged one lies, replace it."""
+    try:
+        scratch.rename(folder)
+    except OSError:
+        aside = folder.with_name(f".{folder.name}-{uuid4().hex[:12]}")
+        folder.rename(aside)
+        scratch.rename(folder)
+        shutil.rmtree(aside, ignore_errors=True)
