@@ -1,0 +1,65 @@
+"""Clean ratings by raw id → the same ratings by index, with the vocabularies that translate."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recobatch.interactions import EncodedInteractions
+from recobatch.rated import RatedPairs
+from recobatch.vocabulary import Vocabulary
+
+UNKNOWN_TIME = -1
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Where the encoded ratings lie, and how many there are."""
+
+    interactions_path: Path
+    """``EncodedInteractions``, in the order of the ratings."""
+    users_path: Path
+    """``Vocabulary`` of the users."""
+    items_path: Path
+    """``Vocabulary`` of the items."""
+    rated_path: Path
+    """``RatedPairs``: which pairs were rated."""
+    n_users: int
+    n_items: int
+    n_ratings: int
+
+
+def encode(ratings_path: Path, out: Path) -> Encoded:
+    """Number the users and items of clean ratings.
+
+    Args:
+        ratings_path: Parquet file with ``RAW_COLUMNS``, as ``ingest`` writes it.
+        out: Existing folder, which gets ``interactions.parquet``, ``users.parquet``, ``items.parquet``, ``rated.npz``.
+    """
+    table = pq.read_table(ratings_path, read_dictionary=["user_id", "item_id"])
+    users, user_index = _numbered(table["user_id"])
+    items, item_index = _numbered(table["item_id"])
+    interactions = EncodedInteractions(
+        user_index, item_index, table["rating"].to_numpy(),
+        table["timestamp"].fill_null(UNKNOWN_TIME).to_numpy(), len(users), len(items),
+    )  # fmt: skip
+    encoded = Encoded(
+        out / "interactions.parquet", out / "users.parquet", out / "items.parquet", out / "rated.npz",
+        len(users), len(items), len(interactions),
+    )  # fmt: skip
+    interactions.save(encoded.interactions_path)
+    users.save(encoded.users_path)
+    items.save(encoded.items_path)
+    RatedPairs.collect(interactions).save(encoded.rated_path)
+    return encoded
+
+
+def _numbered(ids: pa.ChunkedArray) -> tuple[Vocabulary, np.ndarray]:
+    """The vocabulary of a column, and the index of each row: int32; distinct ids are looked up once."""
+    if not pa.types.is_dictionary(ids.type):
+        ids = ids.dictionary_encode()
+    merged = ids.unify_dictionaries().combine_chunks()
+    vocabulary = Vocabulary.build(merged.dictionary)
+    return vocabulary, vocabulary.encode(merged.dictionary)[merged.indices.to_numpy()]

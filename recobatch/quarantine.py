@@ -1,0 +1,125 @@
+"""Ratings that cannot be used: why, how many, and where they stood."""
+
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recobatch.errors import BadRatings
+from recobatch.reading import RawRatings
+
+_ROLES = {"user": "user_id", "item": "item_id", "rating": "rating", "time": "timestamp"}
+
+
+class Reason(IntEnum):
+    """Why a rating was set aside; a rating with several faults has the first of them."""
+
+    SOUND = 0
+    UNREADABLE = 1
+    """The row does not split into fields, or a field is neither a number nor empty where a number belongs."""
+    NULL = 2
+    """No user, no item or no rating."""
+    NON_FINITE = 3
+    """The rating is not a number, or infinite."""
+    OUT_OF_RANGE = 4
+    """The rating lies outside the range that was set."""
+    DUPLICATE = 5
+    """The same user rated the same item again, later (or further down, where times do not tell)."""
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+
+def count(reason: np.ndarray, raw: RawRatings) -> dict[str, int]:
+    """How many records were set aside for each reason, unsplittable ones included; reasons without any are left out."""
+    counts = np.bincount(reason, minlength=len(Reason))
+    counts[Reason.UNREADABLE] += len(raw.unreadable)
+    return {each.label: int(counts[each]) for each in Reason if each is not Reason.SOUND and counts[each]}
+
+
+def collect(raw: RawRatings, reason: np.ndarray) -> pa.Table:
+    """The records that were set aside, in file order.
+
+    Args:
+        raw: All rows.
+        reason: uint8, shape ``(len(raw),)``, a ``Reason`` each.
+
+    Returns:
+        Columns ``line`` (still the place among the records), ``user_id``, ``item_id``, ``rating``, ``timestamp`` (as
+        they were read, as text), ``text`` (of a record that does not split into fields) and ``reason``.
+    """
+    rows = np.flatnonzero(reason)
+    records = rows + 1 if raw.records is None else raw.records[rows]
+    rejected = {name: _as_text(raw.texts.get(role), rows) for role, name in _ROLES.items()}
+    split = pa.table({
+        "line": pa.array(records, pa.int64()), **rejected, "text": pa.nulls(len(rows), pa.string()),
+        "reason": pa.array([Reason(each).label for each in reason[rows].tolist()], pa.string()),
+    })  # fmt: skip
+    unsplit = pa.Table.from_pylist(
+        [{"line": row.record, "text": row.text, "reason": Reason.UNREADABLE.label} for row in raw.unreadable],
+        schema=split.schema,
+    )
+    return pa.concat_tables([split, unsplit]).sort_by("line")
+
+
+def _as_text(column: pa.ChunkedArray | None, rows: np.ndarray) -> pa.Array:
+    if column is None:
+        return pa.nulls(len(rows), pa.string())
+    chosen = column.take(pa.array(rows))
+    if pa.types.is_dictionary(chosen.type):
+        chosen = chosen.cast(chosen.type.value_type)
+    if pa.types.is_binary(chosen.type) or pa.types.is_large_binary(chosen.type):
+        return pa.array([_readable(value) for value in chosen.to_pylist()], pa.string())
+    return chosen.cast(pa.string()).combine_chunks()
+
+
+def _readable(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1") if value is not None else None
+
+
+def refuse_if_too_many(counts: dict[str, int], rows: int, limit: float, first: pa.Table, where: str, unit: str) -> None:
+    """Stop where more than the tolerated part of the rows was set aside, or all of them.
+
+    Raises:
+        BadRatings: Naming the counts by reason and the first record.
+    """
+    total = sum(counts.values())
+    if total <= limit * rows and total < rows:
+        return
+    by_reason = ", ".join(f"{number:,} {name}" for name, number in counts.items())
+    required = "at least one sound rating" if total == rows else f"at most {limit:.4g} of them"
+    raise BadRatings(
+        f"{where}: {total:,} of {rows:,} ratings cannot be used ({by_reason}; first: {_described(first, unit)}), "
+        f"required {required}; {_way_out(counts, total / rows, everything=total == rows)}"
+    )
+
+
+def _described(first: pa.Table, unit: str) -> str:
+    row = first.slice(0, 1).to_pylist()[0]
+    if row["text"] is not None:
+        return f"{unit} {row['line']} is {row['text'][:60]!r}"
+    values = ", ".join(f"{name} {str(row[name])[:40]!r}" for name in ("user_id", "item_id", "rating", "timestamp")
+                       if row[name] is not None)  # fmt: skip
+    return f"{unit} {row['line']}, {row['reason']}, has {values or 'nothing'}"
+
+
+def _way_out(counts: dict[str, int], share: float, *, everything: bool) -> str:
+    worst = max(counts, key=lambda name: counts[name])
+    mend = {
+        Reason.UNREADABLE.label: "check --delimiter, --rating-column and --time-column",
+        Reason.NULL.label: "check --user-column, --item-column and --rating-column",
+        Reason.OUT_OF_RANGE.label: "pass --set ingest.rating_range=LOW,HIGH if they are meant",
+        Reason.DUPLICATE.label: "keep one rating for each user and item",
+    }.get(worst, "mend the file")
+    tolerate = f", or pass --set ingest.max_quarantined={min(1.0, np.ceil(share * 100) / 100):g} to do without them"
+    return mend + ("" if everything else tolerate)
+
+
+def write(table: pa.Table, path: Path) -> None:
+    pq.write_table(table, path, compression="zstd")

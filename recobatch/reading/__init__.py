@@ -1,0 +1,13 @@
+"""Any ratings file → columns of raw ids, ratings and times.
+
+A local path or a URI (``s3://``, ``gs://``, ``http(s)://``, ``file://``, ``memory://``, whatever fsspec knows); csv,
+tsv or any other delimiter, or parquet; plain or as gz, bz2, xz, zst, lz4 or a zip with one file in it; with or without
+a header. What was not told by ``ReadOptions`` is read off the file.
+"""
+
+from recobatch.reading.opening import localized
+from recobatch.reading.options import ReadOptions
+from recobatch.reading.ratings import read_ratings
+from recobatch.reading.raw import Ids, RawRatings, Unreadable
+
+__all__ = ["Ids", "RawRatings", "ReadOptions", "Unreadable", "localized", "read_ratings"]

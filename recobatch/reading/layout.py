@@ -1,0 +1,175 @@
+"""How a text file is laid out, told by its first megabyte: delimiter, header, columns, kind of times."""
+
+import codecs
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recobatch.errors import BadRatings
+from recobatch.reading.columns import Columns, find_columns, known_role
+from recobatch.reading.options import ReadOptions
+
+SAMPLE_BYTES = 1 << 20
+"""A first line longer than this is taken for something else than ratings."""
+
+_DELIMITERS = (",", "\t", ";", "|", "::", " ")
+_LINES = 200
+_WIDEST = 10_000
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+_ISO_DATE = re.compile(r"\s*\d{4}-\d\d-\d\d([T ].*)?")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to take a text file apart."""
+
+    delimiter: str
+    header: bool
+    names: tuple[str, ...]
+    """Names of the columns, or their positions as text; as many as each row has fields."""
+    columns: Columns
+    time_is_integer: bool
+    """Whether every time in the sample was a whole number."""
+    skip: int
+    """How many lines end before the first rating."""
+    quoted: bool
+    """Whether the sample has quotation marks: a quoted field may then hold a line's end."""
+
+
+def sniff(sample: bytes, options: ReadOptions, where: str) -> Layout:
+    """Tell the layout.
+
+    Args:
+        sample: The first bytes of the file; all of it where it is shorter than ``SAMPLE_BYTES``.
+        options: What the caller says; not questioned, only completed.
+        where: What to call the file in an error message.
+
+    Raises:
+        BadRatings: If it is no text file, has no ratings, or could be read in two ways.
+    """
+    text = _decoded(sample, where)
+    lines = _lines(text, where, cut=len(sample) >= SAMPLE_BYTES)
+    delimiter = options.delimiter or _guess_delimiter(lines, where)
+    rows = [_fields(line, delimiter) for line in lines]
+    header = _has_header(rows[0], options, where)
+    body = rows[1:] if header else rows
+    if not body:
+        raise BadRatings(f"{where}: found a header and no ratings, required at least one; check how it was written")
+    names = tuple(rows[0]) if header else tuple(map(str, range(_usual_width(body))))
+    _check_width(names, body, delimiter, where)
+    columns = find_columns(names, options, where, named=header)
+    columns = _without_timeless_column(columns, body, options, header=header)
+    times = [] if columns.time is None else [row[columns.time] for row in body if len(row) > columns.time]
+    return Layout(
+        delimiter, header, names, columns,
+        skip=len(_LINE_END.findall(text[: len(text) - len(text.lstrip("\r\n"))])) + 1 if header else 0,
+        time_is_integer=all(re.fullmatch(r"\s*[+-]?\d+\s*|", time) for time in times),
+        quoted='"' in text,
+    )  # fmt: skip
+
+
+def _decoded(sample: bytes, where: str) -> str:
+    if not sample.strip(b"\xef\xbb\xbf\r\n\t "):
+        raise BadRatings(f"{where}: found an empty file, required ratings; check how it was written")
+    if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise BadRatings(f"{where}: found UTF-16 text, required UTF-8 or Latin-1; save it as UTF-8")
+    if b"\0" in sample:
+        shown = sample[:8].hex(" ")
+        raise BadRatings(
+            f"{where}: found a binary file (it starts with {shown}), required csv, tsv or parquet; export it"
+        )
+    try:  # incrementally: the sample may end within a character
+        return codecs.getincrementaldecoder("utf-8-sig")().decode(sample)
+    except UnicodeDecodeError:
+        return sample.decode("latin-1")
+
+
+def _lines(text: str, where: str, *, cut: bool) -> list[str]:
+    lines = _LINE_END.split(text)
+    if cut:
+        lines.pop()
+    lines = [line for line in lines if line][:_LINES]
+    if not lines:
+        raise BadRatings(
+            f"{where}: found a first line of more than {SAMPLE_BYTES:,} bytes, required one rating a line; "
+            f"check that it is a table of ratings and not a matrix"
+        )
+    return lines
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    if len(delimiter) > 1:
+        return line.split(delimiter)
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [""])
+    except csv.Error:  # a field beyond the reader's limit
+        return line.split(delimiter)
+
+
+def _usual_width(rows: Sequence[Sequence[str]]) -> int:
+    return Counter(map(len, rows)).most_common(1)[0][0]
+
+
+def _guess_delimiter(lines: Sequence[str], where: str) -> str:
+    best, best_share = "", 0.0
+    for delimiter in _DELIMITERS:
+        widths = Counter(len(_fields(line, delimiter)) for line in lines)
+        width, count = widths.most_common(1)[0]
+        if width >= 3 and count / len(lines) > best_share:
+            best, best_share = delimiter, count / len(lines)
+    if best_share < 0.5:
+        raise BadRatings(
+            f"{where}: found no delimiter that gives three columns (first line: {lines[0][:60]!r}), required user, "
+            f"item and rating separated by comma, tab, semicolon, bar or '::'; pass --delimiter"
+        )
+    return best
+
+
+def _has_header(first: Sequence[str], options: ReadOptions, where: str) -> bool:
+    if options.header is not None:
+        return options.header
+    told = (options.user_column, options.item_column, options.rating_column, options.time_column)
+    by_name = [wanted for wanted in told if wanted and not str(wanted).isdecimal()]
+    names = [field for field in first if known_role(field) or field.strip() in by_name]
+    numbers = [field for field in first if _NUMBER.fullmatch(field)]
+    if names and numbers:
+        raise BadRatings(
+            f"{where}: found a first line with names ({names[0]!r}) and numbers ({numbers[0]!r}), required to know "
+            f"whether it is a header; pass --set data.header=true or --set data.header=false"
+        )
+    return bool(names) or not numbers
+
+
+def _check_width(names: Sequence[str], body: Sequence[Sequence[str]], delimiter: str, where: str) -> None:
+    width = _usual_width(body)
+    if len(names) < 3 and width < 3:
+        raise BadRatings(
+            f"{where}: found {len(names)} column(s) separated by {delimiter!r}, required at least user, item and "
+            f"rating; pass --delimiter with what separates them"
+        )
+    if max(len(names), width) > _WIDEST:
+        raise BadRatings(
+            f"{where}: found {max(len(names), width):,} columns, required one rating a line (user, item, rating); "
+            f"check that it is a table of ratings and not a matrix"
+        )
+    if len(names) != width:
+        raise BadRatings(
+            f"{where}: found {len(names)} names in the header and {width} fields in most lines, required as many; "
+            f"mend the header, or pass --delimiter if another one is meant"
+        )
+
+
+def _without_timeless_column(
+    columns: Columns, body: Sequence[Sequence[str]], options: ReadOptions, *, header: bool
+) -> Columns:
+    """In a nameless file the fourth column is the time only if it looks like one."""
+    if header or columns.time is None or options.time_column is not None:
+        return columns
+    fields = [row[columns.time] for row in body if len(row) > columns.time]
+    timelike = [field for field in fields if not field.strip() or _NUMBER.fullmatch(field) or _ISO_DATE.match(field)]
+    if len(timelike) * 2 >= len(fields):
+        return columns
+    return Columns(columns.user, columns.item, columns.rating, None)

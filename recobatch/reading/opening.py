@@ -1,0 +1,149 @@
+"""From a path or URI to plain bytes on this machine: fetched, unpacked, and refused with a reason."""
+
+import bz2
+import contextlib
+import lzma
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from recobatch.errors import BadRatings
+
+_SECONDS_TO_CONNECT = 10
+_SECONDS_WITHOUT_A_BYTE = 60
+
+_PACKED = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bz2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"PK\x03\x04": "zip",
+}
+
+
+@contextlib.contextmanager
+def localized(uri: str) -> Iterator[Path]:
+    """A local file with the content of ``uri``, which is downloaded first when it lies elsewhere.
+
+    Raises:
+        BadRatings: If there is no such file, or it cannot be fetched or read.
+    """
+    scheme = urlsplit(uri).scheme
+    if len(scheme) < 2:  # none, or the drive of a Windows path
+        yield _readable_file(Path(uri).expanduser())
+    elif scheme == "file":
+        yield _readable_file(Path(urlsplit(uri).path))
+    else:
+        with tempfile.TemporaryDirectory(prefix="recobatch-") as folder:
+            path = Path(folder, "ratings")
+            _download(uri, scheme, path)
+            yield path
+
+
+def _readable_file(path: Path) -> Path:
+    try:
+        with path.open("rb"):
+            return path
+    except FileNotFoundError:
+        found = "found nothing there"
+    except IsADirectoryError:
+        found = "found a directory"
+    except PermissionError:
+        found = "found a file that this user may not read (permission denied)"
+    except (OSError, ValueError) as error:
+        found = f"found a path that cannot be opened ({error})"
+    raise BadRatings(f"{path}: {found}, required a readable ratings file; check the path, or give one file's own path")
+
+
+def _download(uri: str, scheme: str, path: Path) -> None:
+    import fsspec  # the lazy import keeps local runs fast
+
+    try:
+        filesystem, remote = fsspec.core.url_to_fs(uri, **_network_options(scheme))
+        filesystem.get_file(remote, str(path))
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        said = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise BadRatings(
+            f"{uri}: could not fetch it ({type(error).__name__}: {said[0][:200]}), required a file that can be read "
+            f"from here; check the address and your credentials, or download it and give the local path"
+        ) from error
+    if not path.is_file():
+        raise BadRatings(f"{uri}: found a directory, required one ratings file; give that file's own address")
+
+
+def _network_options(scheme: str) -> dict[str, object]:
+    if scheme not in {"http", "https"}:
+        return {}
+    import aiohttp
+
+    # fsspec's own default ends every download after five minutes, however well it goes.
+    limits = aiohttp.ClientTimeout(total=None, sock_connect=_SECONDS_TO_CONNECT, sock_read=_SECONDS_WITHOUT_A_BYTE)
+    return {"client_kwargs": {"timeout": limits}}
+
+
+@contextlib.contextmanager
+def opened(path: Path, where: str) -> Iterator[IO[bytes]]:
+    """The plain bytes of a local file, unpacked where it is packed (told by its first bytes, not by its name).
+
+    Args:
+        path: The local file.
+        where: What to call it in an error message.
+
+    Raises:
+        BadRatings: If it is damaged, or a zip with other than one file in it. Also for damage met while reading.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            yield stack.enter_context(_unpacked(path, where))
+        except (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, OSError) as error:
+            if isinstance(error, FileNotFoundError | PermissionError):
+                raise
+            raise BadRatings(
+                f"{where}: found a damaged or cut-off compressed file ({error}), required a whole one; "
+                f"copy it again or compress it anew"
+            ) from error
+
+
+def _unpacked(path: Path, where: str) -> contextlib.AbstractContextManager[IO[bytes]]:
+    with path.open("rb") as file:
+        head = file.read(8)
+    packing = next((name for magic, name in _PACKED.items() if head.startswith(magic)), None)
+    match packing:
+        case None:
+            return path.open("rb")
+        case "zip":
+            return _only_member(path, where)
+        case "bz2":
+            return bz2.open(path, "rb")
+        case "xz":
+            return lzma.open(path, "rb")
+        case _:
+            return pa.input_stream(str(path), compression=packing)
+
+
+@contextlib.contextmanager
+def _only_member(path: Path, where: str) -> Iterator[IO[bytes]]:
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+        if "[Content_Types].xml" in names:
+            raise BadRatings(f"{where}: found an Excel workbook, required csv or parquet; export the sheet as csv")
+        if len(names) != 1:
+            shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+            raise BadRatings(
+                f"{where}: found a zip with {len(names)} files ({shown}), required one; unpack it and give one file"
+            )
+        with archive.open(names[0]) as member:
+            yield member
+
+
+def is_packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(8)
+    return any(head.startswith(magic) for magic in _PACKED)

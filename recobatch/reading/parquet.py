@@ -1,0 +1,112 @@
+"""Parquet → columns."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from recobatch.errors import BadRatings
+from recobatch.reading.columns import find_columns
+from recobatch.reading.ids import ids_from_texts, recoded
+from recobatch.reading.numbers import ratings_from, times_from
+from recobatch.reading.options import ReadOptions
+from recobatch.reading.raw import Ids, RawRatings
+
+MAGIC = b"PAR1"
+
+
+def read_parquet(source: Path | pa.Buffer, options: ReadOptions, where: str) -> RawRatings:
+    """Read all rows of a parquet file.
+
+    Args:
+        source: Local path, or the file's bytes.
+        options: Which columns to take; names that are known are found without it.
+        where: What to call the file in an error message.
+
+    Raises:
+        BadRatings: If it is damaged, empty, or its columns are of the wrong type.
+    """
+    try:
+        with pq.ParquetFile(source if isinstance(source, pa.Buffer) else str(source)) as file:
+            names = file.schema_arrow.names
+            roles = find_columns(names, options, where, named=True).by_role()
+            table = _read(file, {role: names[position] for role, position in roles.items()}, where)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise BadRatings(
+            f"{where}: found a damaged parquet file ({str(error).splitlines()[0][:120]}), required a whole one; "
+            f"write it again"
+        ) from error
+    if not len(table):
+        raise BadRatings(f"{where}: found columns and no ratings, required at least one; check how it was written")
+    rating, rating_state = _numbers(table["rating"], names[roles["rating"]], where)
+    timestamp, time_state = _times(table, where)
+    return RawRatings(
+        _ids(table["user"], names[roles["user"]], where), _ids(table["item"], names[roles["item"]], where),
+        rating, rating_state, timestamp, time_state,
+        columns={role: names[position] for role, position in roles.items()},
+        texts={name: table[name] for name in table.column_names}, unit="row",
+    )  # fmt: skip
+
+
+def _read(file: pq.ParquetFile, names: dict[str, str], where: str) -> pa.Table:
+    doubled = next((name for name in names.values() if file.schema_arrow.names.count(name) > 1), None)
+    if doubled is not None:
+        raise BadRatings(f"{where}: found two columns named {doubled!r}, required one; rename one of them")
+    table = file.read(columns=list(names.values()))
+    return table.select(list(names.values())).rename_columns(list(names))
+
+
+def _ids(column: pa.ChunkedArray, name: str, where: str) -> Ids:
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_null(kind):
+        return Ids(np.full(len(column), Ids.NULL, np.int32), pa.array([], pa.string()))
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        codes, values = recoded(column)
+        return Ids(*_whole(codes, values, name, where))
+    if any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
+                                   pa.types.is_binary, pa.types.is_large_binary)):  # fmt: skip
+        return ids_from_texts(column)
+    raise BadRatings(f"{where}: found ids of type {kind} in column {name!r}, required integers or texts; convert them")
+
+
+def _whole(codes: np.ndarray, values: pa.Array, name: str, where: str) -> tuple[np.ndarray, pa.Array]:
+    """Numbers as int64 ids; beyond int64 as texts. Floats are ids only if whole, as a frame with gaps makes them."""
+    if pa.types.is_integer(values.type):
+        beyond = pa.types.is_uint64(values.type) and len(values) and pc.max(values).as_py() >= 2**63
+        return codes, values.cast(pa.string() if beyond else pa.int64())
+    numbers = values.cast(pa.float64()).to_numpy()
+    missing = np.isnan(numbers)
+    exact = missing | ((numbers == np.floor(numbers)) & (np.abs(numbers) <= 2**53))
+    if not exact.all():
+        raise BadRatings(
+            f"{where}: found the id {numbers[~exact][0]!r} in column {name!r}, required integers or texts; "
+            f"convert the column before writing it"
+        )
+    codes = np.where(np.append(missing, False)[codes], Ids.NULL, codes).astype(np.int32)
+    return codes, pa.array(np.where(missing, 0, numbers).astype(np.int64))
+
+
+def _numbers(column: pa.ChunkedArray, name: str, where: str) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        if pa.types.is_boolean(column.type):
+            raise pa.ArrowNotImplementedError
+        return ratings_from(column)
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        raise BadRatings(
+            f"{where}: found ratings of type {column.type} in column {name!r}, required numbers; "
+            f"pass --rating-column if another one is meant"
+        ) from None
+
+
+def _times(table: pa.Table, where: str) -> tuple[np.ndarray, np.ndarray | None]:
+    if "time" not in table.column_names or pa.types.is_null(table["time"].type):
+        return np.full(len(table), RawRatings.NO_TIME), None
+    try:
+        return times_from(table["time"])
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        raise BadRatings(
+            f"{where}: found times of type {table['time'].type}, required numbers, timestamps or ISO 8601 texts; "
+            f'pass --time-column with another one, or with "" to leave times out'
+        ) from None

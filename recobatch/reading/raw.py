@@ -1,0 +1,65 @@
+"""Ratings as they stand in a file, before any is judged."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+NULL_TEXTS = ("", "NULL", "null", "NA", "N/A", "None", "none", "\\N", "<NA>")
+"""Texts that stand for "nothing here" in a text file; between quotation marks they stand for themselves."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ids:
+    """A column of raw ids: distinct values, and for each row which of them it has."""
+
+    codes: np.ndarray
+    """int32, shape ``(n,)``: position in ``values``, or ``NULL``, or ``UNREADABLE``."""
+    values: pa.Array
+    """Distinct ids, int64 or string, without nulls; in no particular order, and some may be in no row."""
+
+    NULL = -1
+    UNREADABLE = -2
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Text that could not be split into the expected fields."""
+
+    record: int
+    """Place among the records of the file, from 1, counting the header."""
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class RawRatings:
+    """The columns of a ratings file in file order, ids recoded, numbers as numbers, nothing left out."""
+
+    users: Ids
+    items: Ids
+    rating: np.ndarray
+    """float64, shape ``(n,)``; NaN where null, unreadable or not a number: ``rating_state`` tells which."""
+    rating_state: np.ndarray
+    """uint8, shape ``(n,)``: ``SOUND``, ``NULL`` or ``UNREADABLE``."""
+    timestamp: np.ndarray
+    """int64, shape ``(n,)``, Unix seconds; ``NO_TIME`` where null or unreadable."""
+    time_state: np.ndarray | None
+    """uint8, shape ``(n,)``, as ``rating_state``; None where no time was unreadable."""
+    columns: dict[str, str]
+    """Which column of the file plays each role (user, item, rating, time)."""
+    records: np.ndarray | None = None
+    """int64, shape ``(n,)``: place of each row among the file's records, from 1; None for 1, 2, … n."""
+    unreadable: tuple[Unreadable, ...] = field(default=())
+    """Records that are no rows at all."""
+    texts: dict[str, pa.ChunkedArray] = field(default_factory=dict)
+    """The columns as they were read, by role, for quoting them."""
+    unit: str = "line"
+    """What a record is called: ``line`` in a text file, ``row`` in a parquet file."""
+
+    SOUND = 0
+    NULL = 1
+    UNREADABLE = 2
+    NO_TIME = np.iinfo(np.int64).min
+
+    def __len__(self) -> int:
+        return len(self.rating)
