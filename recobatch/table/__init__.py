@@ -1,0 +1,28 @@
+"""Snapshots of predictions: stage, verify, publish, roll back, retain.
+
+table = PredictionTable(Path("predictions"))
+with table.lock(holder=batch_id):
+    table.clean()
+    staging = table.stage(version)
+    ...                              # write shards to staging.shard_path(model, number)
+    snapshot = staging.publish(...)  # readers see it from here on
+    table.retain(keep=3)
+"""
+
+from recobatch.table.manifest import FileEntry, Manifest, ModelEntry, ModelFacts
+from recobatch.table.prediction_table import PredictionTable, TableOptions
+from recobatch.table.snapshots import Snapshot
+from recobatch.table.staging import Staging
+from recobatch.table.verify import VerifyReport
+
+__all__ = [
+    "FileEntry",
+    "Manifest",
+    "ModelEntry",
+    "ModelFacts",
+    "PredictionTable",
+    "Snapshot",
+    "Staging",
+    "TableOptions",
+    "VerifyReport",
+]

@@ -1,0 +1,85 @@
+"""The names in a table folder, and whether a folder is ours to write in."""
+
+import re
+from pathlib import Path
+
+from recobatch.durable import TEMPORARY, explained, fsync_folder, write_file
+from recobatch.errors import BadSettings, BadTable
+
+MARKER = ".recobatch-table"
+"""A file that says: this folder is a prediction table."""
+LOCK = ".lock"
+STAGING = ".staging-"
+"""Prefix of folders in which a snapshot grows; never read by anybody else."""
+TRASH = ".trash-"
+"""Prefix of snapshots on their way out."""
+VERSIONS = "versions"
+CURRENT = "current"
+POINTER = "current.json"
+MANIFEST = "manifest.json"
+TITLES = "titles.parquet"
+CHAMPION = "champion"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+-]{0,127}")
+
+
+def safe_name(kind: str, name: str) -> str:
+    """Pass on a name that becomes part of a path.
+
+    Raises:
+        BadSettings: Unless it is 1 to 128 letters, digits and ``_.=+-``, beginning with a letter or digit.
+    """
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise BadSettings(
+            f"{kind}: found {name[:140]!r}, required a letter or digit and then up to 127 letters, digits and _.=+- "
+            f"without '..', because it names a folder of the table; choose another {kind}"
+        )
+    return name
+
+
+def is_table(root: Path) -> bool:
+    """Whether a folder carries the mark of a prediction table."""
+    return (root / MARKER).is_file()
+
+
+def claim(root: Path) -> None:
+    """Make ``root`` a prediction table unless it is one.
+
+    Raises:
+        BadTable: If something lies there that this program did not make; it is left untouched.
+        RecobatchError: If the folder cannot be made.
+    """
+    if is_table(root):
+        return
+    check_free(root)
+    with explained("make the table folder", root):
+        root.mkdir(parents=True, exist_ok=True)
+        (root / VERSIONS).mkdir(exist_ok=True)
+        write_file(root / MARKER, b'{"format": 1}\n')
+        fsync_folder(root)
+
+
+def check_free(root: Path) -> None:
+    """Raise ``BadTable`` if ``root`` holds anything that this program did not leave there."""
+    if not root.exists() and not root.is_symlink():
+        return
+    if not root.is_dir():
+        raise BadTable(
+            f"{root}: found something that is no folder, required a prediction table or a free name; "
+            f"pass another --table"
+        )
+    with explained("list the folder", root):
+        foreign = sorted(entry.name for entry in root.iterdir() if not _is_ours_before_marking(entry))
+    if foreign and not is_table(root):  # another run may have marked it meanwhile
+        shown = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
+        raise BadTable(
+            f"{root}: found {len(foreign)} entries that are not of a prediction table ({shown}), required an empty "
+            f"folder or one with {MARKER}; nothing was touched, pass another --table"
+        )
+
+
+def _is_ours_before_marking(entry: Path) -> bool:
+    """What a run that was killed between making the folder and marking it leaves behind."""
+    if entry.name == VERSIONS:
+        return entry.is_dir() and not any(entry.iterdir())
+    return entry.name == LOCK or entry.name.startswith(TEMPORARY)

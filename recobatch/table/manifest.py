@@ -1,0 +1,145 @@
+"""What a snapshot says of itself: every file, every model, and a digest over the statement."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recobatch.errors import BadTable
+from recobatch.shards import ShardReport
+from recobatch.table.layout import MANIFEST
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model's part of a snapshot, as the batch hands it over."""
+
+    name: str
+    mlflow_run_id: str
+    factors_fingerprint: str
+    """Of the ``FactorModel`` that made the predictions."""
+    users_fingerprint: str
+    """Of the users' ``Vocabulary``."""
+    items_fingerprint: str
+    """Of the items' ``Vocabulary``."""
+    shards: tuple[ShardReport, ...]
+    """Every file under ``table/model=<name>``, by first user."""
+    top: tuple[ShardReport, ...] = ()
+    """Every file under ``top/model=<name>``, by first user."""
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of a snapshot."""
+
+    path: str
+    """Relative to the snapshot's folder, with forward slashes."""
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table."""
+
+    name: str
+    type: str
+    """As pyarrow spells it."""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the manifest keeps of a model."""
+
+    mlflow_run_id: str
+    factors_fingerprint: str
+    users_fingerprint: str
+    items_fingerprint: str
+    rows: int
+    non_finite: int
+    min_prediction: float | None
+    max_prediction: float | None
+    mean_prediction: float | None
+    sd_prediction: float | None
+    """Spread of all predictions, in rating units; this and the mean show drift between batches."""
+
+    @classmethod
+    def of(cls, entry: ModelEntry) -> "ModelFacts":
+        shards = entry.shards
+        rows, non_finite = sum(s.rows for s in shards), sum(s.non_finite for s in shards)
+        finite = rows - non_finite
+        mean = sum(s.total for s in shards) / finite if finite else math.nan
+        square = sum(s.total_squares for s in shards) / finite if finite else math.nan
+        return cls(
+            entry.mlflow_run_id, entry.factors_fingerprint, entry.users_fingerprint, entry.items_fingerprint,
+            rows, non_finite,
+            _number(min((s.min_prediction for s in shards), default=math.nan)),
+            _number(max((s.max_prediction for s in shards), default=math.nan)),
+            _number(mean), _number(math.sqrt(max(0.0, square - mean * mean)) if finite else math.nan),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything needed to check a snapshot and to trace it to its models."""
+
+    version: str
+    sequence: int
+    """Grows by one with every publish; clocks may be set back, this is not."""
+    created: str
+    """UTC, ISO 8601."""
+    champion: str
+    """Name of the model that ``champion`` points at."""
+    columns: tuple[Column, ...]
+    """Of every file under ``table/``."""
+    models: Mapping[str, ModelFacts]
+    files: tuple[FileEntry, ...]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever the batch wants to keep with the snapshot; JSON."""
+
+    def dump(self) -> bytes:
+        """The manifest as JSON that carries a digest of itself."""
+        content = {"format": FORMAT} | asdict(self)
+        return json.dumps(content | {"digest": _digest(content)}, indent=2, allow_nan=False).encode() + b"\n"
+
+    @classmethod
+    def load(cls, folder: Path) -> "Manifest":
+        """Read the manifest of a snapshot.
+
+        Raises:
+            BadTable: If it is missing, unreadable, of another format, or was edited.
+        """
+        path = folder / MANIFEST
+        try:
+            content = json.loads(path.read_bytes())
+            recorded = content.pop("digest")
+            if content.pop("format") != FORMAT or recorded != _digest({"format": FORMAT} | content):
+                raise BadTable(
+                    f"{path}: found a manifest that differs from its own digest, it was edited by hand or by another "
+                    f"release; required one as recobatch wrote it; restore it, or roll back to another snapshot"
+                )
+            return cls(**content | {
+                "columns": tuple(Column(**column) for column in content["columns"]),
+                "models": {name: ModelFacts(**facts) for name, facts in content["models"].items()},
+                "files": tuple(FileEntry(**file) for file in content["files"]),
+            })  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BadTable(
+                f"{path}: found no readable manifest ({error}), required one as recobatch wrote it; "
+                f"restore it, or roll back to another snapshot"
+            ) from error
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return value if math.isfinite(value) else None

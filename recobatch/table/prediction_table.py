@@ -1,0 +1,226 @@
+"""The prediction table: a sequence of immutable snapshots and one pointer."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from recobatch.durable import TEMPORARY, explained, fsync_folder, remove
+from recobatch.errors import BadSettings, BadTable, RecobatchError
+from recobatch.table.layout import LOCK, STAGING, TRASH, VERSIONS, check_free, claim, is_table, safe_name
+from recobatch.table.lock import hold
+from recobatch.table.manifest import Manifest
+from recobatch.table.snapshots import (
+    Snapshot,
+    current_version,
+    list_snapshots,
+    mend_pointer,
+    open_snapshot,
+    point_at,
+    pointer_sequence,
+)
+from recobatch.table.staging import Staging
+from recobatch.table.verify import VerifyReport, verify_snapshot
+
+
+class TableOptions(BaseModel):
+    """How the table is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keep: int = Field(default=3, ge=1)
+    """Snapshots kept after a publish, the newest first; the current one is always kept."""
+
+
+class PredictionTable:
+    """A table folder; what changes it takes the table's lock unless this object holds it already."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._locked = False
+
+    @contextmanager
+    def lock(self, *, holder: str) -> Iterator[None]:
+        """Be the only writer for the time of the ``with`` block; never waits.
+
+        Args:
+            holder: Batch id, for the message that others get.
+
+        Raises:
+            TableBusy: If somebody else is writing; the message says who, where and since when.
+            BadTable: If the folder is not a prediction table.
+        """
+        claim(self.root)
+        with hold(self.root / LOCK, holder=holder):
+            self._locked = True
+            try:
+                yield
+            finally:
+                self._locked = False
+
+    def _exclusive(self, what: str) -> AbstractContextManager[None]:
+        return nullcontext() if self._locked else self.lock(holder=what)
+
+    def stage(self, version: str) -> Staging:
+        """Begin a new version in a folder of its own, on the same disk and out of readers' sight.
+
+        Raises:
+            BadSettings: If the version cannot be part of a path.
+            RecobatchError: If that version was published already.
+        """
+        safe_name("version", version)
+        claim(self.root)
+        if (self.root / VERSIONS / version).exists():
+            raise RecobatchError(
+                f"{self.root}: found version {version} published already, required a new version; "
+                f"a published snapshot never changes, run with another version"
+            )
+        path = self.root / f"{STAGING}{version}-{secrets.token_hex(4)}"
+        with explained("make a staging folder", path):
+            path.mkdir()
+        return Staging(path, version, self._land, self._next_sequence)
+
+    def current(self) -> Snapshot | None:
+        """The snapshot that readers see, or none if nothing was published yet.
+
+        Raises:
+            BadTable: If the folder is not a table, or the pointer leads to no sound snapshot.
+        """
+        self._check()
+        version = current_version(self.root)
+        if version is None:
+            return None
+        if not (self.root / VERSIONS / version).is_dir():
+            raise BadTable(
+                f"{self.root}: found the table pointing at version {version}, which is not there; required a "
+                f"published snapshot; point it at another with recobatch rollback VERSION"
+            )
+        return open_snapshot(self.root / VERSIONS / version)
+
+    def snapshots(self) -> list[Snapshot]:
+        """Every sound snapshot, in the order of publishing."""
+        self._check()
+        return list_snapshots(self.root)[0]
+
+    def snapshot(self, version: str | None = None) -> Snapshot:
+        """A snapshot by version, by default the current one.
+
+        Raises:
+            BadTable: If nothing was published yet, or that version does not exist; the message names those that do.
+        """
+        if version is None:
+            if (current := self.current()) is None:
+                raise BadTable(f"{self.root}: found no published snapshot, required one; publish with recobatch run")
+            return current
+        folder = self.root / VERSIONS / safe_name("version", version)
+        if not folder.is_dir():
+            known = [snapshot.version for snapshot in reversed(self.snapshots())]
+            raise BadTable(
+                f"{self.root}: found no version {version}, required one of {', '.join(known[:5]) or 'none yet'}"
+                f"{', …' if len(known) > 5 else ''}; pass one of them"
+            )
+        return open_snapshot(folder)
+
+    def rollback(self, version: str | None = None) -> Snapshot:
+        """Point the table at an earlier snapshot, by default the one published before the current one.
+
+        Raises:
+            BadTable: If there is no such snapshot, or it is damaged; the table stays as it is.
+            TableBusy: If a run is writing.
+        """
+        self._check()
+        with self._exclusive("rollback"):
+            target = self.snapshot(version) if version is not None else self._previous()
+            report = verify_snapshot(target)
+            if not report.ok:
+                raise BadTable(
+                    f"{target.path}: found a damaged snapshot ({report.problems[0]}), required a whole one; "
+                    f"the table stays as it is, roll back to another version"
+                )
+            point_at(self.root, target)
+        return target
+
+    def verify(self, version: str | None = None) -> VerifyReport:
+        """Check every byte and every pair of a snapshot, by default the current one.
+
+        Raises:
+            BadTable: If there is no such snapshot, or its manifest cannot be trusted.
+        """
+        return verify_snapshot(self.snapshot(version))
+
+    def clean(self) -> list[Path]:
+        """Remove what dead runs left: staging folders, half-removed snapshots, temporary files and links.
+
+        Also brings ``current.json`` in line with ``current``. Returns what was removed.
+        """
+        if not is_table(self.root):
+            return []
+        with self._exclusive("clean"):
+            litter = [path for path in self.root.iterdir() if path.name.startswith((STAGING, TRASH, TEMPORARY))]
+            with explained("remove what an earlier run left", self.root):
+                for path in litter:
+                    remove(path)
+            self._mend()
+        return litter
+
+    def retain(self, keep: int) -> list[str]:
+        """Remove all but the newest ``keep`` snapshots, never the current one; returns the versions removed.
+
+        Snapshots whose manifest cannot be trusted are left for a person to look at.
+
+        Raises:
+            BadSettings: If ``keep`` is less than one.
+        """
+        if keep < 1:
+            raise BadSettings(f"table.keep: found {keep}, required at least 1; the current snapshot is always kept")
+        with self._exclusive("retain"):
+            current = current_version(self.root)
+            old = [s for s in self.snapshots()[:-keep] if s.version != current]
+            for snapshot in old:
+                trash = self.root / f"{TRASH}{snapshot.version}-{secrets.token_hex(4)}"
+                with explained("remove an old snapshot", snapshot.path, outcome="the current table still stands"):
+                    # Renamed first, so that a snapshot under versions/ is whole until it is gone.
+                    snapshot.path.rename(trash)
+                    fsync_folder(self.root / VERSIONS)
+                    remove(trash)
+        return [snapshot.version for snapshot in old]
+
+    def _check(self) -> None:
+        if not is_table(self.root):
+            check_free(self.root)
+
+    def _previous(self) -> Snapshot:
+        current = self.snapshot()
+        earlier = [snapshot for snapshot in self.snapshots() if snapshot.sequence < current.sequence]
+        if not earlier:
+            raise BadTable(
+                f"{self.root}: found no snapshot older than {current.version}, required one to roll back to; "
+                f"the table stays as it is"
+            )
+        return earlier[-1]
+
+    def _next_sequence(self) -> int:
+        numbers = [snapshot.sequence for snapshot in list_snapshots(self.root)[0]]
+        return 1 + max([*numbers, pointer_sequence(self.root)])
+
+    def _land(self, staging: Staging, manifest: Manifest) -> Snapshot:
+        with self._exclusive(f"publish {staging.version}"):
+            target = self.root / VERSIONS / staging.version
+            with explained("move the snapshot into place", target):
+                staging.path.rename(target)
+                fsync_folder(self.root / VERSIONS)
+                fsync_folder(self.root)
+            snapshot = Snapshot(target, manifest)
+            point_at(self.root, snapshot)
+        return snapshot
+
+    def _mend(self) -> None:
+        """A run that died between moving the link and writing the file left an older file."""
+        version = current_version(self.root)
+        if version is None or not (self.root / VERSIONS / version).is_dir():
+            return
+        snapshot = open_snapshot(self.root / VERSIONS / version)
+        if pointer_sequence(self.root) != snapshot.sequence:
+            mend_pointer(self.root, snapshot)

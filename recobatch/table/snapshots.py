@@ -1,0 +1,131 @@
+"""Published snapshots, and which of them is current."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from recobatch.durable import explained, fsync_folder, swap_link, write_file
+from recobatch.errors import BadTable
+from recobatch.table.layout import CURRENT, POINTER, TITLES, VERSIONS
+from recobatch.table.manifest import Manifest
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A published version of the table. Nothing in its folder ever changes."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    @property
+    def sequence(self) -> int:
+        """Position in the order of publishing."""
+        return self.manifest.sequence
+
+    @property
+    def champion(self) -> str:
+        return self.manifest.champion
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Predictions per model."""
+        return {name: facts.rows for name, facts in self.manifest.models.items()}
+
+    @property
+    def titles(self) -> Path | None:
+        """Parquet file with ``item_id`` and ``title``, where the batch knew titles."""
+        path = self.path / TITLES
+        return path if path.is_file() else None
+
+    def table_path(self, model: str | None = None) -> Path:
+        """Folder with the predictions of a model, by default the champion's."""
+        return self.path / "table" / f"model={model or self.champion}"
+
+    def top_path(self, model: str | None = None) -> Path:
+        """Folder with the best unseen items of a model, by default the champion's."""
+        return self.path / "top" / f"model={model or self.champion}"
+
+
+def open_snapshot(folder: Path) -> Snapshot:
+    """Read a snapshot's manifest.
+
+    Raises:
+        BadTable: If the manifest is damaged or belongs to another folder.
+    """
+    manifest = Manifest.load(folder)
+    if manifest.version != folder.name:
+        raise BadTable(
+            f"{folder}: found the manifest of version {manifest.version}, required that of {folder.name}; "
+            f"give the folder its own name back, or roll back to another snapshot"
+        )
+    return Snapshot(folder, manifest)
+
+
+def list_snapshots(root: Path) -> tuple[list[Snapshot], list[Path]]:
+    """Every snapshot in the order of publishing, and the folders whose manifest cannot be trusted."""
+    sound, damaged = [], []
+    folders = (root / VERSIONS).iterdir() if (root / VERSIONS).is_dir() else ()
+    for folder in sorted(folders):
+        try:
+            sound.append(open_snapshot(folder))
+        except BadTable:
+            damaged.append(folder)
+    return sorted(sound, key=lambda snapshot: snapshot.sequence), damaged
+
+
+def current_version(root: Path) -> str | None:
+    """Version that readers see now.
+
+    The link is moved first and ``current.json`` after it, so wherever the two disagree the link is the newer one;
+    the next writer mends the file. Where there is no link (a copy in an object store) the file is all there is.
+    """
+    link = root / CURRENT
+    if link.is_symlink():
+        return link.readlink().name
+    try:
+        return str(json.loads((root / POINTER).read_bytes())["version"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadTable(
+            f"{root / POINTER}: found no readable pointer ({error}), required JSON with a version; "
+            f"point the table at a snapshot with recobatch rollback VERSION"
+        ) from error
+
+
+def point_at(root: Path, snapshot: Snapshot) -> None:
+    """Make a snapshot the current one: the link in one step, then ``current.json`` in one step.
+
+    Raises:
+        RecobatchError: If the disk refuses; the message says which snapshot readers see.
+    """
+    with explained("move the link to the new snapshot", root, outcome="the table that stood before still stands"):
+        swap_link(root / CURRENT, Path(VERSIONS) / snapshot.version)
+    mend_pointer(root, snapshot)
+
+
+def mend_pointer(root: Path, snapshot: Snapshot) -> None:
+    """Bring ``current.json`` in line with the link, and both to the disk."""
+    content = {
+        "version": snapshot.version,
+        "champion": snapshot.champion,
+        "table": f"{VERSIONS}/{snapshot.version}/table/model={snapshot.champion}",
+        "sequence": snapshot.sequence,
+    }
+    outcome = f"snapshot {snapshot.version} is current but may not survive a power cut"
+    with explained("confirm the new pointer", root, outcome=outcome):
+        fsync_folder(root)
+        write_file(root / POINTER, json.dumps(content, indent=2).encode() + b"\n")
+        fsync_folder(root)
+
+
+def pointer_sequence(root: Path) -> int:
+    """Sequence number in ``current.json``, or 0: a floor for the next one even if manifests are damaged."""
+    try:
+        return int(json.loads((root / POINTER).read_bytes())["sequence"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0

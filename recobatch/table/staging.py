@@ -1,0 +1,166 @@
+"""A snapshot while it grows, out of every reader's sight, until it is published in one step."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recobatch.durable import explained, fsync_file, fsync_folder
+from recobatch.errors import BadSettings, BadTable, RecobatchError
+from recobatch.shards import ShardReport
+from recobatch.table.layout import CHAMPION, MANIFEST, TITLES, safe_name
+from recobatch.table.manifest import Column, FileEntry, Manifest, ModelEntry, ModelFacts
+from recobatch.table.snapshots import Snapshot
+
+
+@dataclass(frozen=True, eq=False)
+class Staging:
+    """A folder in which one version is put together."""
+
+    path: Path
+    version: str
+    land: Callable[["Staging", Manifest], Snapshot]
+    """Moves the finished folder into place and points the table at it."""
+    next_sequence: Callable[[], int]
+
+    def shard_path(self, model: str, shard: int) -> Path:
+        """Where shard number ``shard`` of a model's predictions is to be written.
+
+        Raises:
+            BadSettings: If the model's name cannot be part of a path.
+        """
+        return self._part("table", model, shard)
+
+    def top_path(self, model: str, part: int) -> Path:
+        """Where part number ``part`` of a model's best items is to be written."""
+        return self._part("top", model, part)
+
+    def _part(self, table: str, model: str, number: int) -> Path:
+        folder = self.path / table / f"model={safe_name('model', model)}"
+        with explained("make a folder for the predictions", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"part-{number:05d}-{self.version}.parquet"
+
+    def publish(
+        self,
+        models: Mapping[str, ModelEntry],
+        *,
+        champion: str,
+        expected_rows: int,
+        extra: Mapping[str, Any] | None = None,
+        titles: pa.Table | None = None,
+    ) -> Snapshot:
+        """Check what was staged against what was expected, and make it the table that readers see.
+
+        Args:
+            models: By name, everything that was written; every file under the folder must be accounted for.
+            champion: Which of them ``champion`` points at.
+            expected_rows: Predictions of each model: users × items.
+            extra: JSON to keep in the manifest.
+            titles: ``item_id`` and ``title``, for people to read.
+
+        Raises:
+            BadSettings: If the champion is not among the models.
+            RecobatchError: If a file is missing, cut off or of the wrong size, or the disk refuses; the table that
+                stood before still stands.
+        """
+        if champion not in models:
+            raise BadSettings(f"champion: found {champion!r}, required one of {', '.join(sorted(models))}")
+        columns = self._check(models, expected_rows)
+        files = [self._entry(report) for entry in models.values() for report in (*entry.shards, *entry.top)]
+        if titles is not None:
+            files.append(self._write_titles(titles))
+        manifest = Manifest(
+            self.version, self.next_sequence(), datetime.now(UTC).isoformat(timespec="seconds"), champion, columns,
+            {name: ModelFacts.of(entry) for name, entry in models.items()}, tuple(files), dict(extra or {}),
+        )  # fmt: skip
+        with explained("finish the snapshot", self.path):
+            (self.path / MANIFEST).write_bytes(manifest.dump())
+            self._link_champion(champion)
+            self._fsync()
+        return self.land(self, manifest)
+
+    def discard(self) -> None:
+        """Remove what was staged; whatever cannot be removed now is removed by the next run."""
+        with suppress(OSError):
+            shutil.rmtree(self.path)
+
+    def _check(self, models: Mapping[str, ModelEntry], expected_rows: int) -> tuple[Column, ...]:
+        schemas: set[tuple[Column, ...]] = set()
+        for name, entry in models.items():
+            schemas |= {self._check_file(report) for report in entry.shards}
+            _check_cover(name, entry.shards, expected_rows)
+            for report in entry.top:
+                self._check_file(report)
+        accounted = {report.path for entry in models.values() for report in (*entry.shards, *entry.top)}
+        stray = {path for table in ("table", "top") for path in (self.path / table).rglob("*") if path.is_file()}
+        if stray - accounted:
+            _refuse(sorted(stray - accounted)[0], "a file that no report accounts for", "none")
+        if len(schemas) != 1:
+            _refuse(self.path, f"{len(schemas)} different schemas", "one schema in every file")
+        return schemas.pop()
+
+    def _check_file(self, report: ShardReport) -> tuple[Column, ...]:
+        """Hold a file's size and footer to its report."""
+        if not report.path.is_relative_to(self.path):
+            _refuse(report.path, "a file outside the staging folder", f"one within {self.path}")
+        try:
+            size, footer = report.path.stat().st_size, pq.read_metadata(report.path)
+        except (OSError, pa.ArrowException) as error:
+            _refuse(report.path, f"no readable parquet file ({error})", f"{report.rows:,} rows")
+        if (size, footer.num_rows) != (report.bytes, report.rows):
+            _refuse(
+                report.path,
+                f"{footer.num_rows:,} rows in {size:,} bytes",
+                f"{report.rows:,} rows in {report.bytes:,} bytes",
+            )
+        return tuple(Column(field.name, str(field.type)) for field in footer.schema.to_arrow_schema())
+
+    def _entry(self, report: ShardReport) -> FileEntry:
+        return FileEntry(report.path.relative_to(self.path).as_posix(), report.rows, report.bytes, report.sha256)
+
+    def _write_titles(self, titles: pa.Table) -> FileEntry:
+        if titles.column_names != ["item_id", "title"]:
+            raise BadTable(f"titles: found columns {titles.column_names}, required item_id and title; rename them")
+        path = self.path / TITLES
+        with explained("write the titles", path):
+            pq.write_table(titles, path, compression="zstd")
+            content = path.read_bytes()
+        return FileEntry(TITLES, titles.num_rows, len(content), hashlib.sha256(content).hexdigest())
+
+    def _link_champion(self, champion: str) -> None:
+        link = self.path / CHAMPION
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("table") / f"model={champion}")
+
+    def _fsync(self) -> None:
+        """Files first, then folders from the inside out: a name on the disk never leads to missing content."""
+        for folder, _, names in os.walk(self.path, topdown=False):
+            for name in names:
+                if not (path := Path(folder, name)).is_symlink():
+                    fsync_file(path)
+            fsync_folder(Path(folder))
+
+
+def _check_cover(model: str, shards: Sequence[ShardReport], expected_rows: int) -> None:
+    """Every user once: the shards' ranges follow on each other, and their rows are the product."""
+    place = Path("table") / f"model={model}"
+    rows, next_user = 0, 0
+    for report in shards:
+        if report.first_user != next_user:
+            _refuse(place, f"a shard that begins at user {report.first_user}", f"one that begins at user {next_user}")
+        rows, next_user = rows + report.rows, report.last_user + 1
+    if rows != expected_rows:
+        _refuse(place, f"{rows:,} rows", f"{expected_rows:,}: one for every user and item")
+
+
+def _refuse(path: Path, found: str, required: str) -> NoReturn:
+    raise RecobatchError(f"{path}: found {found}, required {required}; nothing was published, run again")

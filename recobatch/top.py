@@ -1,0 +1,246 @@
+"""The best unseen items: of every user as a table, of one user as an answer."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from recobatch.errors import BadInput, BadTable
+from recobatch.kernel import ScoringKernel, one_blas_thread
+from recobatch.shards import LoadedInputs, ScoringInputs, ShardReport, open_shard
+
+USERS_PER_STEP = 64
+"""Users ranked at once: their predictions stay in the cache."""
+USERS_PER_GROUP = 4096
+"""Users in a row group."""
+
+
+def top_shard(
+    inputs: ScoringInputs, users: slice, out: Path, *, k: int = 100, metadata: Mapping[str, str]
+) -> ShardReport:
+    """Rank the items that each user of a range has not rated and write the best as one parquet file.
+
+    Args:
+        inputs: Files of one model.
+        users: Range of user indices, not empty, within the model.
+        out: The parquet file to write: ``user_id``, ``rank`` (int32, from 1), ``item_id``, ``prediction``; sorted by
+            user, then rank. Equal predictions rank in the order of the items. A user with fewer than ``k`` unseen
+            items has that many rows.
+        k: Items per user, at least 1.
+        metadata: Key-value metadata of the file: version, model, MLflow run.
+
+    Raises:
+        BadTable: If the inputs are damaged or do not belong together.
+        IndexError: If the range leaves the model.
+        RecobatchError: If the file cannot be written.
+    """
+    loaded = inputs.load()
+    loaded.check_range(users)
+    schema = top_schema(loaded.users.ids.type, loaded.items.ids.type).with_metadata(dict(metadata))
+    kernel = ScoringKernel.of(loaded.model)
+    with one_blas_thread(), open_shard(out, schema, _ENCODING) as shard:
+        for start in range(users.start, users.stop, USERS_PER_GROUP):
+            group = slice(start, min(start + USERS_PER_GROUP, users.stop))
+            table = _rank_group(kernel, loaded, group, k, schema)
+            if table.num_rows:
+                shard.stats.add(table["prediction"].to_numpy())
+            shard.write(table, row_group_size=max(1, table.num_rows))
+    return shard.report(users)
+
+
+def top_schema(user_type: pa.DataType, item_type: pa.DataType) -> pa.Schema:
+    """Columns of the best items; none of them ever holds a null."""
+    return pa.schema([
+        pa.field("user_id", user_type, nullable=False),
+        pa.field("rank", pa.int32(), nullable=False),
+        pa.field("item_id", item_type, nullable=False),
+        pa.field("prediction", pa.float32(), nullable=False),
+    ])  # fmt: skip
+
+
+_ENCODING = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": ["user_id", "rank", "item_id"],
+    "column_encoding": {"prediction": "BYTE_STREAM_SPLIT"},
+    "write_statistics": ["user_id"],
+}
+
+
+def _rank_group(kernel: ScoringKernel, loaded: LoadedInputs, users: slice, k: int, schema: pa.Schema) -> pa.Table:
+    parts = []
+    for start in range(users.start, users.stop, USERS_PER_STEP):
+        block = slice(start, min(start + USERS_PER_STEP, users.stop))
+        parts.append((block.start, rank_items(kernel.predict(block), loaded.rated.mask(block), k)))
+    user_index = np.concatenate([first + rows for first, (rows, _, _, _) in parts])
+    rank, item_index, prediction = (np.concatenate([part[column] for _, part in parts]) for column in (1, 2, 3))
+    return pa.table(
+        [loaded.users.decode(user_index), pa.array(rank), loaded.items.decode(item_index), pa.array(prediction)],
+        schema=schema,
+    )
+
+
+def rank_items(
+    predictions: np.ndarray, rated: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The best ``k`` items of each user that were not rated.
+
+    Args:
+        predictions: float32, shape ``(n, n_items)``; overwritten.
+        rated: bool, shape ``(n, n_items)``.
+        k: At least 1.
+
+    Returns:
+        Row within the block, rank (int32, from 1), item index and prediction of each chosen pair, by row, then rank;
+        equal predictions rank in the order of the items. Predictions that are not a number are never chosen.
+    """
+    n, n_items = predictions.shape
+    predictions[rated] = -np.inf
+    if k < n_items:
+        threshold = np.partition(predictions, n_items - k, axis=1)[:, n_items - k, None]
+        chosen = (predictions >= threshold) & (predictions > -np.inf)
+    else:
+        chosen = predictions > -np.inf
+    rows, items = np.nonzero(chosen)
+    values = predictions[rows, items]
+    order = np.lexsort((items, -values, rows))
+    rows, items, values = rows[order], items[order], values[order]
+    first = np.searchsorted(rows, np.arange(n))
+    rank = (np.arange(len(rows)) - first[rows] + 1).astype(np.int32)
+    keep = rank <= k
+    return rows[keep], rank[keep], items[keep], values[keep]
+
+
+def best_items(
+    table_root: Path, user_id: int | str, *, k: int = 10, unseen_only: bool = True, model: str | None = None
+) -> pa.Table:
+    """Look up a user's best items in the published table; reads only the row groups that hold the user.
+
+    Args:
+        table_root: Folder of the prediction table.
+        user_id: Raw id; text is read as a number where the table's ids are numbers.
+        k: At most how many items.
+        unseen_only: Whether to leave out items that the user rated.
+        model: Whose predictions; by default the champion's.
+
+    Returns:
+        ``rank`` (from 1), ``item_id``, ``title`` (where the snapshot has titles), ``prediction``, ``rated``; at most
+        ``k`` rows, best first, equal predictions in the order of the items.
+
+    Raises:
+        BadInput: If the table does not know the user; the message names some that it knows.
+        BadTable: If there is no published table, or not that model.
+    """
+    snapshot = _current_folder(table_root)
+    folder = _model_folder(snapshot, model)
+    rows = _rows_of(sorted(folder.glob("*.parquet")), user_id, folder)
+    if unseen_only:
+        rows = rows.filter(pc.invert(rows["rated"]))
+    best = pc.sort_indices(rows, sort_keys=[("prediction", "descending"), ("item_id", "ascending")])[:k]
+    rows = rows.take(best).drop_columns("user_id")
+    rows = rows.add_column(0, "rank", pa.arange(1, rows.num_rows + 1).cast(pa.int32()))
+    return _with_titles(rows, snapshot / "titles.parquet")
+
+
+def _current_folder(root: Path) -> Path:
+    """The current snapshot, resolved once so that a publish in the middle changes nothing."""
+    link, pointer = root / "current", root / "current.json"
+    if link.is_dir():
+        return link.resolve()
+    if pointer.is_file():
+        return root / "versions" / str(json.loads(pointer.read_bytes())["version"])
+    raise BadTable(f"{root}: found no published table, required one; publish with recobatch run, or pass --table")
+
+
+def _model_folder(snapshot: Path, model: str | None) -> Path:
+    known = sorted(folder.name.removeprefix("model=") for folder in (snapshot / "table").glob("model=*"))
+    if model is None:
+        return snapshot / "champion"
+    if model not in known:
+        raise BadTable(
+            f"{snapshot}: found no model {model!r}, required one of {', '.join(known[:5])}; pass one of them"
+        )
+    return snapshot / "table" / f"model={model}"
+
+
+def _rows_of(files: Sequence[Path], user_id: int | str, folder: Path) -> pa.Table:
+    """Find the user by the files' statistics: users ascend from file to file and from row group to row group."""
+    if not files:
+        raise BadTable(f"{folder}: found no predictions, required parquet files; publish again")
+    readers: dict[int, pq.ParquetFile] = {}
+
+    def reader(number: int) -> pq.ParquetFile:
+        if number not in readers:
+            readers[number] = pq.ParquetFile(files[number])
+        return readers[number]
+
+    wanted = _as_id(user_id, reader(0).schema_arrow.field("user_id").type, folder)
+    low, high = 0, len(files) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if wanted > _bounds(reader(middle), reader(middle).num_row_groups - 1)[1]:
+            low = middle + 1
+        else:
+            high = middle
+    parts = []
+    for number in range(low, len(files)):
+        groups = [g for g in range(reader(number).num_row_groups) if _holds(reader(number), g, wanted)]
+        if groups:
+            parts.append(_pick(reader(number).read_row_groups(groups, use_threads=False), wanted))
+        if not groups or groups[-1] < reader(number).num_row_groups - 1:
+            break
+    found = pa.concat_tables(parts) if parts else None
+    if found is None or not found.num_rows:
+        raise BadInput(_unknown(user_id, folder, reader(low)))
+    return found
+
+
+def _pick(rows: pa.Table, user: int | str) -> pa.Table:
+    known = pc.unique(rows["user_id"])
+    ids = known.to_pylist()
+    if user not in ids:
+        return rows.slice(0, 0)
+    # A scalar taken from the column: pa.scalar() would import pandas, which costs more than the whole look-up.
+    return rows.filter(pc.equal(rows["user_id"], known[ids.index(user)]))
+
+
+def _holds(file: pq.ParquetFile, group: int, wanted: int | str) -> bool:
+    low, high = _bounds(file, group)
+    return low <= wanted <= high
+
+
+def _bounds(file: pq.ParquetFile, group: int) -> tuple[Any, Any]:
+    statistics = file.metadata.row_group(group).column(0).statistics
+    return statistics.min, statistics.max
+
+
+def _as_id(user_id: int | str, wanted: pa.DataType, folder: Path) -> int | str:
+    if pa.types.is_string(wanted):
+        return str(user_id)
+    try:
+        return int(user_id)
+    except ValueError:
+        raise BadInput(
+            f"user: found {user_id!r}, required a whole number like every user id in {folder}; pass the number"
+        ) from None
+
+
+def _unknown(user_id: int | str, folder: Path, nearby: pq.ParquetFile) -> str:
+    some = pc.unique(nearby.read_row_group(0, columns=["user_id"])["user_id"]).to_pylist()[:5]
+    return (
+        f"user: found {user_id!r}, required one of the users that were scored in {folder} "
+        f"(some of them: {', '.join(map(str, some))}); score again with this user's ratings"
+    )
+
+
+def _with_titles(rows: pa.Table, path: Path) -> pa.Table:
+    if not path.is_file():
+        return rows
+    titles = pq.read_table(path, use_threads=False)
+    place = pc.index_in(rows["item_id"], value_set=titles["item_id"].combine_chunks())
+    return rows.add_column(2, "title", titles["title"].combine_chunks().take(place.combine_chunks()))
