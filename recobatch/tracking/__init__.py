@@ -1,0 +1,21 @@
+"""The door to MLflow: runs, the registry, and a spool for when the server is away.
+
+Importing this package does not import MLflow; creating a ``Tracker`` does.
+"""
+
+from recobatch.tracking.options import DatasetInfo, ModelFiles, TrackingOptions
+from recobatch.tracking.registry import RegisteredModel, ServedFiles
+from recobatch.tracking.tracker import Alias, RegisteredVersion, Status, TrackedRun, Tracker
+
+__all__ = [
+    "Alias",
+    "DatasetInfo",
+    "ModelFiles",
+    "RegisteredModel",
+    "RegisteredVersion",
+    "ServedFiles",
+    "Status",
+    "TrackedRun",
+    "Tracker",
+    "TrackingOptions",
+]

@@ -1,0 +1,124 @@
+"""The line to the tracking server: opened once, known to be down or up."""
+
+import contextlib
+import logging
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recobatch.tracking.database import prepare_database
+from recobatch.tracking.events import mask_credentials
+from recobatch.tracking.options import TrackingOptions
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+log = logging.getLogger("recobatch.tracking")
+
+_PROBE_SECONDS = 2.0
+
+
+class Connection:
+    """An MLflow client, the experiment's id, and whether the server answered the last time it was asked."""
+
+    def __init__(self, options: TrackingOptions, root: Path) -> None:
+        _calm_mlflow(options)
+        self.options = options
+        self.root = root
+        self.uri = options.resolve_uri(root)
+        self.is_up = False
+        self._has_told = False
+        self._client: MlflowClient | None = None
+        self._experiment_id: str | None = None
+
+    @property
+    def client(self) -> "MlflowClient":
+        if self._client is None:
+            from mlflow import MlflowClient
+
+            prepare_database(self.uri)
+            self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        return self._client
+
+    @property
+    def experiment_id(self) -> str:
+        """Id of the experiment, made on first use; a deleted one of that name is brought back."""
+        if self._experiment_id is None:
+            self._experiment_id = self._find_or_create_experiment()
+        return self._experiment_id
+
+    def open(self) -> bool:
+        """Try to reach the server, within a bounded time; says whether it answered."""
+        try:
+            self._probe()
+            _ = self.experiment_id
+        except Exception as error:  # noqa: BLE001 - tracking must never stop a batch, whatever a server answers
+            self.lost(error)
+            return False
+        self.is_up, self._has_told = True, False
+        return True
+
+    def lost(self, error: Exception) -> None:
+        """Note that the server did not answer as it should, and say so once."""
+        if not self._has_told:
+            log.warning("MLflow at %s does not answer (%s); records are kept in the spool", self.shown, _brief(error))
+        self.is_up, self._has_told = False, True
+
+    @property
+    def shown(self) -> str:
+        """The URI without credentials."""
+        return mask_credentials(self.uri)
+
+    def run_url(self, run_id: str) -> str | None:
+        """The run's page, where the server has pages."""
+        if not self.uri.startswith("http"):
+            return None
+        return f"{self.uri.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{run_id}"
+
+    def _probe(self) -> None:
+        """Any answer will do, even a refusal: MLflow's own client would wait much longer for none."""
+        if self.uri.startswith(("http://", "https://")):
+            with contextlib.suppress(urllib.error.HTTPError):
+                urllib.request.urlopen(f"{self.uri.rstrip('/')}/health", timeout=_PROBE_SECONDS).close()
+
+    def _find_or_create_experiment(self) -> str:
+        from mlflow.exceptions import MlflowException
+
+        name = self.options.experiment
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            try:
+                return self.client.create_experiment(name, artifact_location=self._artifact_location())
+            except MlflowException:  # another process was faster
+                found = self.client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+        if found.lifecycle_stage == "deleted":
+            self.client.restore_experiment(found.experiment_id)
+        return found.experiment_id
+
+    def _artifact_location(self) -> str | None:
+        """Beside a local database, so that it does not depend on the folder one happens to stand in."""
+        if self.uri.startswith("sqlite:///"):
+            return (self.root.resolve() / "mlruns" / self.options.experiment).as_uri()
+        return None
+
+
+def _brief(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _calm_mlflow(options: TrackingOptions) -> None:
+    """Settings MLflow reads from the environment; what the user has set there stands."""
+    for name, value in {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(options.timeout_seconds),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0.2",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    }.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,119 @@
+"""One MLflow model folder with two flavors: raw ids to ratings in NumPy, and the Keras model itself.
+
+    MLmodel, requirements.txt, python_env.yaml, conda.yaml, input_example.json
+    served/                  factors.npz, users.parquet, items.parquet, rated.npz      mlflow.pyfunc
+    data/                    model.keras, keras_module.txt                             mlflow.keras
+    code/                    the loader, and a copy of the modules that serving needs
+
+`mlflow.keras.save_model` can write only its own pyfunc flavor, which would need TensorFlow and speak in indices; so the
+folder is laid out here as both loaders expect it (mlflow/keras/load.py and mlflow/pyfunc in MLflow 3.17). Nothing is
+pickled.
+"""
+
+import hashlib
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recobatch import served, served_loader
+from recobatch.tracking.options import ModelFiles
+from recobatch.tracking.spool import link_or_copy
+
+SERVED_FILES = ("factors.npz", "users.parquet", "items.parquet", "rated.npz")
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")
+"""What serving needs; the Keras flavor runs in the modeller's own environment and needs keras and tensorflow there."""
+
+
+def lay_out(folder: Path, files: ModelFiles) -> None:
+    """Fill an empty ``folder`` with all but the MLmodel file, which names the run and is written on delivery."""
+    for name in ("served", "data", "code/recobatch_copy/recobatch"):
+        (folder / name).mkdir(parents=True)
+    for name, source in zip(SERVED_FILES, (files.factors, files.users, files.items, files.rated), strict=True):
+        link_or_copy(source, folder / "served" / name)
+    link_or_copy(files.keras, folder / "data" / "model.keras")
+    (folder / "data" / "keras_module.txt").write_text("keras")
+    _copy_code(folder / "code")
+    _write_environment(folder)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Sha256 of every file that is checked before loading, by file name."""
+    paths = [*(folder / "served" / name for name in SERVED_FILES), folder / "data" / "model.keras"]
+    return {path.name: file_digest(path) for path in paths if path.exists()}
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_mlmodel(folder: Path, *, run_id: str, model_id: str, location: str, sums: dict[str, str]) -> None:
+    """Write the MLmodel file and the input example.
+
+    Args:
+        folder: As ``lay_out`` left it.
+        run_id: The run that made the model.
+        model_id: MLflow's id of the logged model.
+        location: URI where its files are about to lie.
+        sums: Sha256 of its files, recorded as metadata.
+    """
+    from mlflow.models import Model, ModelSignature
+    from mlflow.models.utils import _save_example
+    from mlflow.types import ColSpec, Schema, TensorSpec
+
+    example = _example(folder / "served")
+    columns = Schema([ColSpec(_column_type(example[name].dtype), name) for name in example.columns])
+    ratings = Schema([TensorSpec(served.PREDICTION_TYPE, (-1,), "prediction")])
+    model = Model(
+        artifact_path=location, run_id=run_id, model_id=model_id, model_uuid=model_id,
+        signature=ModelSignature(columns, ratings), metadata={"sha256": sums},
+    )  # fmt: skip
+    model.add_flavor(
+        "python_function", loader_module=served_loader.__name__.rpartition(".")[2], data="served", code="code",
+        python_version=platform.python_version(), env={"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+    )  # fmt: skip
+    model.add_flavor(
+        "keras", data="data", keras_version=_version("keras"), keras_backend="tensorflow", save_exported_model=False
+    )
+    _save_example(model, example, str(folder))
+    model.save(str(folder / "MLmodel"))
+
+
+def _example(served_folder: Path) -> Any:  # noqa: ANN401 - a pandas frame
+    """Up to three known pairs."""
+    ids = [pq.read_table(served_folder / f"{name}.parquet")["id"].slice(0, 3) for name in ("users", "items")]
+    rows = min(map(len, ids))
+    return pa.table({"user_id": ids[0][:rows], "item_id": ids[1][:rows]}).to_pandas()
+
+
+def _column_type(dtype: Any) -> str:  # noqa: ANN401 - numpy or pandas
+    return "long" if dtype.kind == "i" else "string"
+
+
+def _copy_code(folder: Path) -> None:
+    package = Path(served.__file__).parent
+    for module in served.MODULES:
+        link_target = folder / "recobatch_copy" / "recobatch" / f"{module}.py"
+        link_target.write_bytes((package / f"{module}.py").read_bytes())
+    (folder / "served_loader.py").write_bytes(Path(served_loader.__file__).read_bytes())
+
+
+def _write_environment(folder: Path) -> None:
+    pins = [f"{name}=={_version(name)}" for name in REQUIREMENTS]
+    python = platform.python_version()
+    (folder / "requirements.txt").write_text("".join(f"{pin}\n" for pin in pins))
+    (folder / "python_env.yaml").write_text(
+        f"python: {python}\nbuild_dependencies: []\ndependencies:\n- -r requirements.txt\n"
+    )
+    pip = "".join(f"  - {pin}\n" for pin in pins)
+    (folder / "conda.yaml").write_text(
+        f"name: mlflow-env\nchannels:\n- conda-forge\ndependencies:\n- python={python}\n- pip\n- pip:\n{pip}"
+    )
+
+
+def _version(package: str) -> str:
+    return metadata.version(package)

@@ -1,0 +1,61 @@
+"""What a tracker has to be told; light enough for a settings tree to import."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrackingOptions(BaseModel):
+    """Where runs are tracked, under which names, and how long an unwell server is waited for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uri: str | None = Field(
+        default=None,
+        description="MLflow tracking URI; none means MLFLOW_TRACKING_URI, else mlflow.db in the project root",
+    )
+    experiment: str = Field(default="recobatch", min_length=1, description="MLflow experiment of all runs")
+    registered_model: str = Field(default="recobatch", min_length=1, description="name in the model registry")
+    timeout_seconds: int = Field(
+        default=5, ge=1, le=600, description="longest wait for one answer of the tracking server, in seconds"
+    )
+    drain_seconds: int = Field(
+        default=60, ge=1, le=3600, description="longest wait for a run's remaining records to arrive, in seconds"
+    )
+
+    def resolve_uri(self, root: Path) -> str:
+        """The tracking URI in force: the setting, else the environment, else ``mlflow.db`` under ``root``."""
+        return self.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """The ratings a run was trained on, as MLflow's dataset column shows them."""
+
+    name: str
+    """Short name, such as ``movielens-100k``."""
+    source: str
+    """Path or URI it was read from; credentials in it are not logged."""
+    fingerprint: str
+    """Sha256 of the clean ratings, 64 hex digits."""
+    n_ratings: int
+    n_users: int
+    n_items: int
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The files that make one servable model."""
+
+    keras: Path
+    """The Keras model, ``.keras``."""
+    factors: Path
+    """``FactorModel.save``."""
+    users: Path
+    """``Vocabulary.save`` of the users."""
+    items: Path
+    """``Vocabulary.save`` of the items."""
+    rated: Path
+    """``RatedPairs.save``."""

@@ -1,0 +1,88 @@
+"""Registered models, checked before they are loaded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recobatch.errors import BadInput, BadTable, RecobatchError
+from recobatch.tracking.connection import Connection
+from recobatch.tracking.model_folder import SERVED_FILES, file_digest
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+@dataclass(frozen=True)
+class ServedFiles:
+    """Local copies of what scoring needs."""
+
+    factors: Path
+    users: Path
+    items: Path
+    rated: Path
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A version of the registered model."""
+
+    name: str
+    version: int
+    run_id: str
+    tags: Mapping[str, str]
+    """As given on registration, and ``sha256.<file>`` of every file."""
+    description: str
+    client: "MlflowClient"
+
+    def download(self, folder: Path) -> ServedFiles:
+        """Fetch factors, vocabularies and rated pairs into ``folder``.
+
+        Raises:
+            BadTable: If a file differs from the digest recorded on registration, or none was recorded.
+        """
+        from mlflow.artifacts import download_artifacts
+
+        folder.mkdir(parents=True, exist_ok=True)
+        location = self.client.get_model_version_download_uri(self.name, str(self.version))
+        download_artifacts(
+            artifact_uri=f"{location.rstrip('/')}/served", dst_path=str(folder), tracking_uri=self.client.tracking_uri
+        )
+        paths = [folder / "served" / name for name in SERVED_FILES]
+        for path in paths:
+            self._check(path)
+        return ServedFiles(*paths)
+
+    def _check(self, path: Path) -> None:
+        required = self.tags.get(f"sha256.{path.name}", "none")
+        found = file_digest(path) if path.exists() else "no file"
+        if found != required:
+            raise BadTable(
+                f"{self.name} version {self.version}, {path.name}: found sha256 {found[:12]}, required {required[:12]} "
+                f"as recorded on registration; the artifact was changed, point the champion at another version or "
+                f"train again"
+            )
+
+
+def find_champion(connection: Connection) -> RegisteredModel:
+    """The version under the alias ``champion``; see ``Tracker.champion``."""
+    from mlflow.exceptions import MlflowException
+
+    name = connection.options.registered_model
+    if not connection.is_up and not connection.open():
+        raise RecobatchError(
+            f"MLflow at {connection.shown}: found no answer, required the registered champion of {name!r}; "
+            f"start the server or set MLFLOW_TRACKING_URI"
+        )
+    try:
+        version = connection.client.get_model_version_by_alias(name, "champion")
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise RecobatchError(f"MLflow at {connection.shown}: {error}") from error
+        raise BadInput(
+            f"MLflow at {connection.shown}: found no champion of {name!r}, required a registered one; "
+            f"run `recobatch train` first"
+        ) from None
+    return RegisteredModel(
+        name, int(version.version), version.run_id, dict(version.tags), version.description or "", connection.client
+    )  # fmt: skip

@@ -1,0 +1,149 @@
+"""The journal of one run: every record is on disk before it is sent, and goes when all of it has arrived.
+
+    <root>/.recobatch/spool/<milliseconds>-<model>-<random>/
+        events.jsonl   one record a line; `{"ack": n, …}` lines say that the first n records arrived
+        files/<n>/     hard links to the artifacts (copies where links cannot be made)
+        lock           held with flock by the process that writes, freed when it dies
+
+So a server that is away costs nothing but a later delivery, and a run that was killed is found by the next one.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Self
+
+from recobatch.tracking.events import Event, EventKind, RunState
+
+SPOOL = Path(".recobatch", "spool")
+"""Folder of all journals, relative to the project root."""
+
+
+class RunSpool:
+    """One run's journal, open in this process alone."""
+
+    def __init__(self, folder: Path, lock: IO[str]) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self.state = RunState()
+        self._lock = lock
+        self._guard = threading.Lock()  # one thread writes records, another their acknowledgements
+        self._events: list[Event] = []
+        self._delivered = 0
+        self._journal = (folder / "events.jsonl").open("a+", encoding="utf-8")
+        self._replay()
+
+    @classmethod
+    def create(cls, root: Path, label: str) -> Self:
+        """Begin the journal of a new run called ``label``."""
+        folder = root / SPOOL / f"{time.time_ns() // 1_000_000}-{label}-{secrets.token_hex(4)}"
+        folder.mkdir(parents=True)
+        lock = _lock(folder)
+        if lock is None:  # a neighbour that delivers left-overs looked at the folder in this very moment
+            return cls.create(root, label)
+        return cls(folder, lock)
+
+    @classmethod
+    def left_over(cls, root: Path) -> Iterator[Self]:
+        """Journals whose process is gone, oldest first; each is locked while it is looked at."""
+        for folder in sorted((root / SPOOL).glob("*-*-*")):
+            lock = _lock(folder)
+            if lock is not None:
+                spool = cls(folder, lock)
+                yield spool
+                spool.close()
+
+    def append(self, event: Event) -> None:
+        with self._guard:
+            self._write(event.to_line())
+            self._events.append(event)
+
+    def acknowledge(self, count: int, state: RunState) -> None:
+        """Note that ``count`` more records arrived, and what the server answered."""
+        with self._guard:
+            self._delivered += count
+            self.state = state
+            self._write(json.dumps({"ack": self._delivered, "state": asdict(state)}))
+
+    def pending(self) -> list[Event]:
+        """Records that have not arrived yet, in order."""
+        with self._guard:
+            return self._events[self._delivered :]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever written: its process died while creating it."""
+        return not self._events
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run's end was noted; a journal without it belongs to a run that was killed."""
+        return self.state.finished or any(event.kind is EventKind.FINISH for event in self._events)
+
+    def keep(self, path: Path, name: str | None = None) -> str:
+        """Keep a file until it has been delivered; the answer names it relative to the folder."""
+        target = self.new_folder() / (name or path.name)
+        link_or_copy(path, target)
+        return str(target.relative_to(self.folder))
+
+    def new_folder(self) -> Path:
+        """An empty folder inside the journal's own."""
+        folder = self.folder / "files" / secrets.token_hex(4)
+        folder.mkdir(parents=True)
+        return folder
+
+    def remove(self) -> None:
+        """Forget the journal: all of it has arrived."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the journal; what has not arrived stays for the next run."""
+        self._journal.close()
+        self._lock.close()
+
+    def _write(self, line: str) -> None:
+        self._journal.write(line + "\n")
+        self._journal.flush()
+
+    def _replay(self) -> None:
+        self._journal.seek(0)
+        for line in self._journal:
+            if not line.endswith("\n"):  # cut off by a kill
+                break
+            if line.startswith('{"ack"'):
+                read = json.loads(line)
+                self._delivered, self.state = read["ack"], RunState(**read["state"])
+            else:
+                self._events.append(Event.from_line(line))
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """A second name for a file where the file system can, else a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _lock(folder: Path) -> IO[str] | None:
+    try:
+        lock = (folder / "lock").open("w")
+    except FileNotFoundError:  # another process has just delivered and removed it
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    if not folder.exists():
+        lock.close()
+        return None
+    return lock

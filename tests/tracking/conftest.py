@@ -1,0 +1,69 @@
+"""Small fake models, and a project root whose MLflow database is made once for the whole session."""
+
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from recobatch.factors import FactorModel, Link
+from recobatch.rated import RatedPairs
+from recobatch.tracking import DatasetInfo, ModelFiles
+from recobatch.tracking.database import prepare_database
+from recobatch.vocabulary import Vocabulary
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow warns about its own type hints when it is imported
+    import mlflow.pyfunc
+
+    assert mlflow.pyfunc
+
+DATASET = DatasetInfo("tiny", "tiny.csv", "ab" * 32, n_ratings=12, n_users=4, n_items=3)
+
+
+@pytest.fixture(scope="session")
+def fresh_database(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    prepare_database(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def root(tmp_path, fresh_database, monkeypatch) -> Path:
+    """A project root where the database lies already; no tracking URI in the environment."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    shutil.copyfile(fresh_database, folder / "mlflow.db")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def factors() -> FactorModel:
+    rng = np.random.default_rng(3)
+    arrays = [rng.normal(size=shape).astype(np.float32) for shape in ((4, 2), (3, 2), (4,), (3,))]
+    return FactorModel(*arrays, 0.5, Link.SCALED_SIGMOID, 1, 5)
+
+
+@pytest.fixture(scope="session")
+def users() -> Vocabulary:
+    return Vocabulary(pa.array([1, 7, 9, 2**40]))
+
+
+@pytest.fixture(scope="session")
+def items() -> Vocabulary:
+    return Vocabulary(pa.array(["a b", "ü", "日本"]))
+
+
+@pytest.fixture(scope="session")
+def model_files(tmp_path_factory, factors, users, items) -> ModelFiles:
+    folder = tmp_path_factory.mktemp("model")
+    files = ModelFiles(*(folder / name for name in ("m.keras", "f.npz", "u.parquet", "i.parquet", "r.npz")))
+    files.keras.write_bytes(b"not a real one")
+    factors.save(files.factors)
+    users.save(files.users)
+    items.save(files.items)
+    RatedPairs(np.array([0, 1, 1, 2, 3]), np.array([0, 2, 1], dtype=np.int32), 3).save(files.rated)
+    return files
