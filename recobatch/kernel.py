@@ -20,29 +20,18 @@ differently for another shape, and this is what keeps predictions independent of
 class ScoringKernel:
     """A model with its biases folded into its factors, so that a score is one dot product."""
 
-    users: np.ndarray
-    """float32, shape ``(n_users, n_factors + 2)``: factors, bias, one."""
+    model: FactorModel
     items: np.ndarray
     """float32, shape ``(n_factors + 2, n_items)``, contiguous: factors, one, item bias + global bias."""
     link: FactorModel
-    """The model without its global bias: only its link is used."""
+    """The model without its global bias, which ``items`` holds: only its link is used."""
 
     @classmethod
     def of(cls, model: FactorModel) -> "ScoringKernel":
-        """Fold the biases of ``model`` into two more factors."""
-        users = np.empty((model.n_users, model.n_factors + 2), dtype=np.float32)
-        users[:, :-2], users[:, -2], users[:, -1] = model.user_factors, model.user_bias, 1
+        """Fold the items' biases of ``model`` into two more factors; those of the users follow block by block."""
         items = np.empty((model.n_factors + 2, model.n_items), dtype=np.float32)
         items[:-2], items[-2], items[-1] = model.item_factors.T, 1, model.item_bias + np.float32(model.global_bias)
-        return cls(users, items, replace(model, global_bias=0.0))
-
-    @property
-    def n_users(self) -> int:
-        return len(self.users)
-
-    @property
-    def n_items(self) -> int:
-        return self.items.shape[1]
+        return cls(model, items, replace(model, global_bias=0.0))
 
     def predict(self, users: slice) -> np.ndarray:
         """Predict a block of users for every item; call it within ``one_blas_thread``.
@@ -54,14 +43,21 @@ class ScoringKernel:
             Predictions in rating units, float32, shape ``(len(users), n_items)``.
         """
         start = users.start - users.start % BLOCK_USERS
-        stop = min(self.n_users, -(-users.stop // BLOCK_USERS) * BLOCK_USERS)
-        predictions = np.empty((stop - start, self.n_items), dtype=np.float32)
+        stop = min(self.model.n_users, -(-users.stop // BLOCK_USERS) * BLOCK_USERS)
+        folded = self._fold(slice(start, stop))
+        predictions = np.empty((stop - start, self.model.n_items), dtype=np.float32)
         with np.errstate(over="ignore"):  # exp(+large) is inf, and 1 / inf the lower end of the sigmoid
-            for first in range(start, stop, BLOCK_USERS):
-                block = predictions[first - start : first - start + BLOCK_USERS]
-                np.matmul(self.users[first : first + len(block)], self.items, out=block)
+            for first in range(0, stop - start, BLOCK_USERS):
+                block = predictions[first : first + BLOCK_USERS]
+                np.matmul(folded[first : first + BLOCK_USERS], self.items, out=block)
                 self.link.apply_link(block)  # while the block is still in the cache
         return predictions[users.start - start : users.stop - start]
+
+    def _fold(self, users: slice) -> np.ndarray:
+        """Float32, shape ``(len(users), n_factors + 2)``: factors, bias, one."""
+        folded = np.empty((users.stop - users.start, self.model.n_factors + 2), dtype=np.float32)
+        folded[:, :-2], folded[:, -2], folded[:, -1] = self.model.user_factors[users], self.model.user_bias[users], 1
+        return folded
 
 
 _blas_lock = Lock()

@@ -138,7 +138,13 @@ def best_items(
     """
     snapshot = _current_folder(table_root)
     folder = _model_folder(snapshot, model)
-    rows = _rows_of(sorted(folder.glob("*.parquet")), user_id, folder)
+    try:
+        rows = _rows_of(sorted(folder.glob("*.parquet")), user_id, folder)
+    except (OSError, pa.ArrowException) as error:
+        raise BadTable(
+            f"{folder}: found a file that cannot be read ({error}), required parquet as it was published; "
+            f"see recobatch verify, then recobatch rollback"
+        ) from error
     if unseen_only:
         rows = rows.filter(pc.invert(rows["rated"]))
     best = pc.sort_indices(rows, sort_keys=[("prediction", "descending"), ("item_id", "ascending")])[:k]
@@ -153,7 +159,13 @@ def _current_folder(root: Path) -> Path:
     if link.is_dir():
         return link.resolve()
     if pointer.is_file():
-        return root / "versions" / str(json.loads(pointer.read_bytes())["version"])
+        try:
+            return root / "versions" / Path(json.loads(pointer.read_bytes())["version"]).name
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BadTable(
+                f"{pointer}: found no readable pointer ({error}), required JSON with a version; "
+                f"point the table at a snapshot with recobatch rollback VERSION"
+            ) from error
     raise BadTable(f"{root}: found no published table, required one; publish with recobatch run, or pass --table")
 
 

@@ -39,7 +39,8 @@ def safe_name(kind: str, name: str) -> str:
 
 def is_table(root: Path) -> bool:
     """Whether a folder carries the mark of a prediction table."""
-    return (root / MARKER).is_file()
+    with explained("open the table folder", root, outcome="nothing was touched"):
+        return (root / MARKER).is_file()
 
 
 def claim(root: Path) -> None:
@@ -61,8 +62,9 @@ def claim(root: Path) -> None:
 
 def check_free(root: Path) -> None:
     """Raise ``BadTable`` if ``root`` holds anything that this program did not leave there."""
-    if not root.exists() and not root.is_symlink():
-        return
+    with explained("open the table folder", root, outcome="nothing was touched"):
+        if not root.exists() and not root.is_symlink():
+            return
     if not root.is_dir():
         raise BadTable(
             f"{root}: found something that is no folder, required a prediction table or a free name; "

@@ -1,5 +1,6 @@
 """The prediction table: a sequence of immutable snapshots and one pointer."""
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -22,7 +23,7 @@ from recobatch.table.snapshots import (
     pointer_sequence,
 )
 from recobatch.table.staging import Staging
-from recobatch.table.verify import VerifyReport, verify_snapshot
+from recobatch.table.verify import VerifyReport, check_files, verify_snapshot
 
 
 class TableOptions(BaseModel):
@@ -39,7 +40,7 @@ class PredictionTable:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._locked = False
+        self._locked_by: int | None = None
 
     @contextmanager
     def lock(self, *, holder: str) -> Iterator[None]:
@@ -54,14 +55,15 @@ class PredictionTable:
         """
         claim(self.root)
         with hold(self.root / LOCK, holder=holder):
-            self._locked = True
+            self._locked_by = os.getpid()
             try:
                 yield
             finally:
-                self._locked = False
+                self._locked_by = None
 
-    def _exclusive(self, what: str) -> AbstractContextManager[None]:
-        return nullcontext() if self._locked else self.lock(holder=what)
+    def _exclusive(self, holder: str) -> AbstractContextManager[None]:
+        # A forked child inherits this object but not the lock.
+        return nullcontext() if self._locked_by == os.getpid() else self.lock(holder=holder)
 
     def stage(self, version: str) -> Staging:
         """Begin a new version in a folder of its own, on the same disk and out of readers' sight.
@@ -80,7 +82,7 @@ class PredictionTable:
         path = self.root / f"{STAGING}{version}-{secrets.token_hex(4)}"
         with explained("make a staging folder", path):
             path.mkdir()
-        return Staging(path, version, self._land, self._next_sequence)
+        return Staging(path, version, self._exclusive, self._next_sequence, self._land)
 
     def current(self) -> Snapshot | None:
         """The snapshot that readers see, or none if nothing was published yet.
@@ -133,10 +135,9 @@ class PredictionTable:
         self._check()
         with self._exclusive("rollback"):
             target = self.snapshot(version) if version is not None else self._previous()
-            report = verify_snapshot(target)
-            if not report.ok:
+            if problems := check_files(target):
                 raise BadTable(
-                    f"{target.path}: found a damaged snapshot ({report.problems[0]}), required a whole one; "
+                    f"{target.path}: found a damaged snapshot ({problems[0]}), required a whole one; "
                     f"the table stays as it is, roll back to another version"
                 )
             point_at(self.root, target)
@@ -205,15 +206,14 @@ class PredictionTable:
         numbers = [snapshot.sequence for snapshot in list_snapshots(self.root)[0]]
         return 1 + max([*numbers, pointer_sequence(self.root)])
 
-    def _land(self, staging: Staging, manifest: Manifest) -> Snapshot:
-        with self._exclusive(f"publish {staging.version}"):
-            target = self.root / VERSIONS / staging.version
-            with explained("move the snapshot into place", target):
-                staging.path.rename(target)
-                fsync_folder(self.root / VERSIONS)
-                fsync_folder(self.root)
-            snapshot = Snapshot(target, manifest)
-            point_at(self.root, snapshot)
+    def _land(self, staging: Path, manifest: Manifest) -> Snapshot:
+        target = self.root / VERSIONS / manifest.version
+        with explained("move the snapshot into place", target):
+            staging.rename(target)
+            fsync_folder(self.root / VERSIONS)
+            fsync_folder(self.root)
+        snapshot = Snapshot(target, manifest)
+        point_at(self.root, snapshot)
         return snapshot
 
     def _mend(self) -> None:

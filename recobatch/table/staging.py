@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,9 +27,11 @@ class Staging:
 
     path: Path
     version: str
-    land: Callable[["Staging", Manifest], Snapshot]
-    """Moves the finished folder into place and points the table at it."""
+    exclusive: Callable[[str], AbstractContextManager[None]]
+    """Takes the table's lock for a holder, unless it is held already."""
     next_sequence: Callable[[], int]
+    land: Callable[[Path, Manifest], Snapshot]
+    """Moves the finished folder into place and points the table at it."""
 
     def shard_path(self, model: str, shard: int) -> Path:
         """Where shard number ``shard`` of a model's predictions is to be written.
@@ -69,24 +71,37 @@ class Staging:
 
         Raises:
             BadSettings: If the champion is not among the models.
+            TableBusy: If somebody else is writing.
             RecobatchError: If a file is missing, cut off or of the wrong size, or the disk refuses; the table that
                 stood before still stands.
         """
         if champion not in models:
             raise BadSettings(f"champion: found {champion!r}, required one of {', '.join(sorted(models))}")
+        with self.exclusive(f"publish {self.version}"):
+            manifest = self._finish(models, champion, expected_rows, dict(extra or {}), titles)
+            return self.land(self.path, manifest)
+
+    def _finish(
+        self,
+        models: Mapping[str, ModelEntry],
+        champion: str,
+        expected_rows: int,
+        extra: dict[str, Any],
+        titles: pa.Table | None,
+    ) -> Manifest:
         columns = self._check(models, expected_rows)
         files = [self._entry(report) for entry in models.values() for report in (*entry.shards, *entry.top)]
         if titles is not None:
             files.append(self._write_titles(titles))
         manifest = Manifest(
             self.version, self.next_sequence(), datetime.now(UTC).isoformat(timespec="seconds"), champion, columns,
-            {name: ModelFacts.of(entry) for name, entry in models.items()}, tuple(files), dict(extra or {}),
+            {name: ModelFacts.of(entry) for name, entry in models.items()}, tuple(files), extra,
         )  # fmt: skip
         with explained("finish the snapshot", self.path):
             (self.path / MANIFEST).write_bytes(manifest.dump())
             self._link_champion(champion)
             self._fsync()
-        return self.land(self, manifest)
+        return manifest
 
     def discard(self) -> None:
         """Remove what was staged; whatever cannot be removed now is removed by the next run."""

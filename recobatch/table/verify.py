@@ -40,9 +40,7 @@ def verify_snapshot(snapshot: Snapshot) -> VerifyReport:
     model's files hold, in order, every user of its vocabulary with every item of its vocabulary once.
     """
     manifest = snapshot.manifest
-    problems = _check_names(snapshot)
-    for entry in manifest.files:
-        problems += _check_file(snapshot.path / entry.path, entry, manifest)
+    problems = check_files(snapshot)
     if not problems:
         for model in manifest.models:
             problems += _check_pairs(snapshot, model)
@@ -53,6 +51,14 @@ def verify_snapshot(snapshot: Snapshot) -> VerifyReport:
         sum(entry.bytes for entry in manifest.files),
         tuple(problems),
     )
+
+
+def check_files(snapshot: Snapshot) -> list[str]:
+    """Hold the names, bytes, sha256, rows and columns of every file to the manifest; one line per problem."""
+    problems = _check_names(snapshot)
+    for entry in snapshot.manifest.files:
+        problems += _check_file(snapshot.path / entry.path, entry, snapshot.manifest)
+    return problems
 
 
 def _check_names(snapshot: Snapshot) -> list[str]:
