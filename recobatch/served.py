@@ -14,11 +14,6 @@ from recobatch.vocabulary import Vocabulary
 if TYPE_CHECKING:
     import pandas as pd
 
-MODULES = ("__init__", "errors", "factors", "vocabulary", "served")
-"""Modules of this package that serving needs; copies of them travel with the model."""
-
-PREDICTION_TYPE = np.dtype(np.float32)
-
 _ROWS = 1 << 18
 """Pairs predicted at once: bounds memory for frames of any length."""
 
@@ -48,7 +43,7 @@ class ServedModel:
         item_index = self._encode(model_input, "item_id", self.items)
         blocks = [slice(first, first + _ROWS) for first in range(0, len(user_index), _ROWS)]
         predictions = [self.factors.predict_pairs(user_index[rows], item_index[rows]) for rows in blocks]
-        return np.concatenate([np.empty(0, dtype=PREDICTION_TYPE), *predictions])
+        return np.concatenate([np.empty(0, dtype=np.float32), *predictions])
 
     @staticmethod
     def _encode(frame: "pd.DataFrame", column: str, vocabulary: Vocabulary) -> np.ndarray:

@@ -16,14 +16,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from recobatch import served, served_loader
 from recobatch.tracking.options import ModelFiles
 from recobatch.tracking.spool import link_or_copy
 
 SERVED_FILES = ("factors.npz", "users.parquet", "items.parquet", "rated.npz")
+SERVING_MODULES = ("__init__", "errors", "factors", "vocabulary", "served")
+"""What ``recobatch.served`` needs of this package; copies travel with the model."""
+LOADER = "served_loader"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")
 """What serving needs; the Keras flavor runs in the modeller's own environment and needs keras and tensorflow there."""
 
@@ -61,19 +60,20 @@ def write_mlmodel(folder: Path, *, run_id: str, model_id: str, location: str, su
         location: URI where its files are about to lie.
         sums: Sha256 of its files, recorded as metadata.
     """
+    import numpy as np
     from mlflow.models import Model, ModelSignature
     from mlflow.models.utils import _save_example
     from mlflow.types import ColSpec, Schema, TensorSpec
 
     example = _example(folder / "served")
     columns = Schema([ColSpec(_column_type(example[name].dtype), name) for name in example.columns])
-    ratings = Schema([TensorSpec(served.PREDICTION_TYPE, (-1,), "prediction")])
+    ratings = Schema([TensorSpec(np.dtype(np.float32), (-1,), "prediction")])
     model = Model(
         artifact_path=location, run_id=run_id, model_id=model_id, model_uuid=model_id,
         signature=ModelSignature(columns, ratings), metadata={"sha256": sums},
     )  # fmt: skip
     model.add_flavor(
-        "python_function", loader_module=served_loader.__name__.rpartition(".")[2], data="served", code="code",
+        "python_function", loader_module=LOADER, data="served", code="code",
         python_version=platform.python_version(), env={"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
     )  # fmt: skip
     model.add_flavor(
@@ -85,6 +85,9 @@ def write_mlmodel(folder: Path, *, run_id: str, model_id: str, location: str, su
 
 def _example(served_folder: Path) -> Any:  # noqa: ANN401 - a pandas frame
     """Up to three known pairs."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     ids = [pq.read_table(served_folder / f"{name}.parquet")["id"].slice(0, 3) for name in ("users", "items")]
     rows = min(map(len, ids))
     return pa.table({"user_id": ids[0][:rows], "item_id": ids[1][:rows]}).to_pandas()
@@ -95,11 +98,11 @@ def _column_type(dtype: Any) -> str:  # noqa: ANN401 - numpy or pandas
 
 
 def _copy_code(folder: Path) -> None:
-    package = Path(served.__file__).parent
-    for module in served.MODULES:
-        link_target = folder / "recobatch_copy" / "recobatch" / f"{module}.py"
-        link_target.write_bytes((package / f"{module}.py").read_bytes())
-    (folder / "served_loader.py").write_bytes(Path(served_loader.__file__).read_bytes())
+    package = Path(__file__).parents[1]
+    for module in SERVING_MODULES:
+        copy = folder / "recobatch_copy" / "recobatch" / f"{module}.py"
+        copy.write_bytes((package / f"{module}.py").read_bytes())
+    (folder / f"{LOADER}.py").write_bytes((package / f"{LOADER}.py").read_bytes())
 
 
 def _write_environment(folder: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_changed_artifact_is_refused(tracker, root, tmp_path, model_files, nam
 
 
 def test_no_champion_yet(tracker):
-    with pytest.raises(BadInput, match="found no champion of 'recobatch'.*recobatch train"):
+    with pytest.raises(BadInput, match=r"found no champion of 'recobatch'.*recobatch train"):
         tracker.champion()
 
 
