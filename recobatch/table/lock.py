@@ -43,7 +43,7 @@ def hold(path: Path, *, holder: str) -> Iterator[None]:
         TableBusy: If another process, or another part of this one, holds it; the message says who.
         RecobatchError: If the file cannot be opened.
     """
-    key = path.parent.resolve() / path.name
+    key = _key(path)
     with _guard:
         if key in _held:
             raise TableBusy(_told(path.parent, _held[key]))
@@ -68,6 +68,16 @@ def hold(path: Path, *, holder: str) -> Iterator[None]:
         if os.getpid() == owner:
             with _guard:
                 _held.pop(key, None)
+
+
+def is_held_here(path: Path) -> bool:
+    """Whether this process holds the lock file; a forked child of the holder does not."""
+    with _guard:
+        return _key(path) in _held
+
+
+def _key(path: Path) -> Path:
+    return path.parent.resolve() / path.name
 
 
 def _acquire(handle: int, path: Path) -> None:

@@ -1,6 +1,5 @@
 """The prediction table: a sequence of immutable snapshots and one pointer."""
 
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recobatch.durable import TEMPORARY, explained, fsync_folder, remove
 from recobatch.errors import BadSettings, BadTable, RecobatchError
 from recobatch.table.layout import LOCK, STAGING, TRASH, VERSIONS, check_free, claim, is_table, safe_name
-from recobatch.table.lock import hold
+from recobatch.table.lock import hold, is_held_here
 from recobatch.table.manifest import Manifest
 from recobatch.table.snapshots import (
     Snapshot,
@@ -36,11 +35,10 @@ class TableOptions(BaseModel):
 
 
 class PredictionTable:
-    """A table folder; what changes it takes the table's lock unless this object holds it already."""
+    """A table folder; what changes it takes the table's lock unless this process holds it already."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._locked_by: int | None = None
 
     @contextmanager
     def lock(self, *, holder: str) -> Iterator[None]:
@@ -55,15 +53,11 @@ class PredictionTable:
         """
         claim(self.root)
         with hold(self.root / LOCK, holder=holder):
-            self._locked_by = os.getpid()
-            try:
-                yield
-            finally:
-                self._locked_by = None
+            yield
 
     def _exclusive(self, holder: str) -> AbstractContextManager[None]:
-        # A forked child inherits this object but not the lock.
-        return nullcontext() if self._locked_by == os.getpid() else self.lock(holder=holder)
+        # By process and not by object: tasks of a run may come by another handle of the same table.
+        return nullcontext() if is_held_here(self.root / LOCK) else self.lock(holder=holder)
 
     def stage(self, version: str) -> Staging:
         """Begin a new version in a folder of its own, on the same disk and out of readers' sight.
