@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -60,7 +61,7 @@ class Line:
     def update(self, *, done: float | None = None, total: float | None = None, note: str | None = None) -> None:
         """Say how far the work is."""
         if self._progress is not None and self._task is not None:
-            fields = {} if note is None else {"note": note}
+            fields: dict[str, Any] = {} if note is None else {"note": note}
             self._progress.update(self._task, completed=done, total=total, **fields)
 
     def advance(self, by: float, note: str | None = None) -> None:
@@ -84,9 +85,9 @@ class Line:
             self._progress.update(self._task, total=total, completed=total)
 
 
-_current: ContextVar[Display] = ContextVar("display", default=Display(enabled=False))
+_current: ContextVar[Display | None] = ContextVar("display", default=None)
 
 
 def current_display() -> Display:
     """The display of the running job, or a silent one."""
-    return _current.get()
+    return _current.get() or Display(enabled=False)

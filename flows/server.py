@@ -105,7 +105,7 @@ def prefect_server() -> Iterator[LocalServer | None]:
 
 
 def _die_with_parent(parent: int) -> None:
-    """Ask the kernel to end this process when its parent ends, kill -9 included (Linux; elsewhere the parent stops us)."""
+    """Ask the kernel to end this process when its parent ends, kill -9 included; Linux only."""
     if not sys.platform.startswith("linux"):
         return
     pr_set_pdeathsig = 1

@@ -37,6 +37,10 @@ class DataSettings(ReadOptions):
     ratings: str = Field(default="movielens-100k", description="Dataset name, path or URI")
     cache: Path = Field(default=Path("~/.cache/recobatch"), description="Folder where named datasets are kept")
 
+    def read_options(self) -> ReadOptions:
+        """What the caller says of the file's layout."""
+        return ReadOptions(**self.model_dump(include=set(ReadOptions.model_fields)))
+
 
 class TableSettings(TableOptions):
     """Where the table is published."""
@@ -115,14 +119,24 @@ def load_settings(
     merged: dict[str, Any] = {}
     for _, layer in layers:
         _merge(merged, layer)
-    preset = merged.get("preset", "notebook")
-    tree: dict[str, Any] = {}
-    _merge(tree, PRESETS.get(preset, {}) if isinstance(preset, str) else {})
+    tree = _preset(merged.get("preset", "notebook"))
     _merge(tree, merged)
     try:
         return Settings.model_validate(tree)
     except ValidationError as error:
         raise BadSettings(_explain(error)) from None
+
+
+def _preset(name: object) -> dict[str, Any]:
+    """What a preset puts in place of the defaults; an unknown name is left to the validation."""
+    if not isinstance(name, str) or name not in PRESETS:
+        return {}
+    preset = PRESETS[name]
+    return {
+        "model": preset.options.model_dump(exclude_defaults=True),
+        "train": preset.recipe.model_dump(exclude_defaults=True),
+        "gate": {"baseline": "bias"} if name == "tuned" else {},
+    }
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -211,4 +225,6 @@ def _explain(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"]) or "settings"
     required = first["msg"].removeprefix("Value error, ")
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{where}: found {first['input']!r}, required: {required}{more}; mend it in --set, RECOBATCH_… or {TOML_NAME}"
+    return (
+        f"{where}: found {first['input']!r}, required: {required}{more}; mend it in --set, RECOBATCH_… or {TOML_NAME}"
+    )

@@ -71,7 +71,7 @@ def check_finite(non_finite: Mapping[str, int]) -> None:
         if count:
             raise GateRefused(
                 f"gate.finite: found {count:,} predictions of {name} that are not finite, required none; nothing was "
-                f"published; lower train.learning_rate or leave the model out with --set models={_others(name, non_finite)}"
+                f"published; lower train.learning_rate or leave it out with --set models={_others(name, non_finite)}"
             )
 
 
@@ -95,7 +95,7 @@ def check_baseline(champion: Candidate, baselines: Mapping[str, float], options:
     bar = baselines[options.baseline]
     if not champion.test_mse < bar:
         raise GateRefused(
-            f"gate.baseline: found test MSE {champion.test_mse:.4f} of the champion {champion.name}, required less than "
-            f"{bar:.4f} of the baseline {options.baseline}; nothing was published; train longer (--set train.epochs=…), "
-            f"try --preset tuned, or pass --set gate.baseline=none once"
+            f"gate.baseline: found test MSE {champion.test_mse:.4f} of the champion {champion.name}, required less "
+            f"than {bar:.4f} of the baseline {options.baseline}; nothing was published; train longer "
+            f"(--set train.epochs=…), try --preset tuned, or pass --set gate.baseline=none once"
         )

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import fsspec
+
 _DONE = "done.json"
 
 
@@ -41,9 +43,7 @@ class Workspace:
     fresh: bool = False
     """Redo every stage, whatever there is."""
 
-    def stage(
-        self, name: str, shaped_by: Mapping[str, Any], build: Callable[[Path], Mapping[str, Any]]
-    ) -> StageOutput:
+    def stage(self, name: str, shaped_by: Mapping[str, Any], build: Callable[[Path], Mapping[str, Any]]) -> StageOutput:
         """Reuse a stage's output where it is whole, else build it.
 
         Args:
@@ -98,9 +98,7 @@ def code_fingerprint() -> str:
 
 
 def _finish(folder: Path, report: Mapping[str, Any]) -> None:
-    files = {
-        str(path.relative_to(folder)): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+    files = {str(path.relative_to(folder)): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     (folder / _DONE).write_text(json.dumps({"files": files, "report": report}))
 
 
@@ -116,7 +114,7 @@ def _whole(folder: Path) -> dict[str, Any] | None:
 
 
 def _put_in_place(scratch: Path, folder: Path) -> None:
-    """Rename into place; where another run has put the same output there meanwhile, or a damaged one lies, replace it."""
+    """Rename into place, and replace what another run has put there meanwhile or what lies there damaged."""
     try:
         scratch.rename(folder)
     except OSError:
@@ -124,3 +122,19 @@ def _put_in_place(scratch: Path, folder: Path) -> None:
         folder.rename(aside)
         scratch.rename(folder)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def source_fingerprint(uri: str) -> str:
+    """Identify the content behind a path or URI, so that a changed file is read again.
+
+    A local file counts by its bytes, a remote one by what its file system says of it (etag, size, time); one that
+    cannot be identified never equals an earlier one.
+    """
+    path = Path(uri)
+    if path.is_file():
+        return file_digest(path)
+    try:
+        filesystem, remote = fsspec.core.url_to_fs(uri)
+        return str(filesystem.ukey(remote))
+    except (OSError, ValueError, ImportError, NotImplementedError):
+        return uuid4().hex

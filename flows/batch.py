@@ -1,0 +1,72 @@
+"""The whole job as one readable flow."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from recobatch.datasets import read_titles
+
+from flows import summary
+from flows.handover import Ratings, TrainedModel
+from flows.job import Job
+from flows.score import ToScore, publish, score_models, staged
+from flows.settings import Settings
+from flows.train import compare_models, ingest_ratings, register_models, split_ratings, train_all, train_models
+
+__all__ = ["batch_scoring", "train_models"]
+
+
+@flow(name="batch-scoring")
+def batch_scoring(
+    settings: Settings = Settings(),  # noqa: B008 - it is frozen
+    force: bool = False,
+    fresh: bool = False,
+) -> dict[str, Any]:
+    """Ingest, train, compare, score, publish.
+
+    Args:
+        settings: Every setting of the job.
+        force: Publish even if nothing changed since the published batch.
+        fresh: Redo every stage, reuse nothing.
+    """
+    job = Job.open(settings, fresh=fresh)
+    with job.table.lock(holder=job.batch_id), job.closing():
+        job.table.clean()
+        ratings = ingest_ratings(job)
+        if not (force or fresh) and (published := _published_already(job, ratings)):
+            return published
+        parts = split_ratings(job, ratings)
+        trained = train_all(job, ratings, parts)
+        champion = compare_models(job, trained, parts)
+        with staged(job) as staging:
+            entries = score_models(job, _to_score(job, trained, champion, ratings), staging)
+            result = summary.of_training(job, ratings, parts, trained, champion)
+            snapshot = publish(
+                job, staging, entries, champion, expected_rows=ratings.n_pairs, titles=_titles(ratings),
+                extra={"inputs": summary.inputs_fingerprint(settings, ratings), "summary": result},
+            )  # fmt: skip
+        register_models(job, trained, champion, ratings)
+        result |= {"table": summary.of_table(job, snapshot)}
+        create_markdown_artifact(summary.markdown(result), key="batch-result", description="Result of the batch")
+    return summary.closed(job, result)
+
+
+def _published_already(job: Job, ratings: Ratings) -> dict[str, Any] | None:
+    """The summary of the published batch where it was made from the very same inputs."""
+    snapshot = job.table.current()
+    if snapshot is None or snapshot.manifest.extra.get("inputs") != summary.inputs_fingerprint(job.settings, ratings):
+        return None
+    job.tell("compare", f"nothing new since version {snapshot.version}; it stands (--force publishes again)")
+    before = dict(snapshot.manifest.extra["summary"])
+    return summary.closed(job, {**before, "unchanged": True, "table": summary.of_table(job, snapshot)})
+
+
+def _to_score(job: Job, trained: Mapping[str, TrainedModel], champion: str, ratings: Ratings) -> dict[str, ToScore]:
+    wanted = trained if job.settings.score.models == "all" else {champion: trained[champion]}
+    return {name: ToScore(name, model.run.run_id, model.scoring_inputs(ratings)) for name, model in wanted.items()}
+
+
+def _titles(ratings: Ratings) -> pa.Table | None:
+    return read_titles(ratings.source.titles) if ratings.source.titles else None

@@ -1,0 +1,110 @@
+"""What every task of a batch shares."""
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from pathlib import Path
+
+from prefect.logging import get_run_logger
+
+from flows import STARTED
+from flows.progress import Line, current_display
+from flows.settings import Settings
+from recobatch.errors import GateRefused
+from recobatch.table import PredictionTable
+from recobatch.tracking import DatasetInfo, Status, TrackedRun, Tracker, TrackingOptions
+from recobatch.workspace import Workspace
+
+
+@dataclass
+class Job:
+    """One batch on its way: its settings, where its stages leave their output, and where the time goes."""
+
+    settings: Settings
+    root: Path
+    batch_id: str
+    fresh: bool = False
+    timings: dict[str, float] = field(default_factory=dict)
+    """Stage → seconds, in the order of the stages."""
+    reused: list[str] = field(default_factory=list)
+    """Stages whose output an earlier run had made."""
+    runs: list[TrackedRun] = field(default_factory=list)
+    """The batch's runs in MLflow; ``closing`` ends them."""
+
+    @classmethod
+    def open(cls, settings: Settings, *, fresh: bool = False) -> "Job":
+        """Begin a batch in the current folder."""
+        job = cls(settings, Path.cwd(), new_batch_id(), fresh)
+        job.timings["start"] = time.perf_counter() - STARTED
+        return job
+
+    @cached_property
+    def work(self) -> Workspace:
+        return Workspace(self.root / self.settings.work.path, fresh=self.fresh)
+
+    @cached_property
+    def table(self) -> PredictionTable:
+        return PredictionTable(self.root / self.settings.table.path)
+
+    @property
+    def tracker(self) -> Tracker:
+        return open_tracker(self.settings.tracking, self.root)
+
+    @contextmanager
+    def stage(self, name: str, *, total: float | None = None) -> Iterator[Line]:
+        """Time a stage and show its progress."""
+        started = time.perf_counter()
+        with current_display().line(name, total) as line:
+            yield line
+        self.timings[name] = self.timings.get(name, 0.0) + time.perf_counter() - started
+
+    @property
+    def seconds(self) -> float:
+        """Since this process began to load the job."""
+        return time.perf_counter() - STARTED
+
+    def start_run(self, model_name: str, params: Mapping[str, object], dataset: DatasetInfo) -> TrackedRun:
+        """Begin the MLflow run of one model of this batch."""
+        run = self.tracker.start_run(batch_id=self.batch_id, model_name=model_name, params=params, dataset=dataset)
+        self.runs.append(run)
+        return run
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """End the batch's MLflow runs with the proper status, whatever happens, and tidy the workspace."""
+        status: Status = "FINISHED"
+        try:
+            yield
+        except GateRefused as refusal:
+            for run in self.runs:
+                run.set_tags({"gate": str(refusal)})
+            raise
+        except BaseException as error:
+            status = "FAILED" if isinstance(error, Exception) else "KILLED"
+            raise
+        finally:
+            for run in self.runs:
+                run.finish(status)
+            self.work.prune(keep_days=self.settings.work.keep_days)
+
+    def tell(self, stage: str, story: str, *, reused: bool = False) -> None:
+        """One line of the story that the log tells, with the seconds of its stage."""
+        if reused:
+            self.reused.append(stage)
+        how = "reused" if reused else f"{self.timings.get(stage, 0.0):.2f} s"
+        get_run_logger().info("%s: %s (%s)", stage, story, how)
+
+
+@cache
+def open_tracker(options: TrackingOptions, root: Path) -> Tracker:
+    """The process' tracker; opening it imports MLflow, so the command line does that while the server starts."""
+    return Tracker(options, root)
+
+
+def new_batch_id() -> str:
+    """A batch's name, which sorts by time: ``20261124T030000Z-1a2b3c``."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

@@ -1,0 +1,92 @@
+"""Run one flow from the command line: its server, its display, its last words."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows.environment import prepare_environment
+from flows.progress import Display
+from flows.server import prefect_server
+from flows.settings import Settings
+
+
+def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -> None:  # noqa: ANN401
+    """Run the flow called ``name`` to its end and print its summary.
+
+    Raises:
+        RecobatchError: As the flow raised it.
+    """
+    prepare_environment(Path.cwd())
+    display = Display()
+    with display.live(), prefect_server() as server:
+        with display.line("start"):
+            flow = _import_flow(name)
+            _open_tracker(settings)
+            if server is not None:
+                server.wait_until_ready()
+        _calm_console(quiet=display.enabled)
+        try:
+            result = flow(settings=settings, **parameters)
+        finally:
+            _flush_logs()
+    _print(result, as_json=as_json)
+
+
+def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
+    """Import what the flow needs while the server starts; TensorFlow only where something is trained."""
+    if name == "score-pairs":
+        from flows.score import score_pairs
+
+        return score_pairs
+    import recobatch.training.engine  # noqa: F401 - imports TensorFlow, seconds that the server needs as well
+    from flows.batch import batch_scoring, train_models
+
+    return train_models if name == "train-models" else batch_scoring
+
+
+def _open_tracker(settings: Settings) -> None:
+    from flows.job import open_tracker
+
+    open_tracker(settings.tracking, Path.cwd())
+
+
+def _calm_console(*, quiet: bool) -> None:
+    """Keep tracebacks of refusals off the console, and the story too where the display tells it already."""
+    import logging
+
+    from recobatch.errors import RecobatchError
+
+    def wanted(record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        refused = isinstance(error, RecobatchError) or "Finished in state Failed" in record.getMessage()
+        return not refused
+
+    for logger in (logging.getLogger("prefect"), logging.getLogger()):
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.addFilter(wanted)
+                handler.setLevel(logging.WARNING if quiet else handler.level)
+
+
+def _flush_logs() -> None:
+    """Let the last log lines reach the server before it ends."""
+    import logging
+
+    from prefect.logging.handlers import APILogHandler
+
+    for logger in (logging.getLogger("prefect.flow_runs"), logging.getLogger("prefect.task_runs")):
+        for handler in logger.handlers:
+            if isinstance(handler, APILogHandler):
+                handler.flush()
+
+
+def _print(result: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(result, default=str))
+        return
+    from flows.closing import print_closing
+
+    print_closing(result, sys.stdout)

@@ -1,0 +1,51 @@
+"""Commands that read the published table: no server, no settings tree, no heavy import."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from recobatch.errors import BadTable
+from recobatch.table import PredictionTable
+from recobatch.top import best_items
+
+
+def print_top(table: Path, user_id: str, *, k: int, unseen_only: bool, model: str | None, as_json: bool) -> None:
+    """Print a user's best items, with titles where the table knows them."""
+    rows = best_items(table, user_id, k=k, unseen_only=unseen_only, model=model).to_pylist()
+    if as_json:
+        click.echo(json.dumps({"user_id": user_id, "items": rows}))
+        return
+    width = max((len(str(row["item_id"])) for row in rows), default=4)
+    for row in rows:
+        title = f"  {row['title']}" if row.get("title") else ""
+        click.echo(f"{row['rank']:>4}  {row['prediction']:.3f}  {row['item_id']!s:>{width}}{title}")
+
+
+def print_verified(table: Path, version: str | None, *, as_json: bool) -> None:
+    """Check a snapshot to the last pair; damage is an error."""
+    report = PredictionTable(table).verify(version)
+    facts: dict[str, Any] = {
+        "version": report.version, "ok": report.ok, "files": report.files, "rows": report.rows,
+        "bytes": report.bytes, "problems": list(report.problems),
+    }  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(facts))
+    if not report.ok:
+        more = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
+        raise BadTable(
+            f"{table}: found version {report.version} damaged: {report.problems[0]}{more}; "
+            f"point the table at a whole one with recobatch rollback"
+        )
+    if not as_json:
+        click.echo(f"{table}: version {report.version} is whole: {report.rows:,} predictions in {report.files} files")
+
+
+def print_rollback(table: Path, version: str | None, *, as_json: bool) -> None:
+    """Point the table at an earlier snapshot."""
+    snapshot = PredictionTable(table).rollback(version)
+    if as_json:
+        click.echo(json.dumps({"version": snapshot.version, "champion": snapshot.champion}))
+    else:
+        click.echo(f"{table}: now at version {snapshot.version}, champion {snapshot.champion}")

@@ -1,0 +1,142 @@
+"""What a batch says of itself: to the caller as JSON, to MLflow as params and metrics, to the run page as markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from recobatch.workspace import code_fingerprint, fingerprint
+
+if TYPE_CHECKING:
+    from flows.handover import Parts, Ratings, TrainedModel
+    from flows.job import Job
+    from flows.score import ToScore
+    from flows.settings import Settings
+    from recobatch.table import Snapshot
+
+
+def shaping(settings: Settings, name: str) -> dict[str, Any]:
+    """Every setting that shapes a model; MLflow's params, and what its reuse hangs on."""
+    tree = settings.model_dump(mode="json", include={"preset", "seed", "ingest", "split", "model", "train"})
+    return {"model_name": name, **tree}
+
+
+def inputs_fingerprint(settings: Settings, ratings: Ratings) -> str:
+    """Sha256 of everything that shapes a published table: equal inputs give an equal table."""
+    tree = settings.model_dump(mode="json", exclude={"data", "table", "tracking", "work", "engine"})
+    return fingerprint({"ratings": ratings.report.fingerprint, "settings": tree, "code": code_fingerprint()})
+
+
+def metrics(model: TrainedModel, ratings: Ratings, parts: Parts) -> dict[str, float]:
+    """The figures of a whole run, by their names in MLflow."""
+    test, history = model.test, model.history
+    figures = {
+        "test_mse": test["mse"], "test_rmse": test["rmse"], "test_mae": test["mae"],
+        "test_rows": test["n_rows"], "test_cold_rows": test["cold_rows"], "test_cold_items": test["cold_items"],
+        "test_cold_users": test["cold_users"], "train_seconds": history["seconds"],
+        "compile_seconds": history["compile_seconds"], "best_epoch": history["best_epoch"],
+        "quarantined": ratings.report.quarantined,
+        **{f"baseline_{name}_mse": error for name, error in parts.baselines.items()},
+    }  # fmt: skip
+    if model.validation_mse is not None:
+        figures["validation_mse"] = model.validation_mse
+    return figures
+
+
+def version_tags(job: Job, model: TrainedModel, ratings: Ratings) -> dict[str, str]:
+    """What a version in the registry is told by."""
+    return {
+        "model": model.name, "batch_id": job.batch_id, "dataset": ratings.source.name,
+        "dataset_fingerprint": ratings.report.fingerprint, "test_mse": f"{model.test['mse']:.6f}",
+        "test_rmse": f"{model.test['rmse']:.6f}", "test_mae": f"{model.test['mae']:.6f}",
+    }  # fmt: skip
+
+
+def of_training(
+    job: Job, ratings: Ratings, parts: Parts, trained: Mapping[str, TrainedModel], champion: str
+) -> dict[str, Any]:
+    """The summary of a batch whose models are trained; see docs on ``--json``."""
+    report = ratings.report
+    return {
+        "batch_id": job.batch_id,
+        "champion": champion,
+        "seconds": round(job.seconds, 3),
+        "data": {
+            "source": ratings.source.name, "ratings": report.ratings, "users": ratings.n_users,
+            "items": ratings.n_items, "quarantined": report.quarantined, "reasons": report.reasons,
+            "quarantine_path": report.quarantine_path and str(report.quarantine_path),
+            "fingerprint": report.fingerprint, **{f"{part}_rows": n for part, n in parts.sizes.items()},
+        },
+        "models": {name: _of_model(model) for name, model in trained.items()},
+        "baselines": {name: {"test_mse": error} for name, error in parts.baselines.items()},
+        "timings": _rounded(job.timings),
+        "reused": list(job.reused),
+    }  # fmt: skip
+
+
+def _of_model(model: TrainedModel) -> dict[str, Any]:
+    test, history = model.test, model.history
+    return {
+        "mlflow_run_id": model.run.run_id, "mlflow_url": model.run.url,
+        "loss": _finite(history["loss"]), "val_loss": _finite(history["val_loss"]),
+        "best_epoch": history["best_epoch"], "validation_mse": model.validation_mse,
+        "test_mse": test["mse"], "test_rmse": test["rmse"], "test_mae": test["mae"],
+        "cold_rows": test["cold_rows"], "cold_items": test["cold_items"], "cold_users": test["cold_users"],
+        "train_seconds": history["seconds"], "compile_seconds": history["compile_seconds"],
+    }  # fmt: skip
+
+
+def of_table(job: Job, snapshot: Snapshot) -> dict[str, Any]:
+    """The published table, as the summary tells it."""
+    return {
+        "path": str(job.settings.table.path), "version": snapshot.version, "rows": snapshot.rows,
+        "score_seconds": round(job.timings.get("score", 0.0), 3),
+        "publish_seconds": round(job.timings.get("publish", 0.0), 3),
+    }  # fmt: skip
+
+
+def of_scoring(job: Job, model: ToScore, n_users: int, n_items: int, snapshot: Snapshot) -> dict[str, Any]:
+    """The summary of a batch that only scored."""
+    return {
+        "batch_id": job.batch_id, "champion": model.name, "seconds": round(job.seconds, 3),
+        "data": {"users": n_users, "items": n_items},
+        "models": {model.name: {"mlflow_run_id": model.mlflow_run_id}},
+        "table": of_table(job, snapshot), "timings": _rounded(job.timings),
+    }  # fmt: skip
+
+
+def markdown(summary: Mapping[str, Any]) -> str:
+    """The result as the run page shows it."""
+    table = summary["table"]
+    lines = [
+        f"## {summary['champion']} is the champion of batch {summary['batch_id']}", "",
+        "| | test MSE | test RMSE | test MAE | epochs | rows |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for name, model in summary["models"].items():
+        shown = f"[{name}]({model['mlflow_url']})" if model.get("mlflow_url") else name
+        figures = " | ".join(
+            f"{model[key]:.4f}" if key in model else "–" for key in ("test_mse", "test_rmse", "test_mae")
+        )
+        lines.append(f"| {shown} | {figures} | {len(model.get('loss', []))} | {table['rows'].get(name, 0):,} |")
+    lines += [
+        f"| *baseline {name}* | {error['test_mse']:.4f} | {math.sqrt(error['test_mse']):.4f} | | | |"
+        for name, error in summary.get("baselines", {}).items()
+    ]
+    lines += ["", f"Table `{table['path']}`, version `{table['version']}`.", ""]
+    lines += [f"{stage} {seconds:.2f} s" + "  " for stage, seconds in summary["timings"].items()]
+    return "\n".join(lines)
+
+
+def _finite(values: list[float]) -> list[float | None]:
+    """JSON has no NaN."""
+    return [value if math.isfinite(value) else None for value in values]
+
+
+def _rounded(timings: Mapping[str, float]) -> dict[str, float]:
+    return {stage: round(seconds, 3) for stage, seconds in timings.items()}
+
+
+def closed(job: Job, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary with the seconds and stages up to now."""
+    return {**result, "seconds": round(job.seconds, 3), "timings": _rounded(job.timings), "reused": list(job.reused)}

@@ -1,0 +1,173 @@
+"""From ratings to trained, tracked and compared models; on its own, the weekly half of the job."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
+
+from flows import summary
+from flows.handover import (
+    Parts,
+    Ratings,
+    TrainedModel,
+    report_in,
+    report_of,
+    sizes_of,
+    write_parts,
+    write_trained,
+)
+from flows.job import Job
+from flows.settings import Settings
+from recobatch import datasets
+from recobatch.encode import encode
+from recobatch.errors import RecobatchError
+from recobatch.gate import check_baseline, choose_champion
+from recobatch.ingest import ingest
+from recobatch.split import split
+from recobatch.workspace import source_fingerprint
+
+
+def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Whether a failure may be gone in a moment: what was refused on purpose stays refused."""
+    return not isinstance(state.result(raise_on_failure=False), RecobatchError)
+
+
+@task(
+    name="ingest ratings",
+    retries=2,
+    retry_delay_seconds=[1, 5],
+    retry_condition_fn=_may_pass,
+    cache_policy=NO_CACHE,
+)
+def ingest_ratings(job: Job) -> Ratings:
+    """Fetch, read, check and encode the ratings; unsound rows are set aside with the reason."""
+    settings = job.settings
+    with job.stage("fetch") as line:
+        cache = settings.data.cache.expanduser()
+        source = datasets.resolve(settings.data.ratings, cache_dir=cache, on_progress=line.download)
+        origin = source_fingerprint(source.uri)
+    job.tell("fetch", f"{source.name} from {source.uri}")
+    read = source.read.updated(settings.data.read_options())
+    with job.stage("ingest"):
+        shaped_by = {"origin": origin, "read": read.model_dump(), "options": settings.ingest.model_dump()}
+        clean = job.work.stage(
+            "ingest", shaped_by, lambda out: report_of(ingest(source.uri, read, settings.ingest, out))
+        )
+        report = report_in(clean)
+    job.tell("ingest", f"{report.ratings:,} ratings, {report.quarantined:,} set aside", reused=clean.reused)
+    with job.stage("encode"):
+        shaped_by = {"ratings": report.fingerprint}
+        encoded = job.work.stage("encode", shaped_by, lambda out: sizes_of(encode(report.ratings_path, out)))
+    ratings = Ratings.of(source, report, encoded)
+    job.tell("encode", f"{ratings.n_users:,} users × {ratings.n_items:,} items", reused=encoded.reused)
+    return ratings
+
+
+@task(name="split ratings", cache_policy=NO_CACHE)
+def split_ratings(job: Job, ratings: Ratings) -> Parts:
+    """Part the ratings into train, test and maybe validation, and measure what a model has to beat."""
+    options = job.settings.split
+    with job.stage("split"):
+        shaped_by = {"encoded": ratings.key, "options": options.model_dump()}
+        done = job.work.stage("split", shaped_by, lambda out: write_parts(split(ratings.interactions(), options), out))
+    parts = Parts.of(done)
+    job.tell("split", ", ".join(f"{n:,} {part}" for part, n in parts.sizes.items()), reused=done.reused)
+    return parts
+
+
+@task(name="train", cache_policy=NO_CACHE)
+def train_model(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedModel:
+    """Train one model, follow it in MLflow epoch by epoch, and measure it on the test part."""
+    settings, stage = job.settings, f"train {name}"
+    params = summary.shaping(settings, name)
+    run = job.start_run(name, params, ratings.info())
+    with job.stage(stage, total=settings.train.epochs) as line:
+
+        def on_epoch(epoch: int, loss: float, val_loss: float) -> None:
+            run.log_epoch(epoch, loss, None if math.isnan(val_loss) else val_loss)
+            line.update(done=epoch, note=f"epoch {epoch}: loss {loss:.4f}, val_loss {val_loss:.4f}")
+
+        done = job.work.stage(
+            f"train-{name}",
+            {"split": parts.key, **params},
+            lambda out: write_trained(name, settings, ratings, parts.load(), out, on_epoch),
+        )
+        history = done.report["history"]
+        if done.reused:
+            for epoch, loss in enumerate(history["loss"]):
+                on_epoch(epoch + 1, loss, history["val_loss"][epoch] if history["val_loss"] else math.nan)
+    model = TrainedModel(name, done.path, run, history, done.report["test"], done.report["validation_mse"])
+    job.tell(stage, f"test MSE {model.test['mse']:.4f} after {len(history['loss'])} epochs", reused=done.reused)
+    return model
+
+
+@task(name="track", retries=1, retry_delay_seconds=2, cache_policy=NO_CACHE)
+def track_model(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -> None:
+    """Hand figures and files of a trained model to MLflow."""
+    with job.stage("track"):
+        model.run.log_metrics(summary.metrics(model, ratings, parts))
+        model.run.log_model(model.files(ratings))
+        for name in ("model_summary.txt", "model_diagram.svg"):
+            model.run.log_file(model.folder / name)
+        if ratings.report.quarantine_path is not None:
+            model.run.log_file(ratings.report.quarantine_path, "quarantine")
+
+
+@task(name="compare models", cache_policy=NO_CACHE)
+def compare_models(job: Job, trained: Mapping[str, TrainedModel], parts: Parts) -> str:
+    """Name the champion; refuse one that is no better than the baseline."""
+    candidates = {name: model.candidate() for name, model in trained.items()}
+    with job.stage("compare"):
+        champion = choose_champion(candidates)
+        check_baseline(candidates[champion], parts.baselines, job.settings.gate)
+    job.tell("compare", f"the champion is {champion}")
+    return champion
+
+
+@task(name="register models", cache_policy=NO_CACHE)
+def register_models(job: Job, trained: Mapping[str, TrainedModel], champion: str, ratings: Ratings) -> None:
+    """Make every model of the batch a version in the registry, and move the aliases."""
+    with job.stage("register"):
+        best_other = min((m for m in trained.values() if m.name != champion), key=_test_mse, default=None)
+        for model in trained.values():
+            version = job.tracker.register(
+                model.run,
+                description=f"{model.name}, test MSE {model.test['mse']:.4f}, on {ratings.source.name}",
+                tags=summary.version_tags(job, model, ratings),
+            )
+            if model.name == champion:
+                job.tracker.set_alias("champion", version)
+            elif model is best_other:
+                job.tracker.set_alias("challenger", version)
+    job.tell("register", f"{champion} is the champion of the registry")
+
+
+def train_all(job: Job, ratings: Ratings, parts: Parts) -> dict[str, TrainedModel]:
+    """Train the models one after the other: each has the machine to itself."""
+    trained = {}
+    for name in job.settings.models:
+        model = train_model.with_options(name=f"train {name}")(job, name, ratings, parts)
+        track_model.with_options(name=f"track {name}")(job, model, ratings, parts)
+        trained[name] = model
+    return trained
+
+
+@flow(name="train-models")
+def train_models(settings: Settings = Settings(), fresh: bool = False) -> dict[str, Any]:  # noqa: B008 - it is frozen
+    """Ingest to registered models; nothing is scored."""
+    job = Job.open(settings, fresh=fresh)
+    with job.closing():
+        ratings = ingest_ratings(job)
+        parts = split_ratings(job, ratings)
+        trained = train_all(job, ratings, parts)
+        champion = compare_models(job, trained, parts)
+        register_models(job, trained, champion, ratings)
+        return summary.of_training(job, ratings, parts, trained, champion)
+
+
+def _test_mse(model: TrainedModel) -> float:
+    return float(model.test["mse"])
