@@ -1,0 +1,95 @@
+"""The models: one Keras model a file, a registry by name, and the way to ``FactorModel``; the door to Keras.
+
+Importing this package imports no Keras: names and options are for the command line too. The first function called
+imports it.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recobatch.factors import FactorModel
+from recobatch.models.options import ModelOptions
+from recobatch.models.registry import MODEL_NAMES, REGISTRY, ModelSpec, find_model
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = [
+    "MODEL_NAMES",
+    "REGISTRY",
+    "ModelOptions",
+    "ModelSpec",
+    "build_model",
+    "diagram_svg",
+    "find_model",
+    "load_model",
+    "save_model",
+    "summary_text",
+    "to_factors",
+]
+
+
+def build_model(
+    name: str, *, n_users: int, n_items: int, min_rating: float, max_rating: float, options: ModelOptions, seed: int
+) -> "keras.Model":
+    """Build a registered model, compiled with MSE and Adam(1e-3) so that ``model.fit`` works too.
+
+    Args:
+        name: One of ``MODEL_NAMES``.
+        n_users: Users in the vocabulary.
+        n_items: Items in the vocabulary.
+        min_rating: Lowest rating there can be.
+        max_rating: Highest rating there can be.
+        options: Factors, start and penalty.
+        seed: Of the initial parameters; the same seed gives the same parameters.
+
+    Raises:
+        BadSettings: If there is no model of that name.
+    """
+    return find_model(name).build(
+        n_users=int(n_users), n_items=int(n_items), min_rating=float(min_rating), max_rating=float(max_rating),
+        options=options, seed=seed,
+    )  # fmt: skip
+
+
+def to_factors(model: "keras.Model") -> FactorModel:
+    """Turn a trained model into its factors; see ``factor_form``.
+
+    Raises:
+        BadSettings: If the model does not end in the factor form.
+    """
+    from recobatch.models import factor_form  # lazy: imports Keras
+
+    return factor_form.to_factors(model)
+
+
+def summary_text(model: "keras.Model") -> str:
+    """What ``model.summary()`` prints, as plain text of at most 120 columns."""
+    from recobatch.models import portrait  # lazy: imports Keras
+
+    return portrait.summary_text(model)
+
+
+def diagram_svg(model: "keras.Model") -> str:
+    """Draw the layers with their names and shapes as an SVG document; needs no system package."""
+    from recobatch.models import portrait  # lazy: imports Keras
+
+    return portrait.diagram_svg(model)
+
+
+def save_model(model: "keras.Model", path: Path) -> None:
+    """Write a ``.keras`` archive: layers as JSON, weights as HDF5, nothing pickled."""
+    from recobatch.models import storage  # lazy: imports Keras
+
+    storage.save_model(model, path)
+
+
+def load_model(path: Path) -> "keras.Model":
+    """Read a ``.keras`` archive in safe mode.
+
+    Raises:
+        BadTable: If there is no model at ``path`` or it needs code to load.
+    """
+    from recobatch.models import storage  # lazy: imports Keras
+
+    return storage.load_model(path)

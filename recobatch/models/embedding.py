@@ -1,0 +1,46 @@
+"""The one building block that all models share: an index becomes a vector."""
+
+import keras
+import numpy as np
+
+from recobatch.models.options import ModelOptions
+
+
+def embed(
+    index: keras.KerasTensor, n_rows: int, n_columns: int, *, names: tuple[str, str], options: ModelOptions, seed: int,
+    mean: float = 0.0,
+) -> keras.KerasTensor:  # fmt: skip
+    """Look the row of each index up in a trained table.
+
+    Args:
+        index: Symbolic integers, shape ``(None, 1)``.
+        n_rows: Users or items in the table.
+        n_columns: Length of a row.
+        names: Names of the Embedding and of the Flatten layer.
+        options: Where the start and the penalty come from. Rows of one column are biases and start at zero when a
+            scale is given.
+        seed: Seed of the model; each table draws its own stream from it and its name.
+        mean: Around which the factors start when a scale is given.
+
+    Returns:
+        Symbolic rows, shape ``(None, n_columns)``.
+    """
+    layer = keras.layers.Embedding(
+        int(n_rows), int(n_columns), name=names[0],
+        embeddings_initializer=_initializer(n_columns, options, _stream(seed, names[0]), mean),
+        embeddings_regularizer=keras.regularizers.L2(options.l2) if options.l2 else None,
+    )  # fmt: skip
+    return keras.layers.Flatten(name=names[1])(layer(index))
+
+
+def _initializer(n_columns: int, options: ModelOptions, seed: int, mean: float) -> keras.initializers.Initializer:
+    if options.initial_scale is None:
+        return keras.initializers.RandomUniform(-0.05, 0.05, seed=seed)
+    if n_columns == 1:
+        return keras.initializers.Zeros()
+    return keras.initializers.RandomNormal(mean, options.initial_scale, seed=seed)
+
+
+def _stream(seed: int, name: str) -> int:
+    # Keras draws the same numbers for the same seed: without streams of their own, user and item tables would match.
+    return int(np.random.SeedSequence([seed, *name.encode()]).generate_state(1)[0] >> 1)

