@@ -100,6 +100,8 @@ def rank_items(
         equal predictions rank in the order of the items. Predictions that are not a number are never chosen.
     """
     n, n_items = predictions.shape
+    if np.isnan(predictions.max()):
+        predictions[np.isnan(predictions)] = -np.inf  # NumPy would sort them to the top
     predictions[rated] = -np.inf
     if k < n_items:
         threshold = np.partition(predictions, n_items - k, axis=1)[:, n_items - k, None]
@@ -136,8 +138,8 @@ def best_items(
         BadInput: If the table does not know the user; the message names some that it knows.
         BadTable: If there is no published table, or not that model.
     """
-    snapshot = _current_folder(table_root)
-    folder = _model_folder(snapshot, model)
+    snapshot, champion = _current_folder(table_root)
+    folder = _model_folder(snapshot, model or champion)
     try:
         rows = _rows_of(sorted(folder.glob("*.parquet")), user_id, folder)
     except (OSError, pa.ArrowException) as error:
@@ -153,30 +155,33 @@ def best_items(
     return _with_titles(rows, snapshot / "titles.parquet")
 
 
-def _current_folder(root: Path) -> Path:
-    """The current snapshot, resolved once so that a publish in the middle changes nothing."""
+def _current_folder(root: Path) -> tuple[Path, str | None]:
+    """The current snapshot, and its champion where no link in it says so.
+
+    Resolved once, so that a publish in the middle of a look-up changes nothing.
+    """
     link, pointer = root / "current", root / "current.json"
     if link.is_dir():
-        return link.resolve()
-    if pointer.is_file():
-        try:
-            return root / "versions" / Path(json.loads(pointer.read_bytes())["version"]).name
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BadTable(
-                f"{pointer}: found no readable pointer ({error}), required JSON with a version; "
-                f"point the table at a snapshot with recobatch rollback VERSION"
-            ) from error
-    raise BadTable(f"{root}: found no published table, required one; publish with recobatch run, or pass --table")
+        return link.resolve(), None
+    if not pointer.is_file():
+        raise BadTable(f"{root}: found no published table, required one; publish with recobatch run, or pass --table")
+    try:
+        told = json.loads(pointer.read_bytes())
+        return root / "versions" / Path(told["version"]).name, Path(told["champion"]).name
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadTable(
+            f"{pointer}: found no readable pointer ({error}), required JSON with version and champion; "
+            f"point the table at a snapshot with recobatch rollback VERSION"
+        ) from error
 
 
 def _model_folder(snapshot: Path, model: str | None) -> Path:
-    known = sorted(folder.name.removeprefix("model=") for folder in (snapshot / "table").glob("model=*"))
     if model is None:
-        return snapshot / "champion"
+        return (snapshot / "champion").resolve()
+    known = sorted(folder.name.removeprefix("model=") for folder in (snapshot / "table").glob("model=*"))
     if model not in known:
-        raise BadTable(
-            f"{snapshot}: found no model {model!r}, required one of {', '.join(known[:5])}; pass one of them"
-        )
+        shown = ", ".join(known[:5])
+        raise BadTable(f"{snapshot}: found no model {model!r}, required one of {shown}; pass one of them")
     return snapshot / "table" / f"model={model}"
 
 
@@ -253,6 +258,9 @@ def _unknown(user_id: int | str, folder: Path, nearby: pq.ParquetFile) -> str:
 def _with_titles(rows: pa.Table, path: Path) -> pa.Table:
     if not path.is_file():
         return rows
-    titles = pq.read_table(path, use_threads=False)
-    place = pc.index_in(rows["item_id"], value_set=titles["item_id"].combine_chunks())
-    return rows.add_column(2, "title", titles["title"].combine_chunks().take(place.combine_chunks()))
+    titles = pq.read_table(path, use_threads=False).combine_chunks()
+    unknown = pa.nulls(1, titles.schema.field("title").type)
+    # Item by item, because pa.array() and value sets would import pandas, which costs more than the whole look-up.
+    places = [pc.index(titles["item_id"], item).as_py() for item in rows["item_id"]]
+    found = [titles["title"].chunk(0).slice(place, 1) if place >= 0 else unknown for place in places]
+    return rows.add_column(2, "title", pa.concat_arrays([*found, unknown]).slice(0, len(found)))
