@@ -258,7 +258,7 @@ def _unknown(user_id: int | str, folder: Path, nearby: pq.ParquetFile) -> str:
 def _with_titles(rows: pa.Table, path: Path) -> pa.Table:
     if not path.is_file():
         return rows
-    titles = pq.read_table(path, use_threads=False).combine_chunks()
+    titles = pq.ParquetFile(path).read(use_threads=False).combine_chunks()
     unknown = pa.nulls(1, titles.schema.field("title").type)
     # Item by item, because pa.array() and value sets would import pandas, which costs more than the whole look-up.
     places = [pc.index(titles["item_id"], item).as_py() for item in rows["item_id"]]
