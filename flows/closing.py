@@ -9,7 +9,7 @@ from rich.table import Table
 
 def print_closing(summary: Mapping[str, Any], out: TextIO) -> None:
     """Print the comparison, the path and a query for DuckDB and for pandas."""
-    console = Console(file=out, soft_wrap=True)
+    console = Console(file=out, soft_wrap=True, width=None if out.isatty() else 120)
     if summary.get("unchanged"):
         console.print("Nothing new since the published batch; the table stands (--force publishes again).")
     if any("test_mse" in model for model in summary["models"].values()):

@@ -1,7 +1,12 @@
 """Run one flow from the command line: its server, its display, its last words."""
 
 import json
+import logging
+import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,7 @@ from flows.environment import prepare_environment
 from flows.progress import Display
 from flows.server import prefect_server
 from flows.settings import Settings
+from recobatch.errors import RecobatchError
 
 
 def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -> None:  # noqa: ANN401
@@ -41,10 +47,32 @@ def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
         from flows.score import score_pairs
 
         return score_pairs
-    import recobatch.training.engine  # noqa: F401 - imports TensorFlow, seconds that the server needs as well
+    with _silent_natives():
+        import recobatch.training.engine  # noqa: F401 - imports TensorFlow, seconds that the server needs as well
     from flows.batch import batch_scoring, train_models
 
     return train_models if name == "train-models" else batch_scoring
+
+
+@contextmanager
+def _silent_natives() -> Iterator[None]:
+    """Hold back what TensorFlow's C++ writes to stderr while it loads (it looks for a GPU, at any log level).
+
+    What was held back is shown if the import fails.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            aside.seek(0)
+            os.write(kept, aside.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _open_tracker(settings: Settings) -> None:
@@ -54,15 +82,10 @@ def _open_tracker(settings: Settings) -> None:
 
 
 def _calm_console(*, quiet: bool) -> None:
-    """Keep tracebacks of refusals off the console, and the story too where the display tells it already."""
-    import logging
-
-    from recobatch.errors import RecobatchError
-
+    """Keep refusals' tracebacks and Prefect's chatter off the console; the story too where the display tells it."""
     def wanted(record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        refused = isinstance(error, RecobatchError) or "Finished in state Failed" in record.getMessage()
-        return not refused
+        return not (isinstance(error, RecobatchError) or record.getMessage().startswith("Finished in state"))
 
     for logger in (logging.getLogger("prefect"), logging.getLogger()):
         for handler in logger.handlers:
@@ -73,8 +96,6 @@ def _calm_console(*, quiet: bool) -> None:
 
 def _flush_logs() -> None:
     """Let the last log lines reach the server before it ends."""
-    import logging
-
     from prefect.logging.handlers import APILogHandler
 
     for logger in (logging.getLogger("prefect.flow_runs"), logging.getLogger("prefect.task_runs")):

@@ -1,0 +1,104 @@
+"""Stage outputs: reused when whole, redone when not."""
+
+import os
+import time
+
+import pytest
+
+from recobatch import workspace
+from recobatch.workspace import Workspace, fingerprint, source_fingerprint
+
+
+@pytest.fixture
+def builds():
+    return []
+
+
+@pytest.fixture
+def build(builds):
+    def build(out):
+        builds.append(out)
+        (out / "data.txt").write_text("whole")
+        (out / "deep").mkdir()
+        (out / "deep" / "more.txt").write_text("too")
+        return {"rows": 3, "share": 0.5}
+
+    return build
+
+
+def test_an_output_is_built_once(tmp_path, build, builds):
+    first = Workspace(tmp_path).stage("ingest", {"a": 1}, build)
+    second = Workspace(tmp_path).stage("ingest", {"a": 1}, build)
+    assert (first.reused, second.reused, len(builds)) == (False, True, 1)
+    assert second.report == first.report == {"rows": 3, "share": 0.5}
+    assert (second.path / "data.txt").read_text() == "whole"
+
+
+@pytest.mark.parametrize("other", [("ingest", {"a": 2}), ("encode", {"a": 1})])
+def test_other_inputs_make_another_output(tmp_path, build, builds, other):
+    work = Workspace(tmp_path)
+    assert work.stage("ingest", {"a": 1}, build).path != work.stage(*other, build).path
+    assert len(builds) == 2
+
+
+def test_another_version_of_the_code_shares_nothing(tmp_path, build, builds, monkeypatch):
+    work = Workspace(tmp_path)
+    work.stage("ingest", {}, build)
+    monkeypatch.setattr(workspace, "code_fingerprint", lambda: "other")
+    work.stage("ingest", {}, build)
+    assert len(builds) == 2
+
+
+@pytest.mark.parametrize("damage", ["truncate", "delete", "undone"])
+def test_a_damaged_output_is_redone(tmp_path, build, builds, damage):
+    work = Workspace(tmp_path)
+    done = work.stage("ingest", {}, build)
+    if damage == "truncate":
+        (done.path / "data.txt").write_text("whol")
+    elif damage == "delete":
+        (done.path / "deep" / "more.txt").unlink()
+    else:
+        (done.path / "done.json").write_text("{")
+    again = work.stage("ingest", {}, build)
+    assert not again.reused
+    assert (again.path / "data.txt").read_text() == "whole"
+    assert work.stage("ingest", {}, build).reused
+
+
+def test_a_failed_build_leaves_nothing(tmp_path):
+    def fail(out):
+        (out / "half").write_text("…")
+        raise RuntimeError("died")
+
+    with pytest.raises(RuntimeError, match="died"):
+        Workspace(tmp_path).stage("train", {}, fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fresh_redoes_and_replaces(tmp_path, build, builds):
+    Workspace(tmp_path).stage("ingest", {}, build)
+    assert not Workspace(tmp_path, fresh=True).stage("ingest", {}, build).reused
+    assert len(builds) == 2
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_prune_removes_what_was_not_used_lately(tmp_path, build):
+    work = Workspace(tmp_path)
+    old, recent = work.stage("ingest", {"a": 1}, build).path, work.stage("ingest", {"a": 2}, build).path
+    long_ago = time.time() - 3 * 86_400
+    os.utime(old, (long_ago, long_ago))
+    work.prune(keep_days=2)
+    assert (old.exists(), recent.exists()) == (False, True)
+
+
+def test_fingerprints_ignore_the_order_of_keys():
+    assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1}) != fingerprint({"a": 1, "b": [3]})
+
+
+def test_a_changed_file_is_another_source(tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_text("1,2,3")
+    before = source_fingerprint(str(path))
+    assert source_fingerprint(str(path)) == before
+    path.write_text("1,2,4")
+    assert source_fingerprint(str(path)) != before
