@@ -213,8 +213,6 @@ class PredictionTable:
     def _mend(self) -> None:
         """A run that died between moving the link and writing the file left an older file."""
         version = current_version(self.root)
-        if version is None or not (self.root / VERSIONS / version).is_dir():
-            return
-        snapshot = open_snapshot(self.root / VERSIONS / version)
-        if pointer_sequence(self.root) != snapshot.sequence:
-            mend_pointer(self.root, snapshot)
+        for snapshot in list_snapshots(self.root)[0]:
+            if snapshot.version == version and snapshot.sequence != pointer_sequence(self.root):
+                mend_pointer(self.root, snapshot)
