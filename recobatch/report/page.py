@@ -1,0 +1,64 @@
+"""One self-contained page a batch: opens offline, light or dark, on a desk or a telephone."""
+
+from html import escape
+from pathlib import Path
+
+from recobatch.errors import BadInput
+from recobatch.report import sections
+from recobatch.report.inputs import ReportInputs
+from recobatch.report.style import DARK, FONT, css_variables
+
+
+def write_report(inputs: ReportInputs, out: Path) -> Path:
+    """Write the page of a batch.
+
+    Args:
+        inputs: Everything it tells.
+        out: The file, ``.html``; its folder is made if missing.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        BadInput: If the champion is none of the models, or there are no test rows to judge by.
+    """
+    _check(inputs)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(render(inputs), encoding="utf-8")
+    return out
+
+
+def render(inputs: ReportInputs) -> str:
+    """The page as text: HTML, styles and pictures in one, no request to anywhere."""
+    parts = (
+        sections.opening, sections.comparison, sections.learning, sections.trust, sections.mistakes, sections.data,
+        sections.published, sections.repetition,
+    )  # fmt: skip
+    css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark">',
+            f"<title>Batch {escape(inputs.batch_id)} · recobatch</title>",
+            f"<style>:root {{ {css_variables()} --code: #f3f5f7; --font: {FONT}; }}",
+            f"@media (prefers-color-scheme: dark) {{ :root {{ {css_variables(DARK)} --code: #20252b; }} }}",
+            f"{css}</style></head>",
+            "<body><main>",
+            *(part(inputs) for part in parts),
+            "</main></body></html>",
+            "",
+        ]
+    )
+
+
+def _check(inputs: ReportInputs) -> None:
+    names = [model.name for model in inputs.models]
+    if inputs.champion not in names:
+        raise BadInput(
+            f"report: found the champion {inputs.champion!r}, required one of the batch's models ({', '.join(names)}); "
+            f"pass the name of a model that was trained"
+        )
+    if not len(inputs.test.rating):
+        raise BadInput("report: found no test rows, required at least one to judge by; use a larger test part")

@@ -1,0 +1,175 @@
+"""The sections of the page, in the order in which a product owner asks."""
+
+from html import escape
+
+from recobatch.report import charts, markup, words
+from recobatch.report.grouping import ItemError, item_errors
+from recobatch.report.inputs import ReportInputs
+
+
+def opening(inputs: ReportInputs) -> str:
+    champion = words.champion_of(inputs)
+    published = sum(inputs.table.rows.values()) if inputs.table else 0
+    return "".join([
+        markup.paragraph(f"recobatch · batch {inputs.batch_id} · {inputs.created}", "eyebrow"),
+        f"<h1>{escape(words.headline(inputs))}</h1>",
+        markup.paragraph(words.verdict(inputs), "lede"),
+        *(markup.paragraph(text, "warning") for text in words.warnings(inputs)),
+        markup.tiles({
+            "ratings learned from": f"{inputs.data.n_train:,}",
+            "average miss (MAE)": f"{champion.test_mae:.3f}",
+            "typical error (RMSE)": f"{champion.test_rmse:.3f}",
+            "predictions published": f"{published:,}" if published else "none",
+        }),
+    ])  # fmt: skip
+
+
+def comparison(inputs: ReportInputs) -> str:
+    models = words.ranked(inputs)
+    errors = {model.name: model.test_mse for model in models}
+    errors |= {words.baseline_name(name): mse for name, mse in inputs.baselines.items()}
+    rows = [
+        (
+            markup.link(model.name, model.run_url), f"{model.test_mse:.4f}", f"{model.test_rmse:.4f}",
+            f"{model.test_mae:.4f}", f"{model.train_seconds:.1f} s",
+        )
+        for model in models
+    ]  # fmt: skip
+    rows += [
+        (escape(words.baseline_name(name)), f"{mse:.4f}", f"{mse**0.5:.4f}", "", "")
+        for name, mse in inputs.baselines.items()
+    ]
+    return "".join([
+        "<h2>Which model is better</h2>",
+        markup.paragraph(
+            f"All are judged by the same {inputs.data.n_test:,} ratings, kept away from training. What needs "
+            f"no model at all is measured beside them: a model that does not beat it is not worth running."
+        ),
+        markup.figure("headline", "Test error of every model and baseline",
+                      lambda shape: charts.draw_headline(errors, inputs.champion, shape)),
+        markup.table(
+            ("", "MSE", "RMSE", "MAE", "training"), rows, optional=(4,), marked=markup.link(
+                inputs.champion, words.champion_of(inputs).run_url)
+        ),
+    ])  # fmt: skip
+
+
+def learning(inputs: ReportInputs) -> str:
+    histories = {model.name: (model.loss, model.val_loss) for model in words.ranked(inputs)}
+    return "".join(
+        [
+            "<h2>How they learned</h2>",
+            markup.paragraph(words.about_learning(inputs)),
+            markup.figure("loss", "Loss and val_loss per epoch", lambda shape: charts.draw_loss(histories, shape)),
+        ]
+    )
+
+
+def trust(inputs: ReportInputs) -> str:
+    models = words.ranked(inputs)
+    return "".join([
+        "<h2>Can the numbers be taken at their word</h2>",
+        markup.paragraph(words.about_calibration(inputs)),
+        markup.figure("calibration", "Mean rating against mean prediction, by tenths",
+                      lambda shape: charts.draw_calibration(models, inputs.test, shape)),
+        markup.paragraph(words.about_distribution(inputs)),
+        markup.figure("distribution", "Shares of ratings and predictions",
+                      lambda shape: charts.draw_distribution(models, inputs.test, shape)),
+    ])  # fmt: skip
+
+
+def mistakes(inputs: ReportInputs) -> str:
+    models = words.ranked(inputs)
+    champion = models[0]
+    items = item_errors(inputs.test.item_index, inputs.test.rating, champion.test_prediction, inputs.item_titles)
+    return "".join([
+        "<h2>Where it is wrong</h2>",
+        markup.paragraph(words.about_activity(inputs)),
+        markup.figure("activity", "Error by user activity",
+                      lambda shape: charts.draw_error_by_activity(models, inputs.test, shape)),
+        markup.paragraph(words.about_popularity(inputs)),
+        markup.figure("popularity", "Error by item popularity",
+                      lambda shape: charts.draw_error_by_popularity(models, inputs.test, shape)),
+        "<h3>Items it predicts best</h3>", _item_table(items[:10]),
+        "<h3>Items it predicts worst</h3>", _item_table(items[10:][-10:][::-1]),
+        markup.paragraph(
+            f"By the typical error of {champion.name}, among {len(items):,} items with enough test ratings to judge.",
+            "quiet",
+        ),
+        "<h3>What it sees in the items</h3>",
+        markup.paragraph(
+            "Items that the same people like lie together. Nobody told the model what they are about; it has only "
+            "seen ratings."
+        ),
+        markup.figure("map", "Map of the items by their factors",
+                      lambda shape: charts.draw_item_map(champion, inputs.test, inputs.item_titles, shape)),
+    ])  # fmt: skip
+
+
+def _item_table(items: list[ItemError]) -> str:
+    rows = [
+        (escape(item.title), f"{item.n_rows:,}", f"{item.rating:.2f}", f"{item.prediction:.2f}", f"{item.rmse:.2f}")
+        for item in items
+    ]
+    return markup.table(("", "test ratings", "rated", "predicted", "RMSE"), rows, optional=(1,))
+
+
+def data(inputs: ReportInputs) -> str:
+    told = inputs.data
+    parts = {"train": told.n_train, "validation": told.n_validation, "test": told.n_test}
+    rows = [(escape(reason), f"{count:,}") for reason, count in told.quarantined.items() if count]
+    return "".join([
+        "<h2>What it learned from</h2>",
+        markup.facts({
+            "data": told.name,
+            "read from": told.source,
+            "ratings": f"{told.n_ratings:,} by {told.n_users:,} users of {told.n_items:,} items",
+            "parts": ", ".join(f"{count:,} {name}" for name, count in parts.items() if count),
+            "fingerprint": told.fingerprint,
+        }),
+        "<h3>Quality of the data</h3>",
+        markup.paragraph(words.about_quality(inputs)),
+        markup.table(("reason", "rows"), rows) if rows else "",
+    ])  # fmt: skip
+
+
+def published(inputs: ReportInputs) -> str:
+    if inputs.table is None:
+        return "<h2>What is published</h2>" + markup.paragraph("Nothing new; the table that stood before still stands.")
+    path = inputs.table.path.rstrip("/")
+    rows = [(escape(name), f"{count:,}") for name, count in inputs.table.rows.items()]
+    return "".join([
+        "<h2>What is published, and how to ask it</h2>",
+        markup.paragraph(
+            f"Version {inputs.table.version}: one row for every pair of a known user and a known item, columns "
+            f"user_id, item_id, prediction and rated. The folder champion holds {inputs.champion}."
+        ),
+        markup.table(("model", "predictions"), rows, marked=escape(inputs.champion)),
+        markup.code_block(
+            f"-- DuckDB: the ten best unseen items of user 1\n"
+            f"SELECT item_id, prediction FROM '{path}/current/champion/*.parquet'\n"
+            f"WHERE user_id = 1 AND NOT rated ORDER BY prediction DESC LIMIT 10;"
+        ),
+        markup.code_block(
+            f"# pandas: all predictions of user 1\n"
+            f'pd.read_parquet("{path}/current/champion", filters=[("user_id", "==", 1)])'
+        ),
+        markup.code_block("# in a terminal: with titles\nrecobatch top 1"),
+    ])  # fmt: skip
+
+
+def repetition(inputs: ReportInputs) -> str:
+    runs = {f"MLflow run of {model.name}": model.run_id for model in inputs.models if model.run_id}
+    version = {"recobatch": inputs.code_version} if inputs.code_version else {}
+    settings = markup.facts(inputs.settings) if inputs.settings else ""
+    return "".join(
+        [
+            "<h2>How to repeat it</h2>",
+            markup.paragraph(
+                "The same ratings, settings and seed give the same predictions, bit for bit, on one machine."
+            ),
+            markup.code_block(inputs.command),
+            markup.facts({**version, **runs}),
+            f"<details><summary>All {len(inputs.settings)} settings</summary>{settings}</details>" if settings else "",
+        ]
+    )
