@@ -1,6 +1,7 @@
 """What every test module shares: the real data where it lies about, and a small synthetic set with a known truth."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,10 @@ import pytest
 
 from recobatch.interactions import EncodedInteractions
 
+# Before anything imports Prefect, MLflow or TensorFlow: they read these once.
+for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", *(name for name in os.environ if name.startswith("RECOBATCH_"))):
+    os.environ.pop(name, None)
+os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="recobatch-prefect-")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 REPO = Path(__file__).parents[1]

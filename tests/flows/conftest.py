@@ -1,0 +1,90 @@
+"""A real Prefect server, and a project folder with a real MLflow database, for all flow tests."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from flows.environment import prepare_environment
+from flows.server import LocalServer
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory):
+    """Address of a Prefect API that lives as long as the tests."""
+    prepare_environment(tmp_path_factory.mktemp("prefect"))
+    server = LocalServer()
+    try:
+        yield server.wait_until_ready().api_url
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def server(prefect_api, monkeypatch):
+    """This process pointed at the server."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        yield prefect_api
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Path:
+    """A project folder shared by the flow tests: MLflow's database is made once."""
+    return tmp_path_factory.mktemp("project")
+
+
+@pytest.fixture
+def at_project(project, monkeypatch):
+    monkeypatch.chdir(project)
+    return project
+
+
+@pytest.fixture(scope="session")
+def ratings_csv(project, low_rank) -> Path:
+    """The low-rank truth as a file with string user ids."""
+    path = project / "ratings.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["userId", "movieId", "rating", "timestamp"])
+        rows = zip(low_rank.user_index, low_rank.item_index, low_rank.rating, low_rank.timestamp, strict=True)
+        writer.writerows((f"u{user:02d}", item + 100, f"{rating:.4f}", time) for user, item, rating, time in rows)
+    return path
+
+
+@pytest.fixture
+def recobatch(server, at_project, monkeypatch, capsys):
+    """Run a command line in this process: ``recobatch("run", …)`` → exit code, stdout, stderr."""
+
+    def run(*arguments):
+        from flows import cli
+
+        monkeypatch.setattr("sys.argv", ["recobatch", *map(str, arguments)])
+        # Prefect's console handler keeps the stderr of the test that imported it, which is closed by now.
+        monkeypatch.setattr("logging.raiseExceptions", False)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        out, err = capsys.readouterr()
+        return Outcome(exit_.value.code or 0, out, err)
+
+    return run
+
+
+class Outcome:
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self):
+        return json.loads(self.out.splitlines()[-1])
+
+    @property
+    def refusal(self):
+        """The one line on stderr that says what went wrong."""
+        lines = [line for line in self.err.splitlines() if line.startswith("recobatch: ")]
+        assert len(lines) == 1, self.err
+        return lines[0].removeprefix("recobatch: ")

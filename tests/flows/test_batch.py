@@ -1,0 +1,181 @@
+"""The whole job on a small known truth, against a real Prefect server and a real MLflow database."""
+
+import math
+import subprocess
+import sys
+
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
+MODELS = ["explicit_mf", "explicit_mf_bias"]
+
+
+@pytest.fixture
+def batch(recobatch, ratings_csv):
+    def batch(*more):
+        return recobatch("run", ratings_csv, *QUICK, *more)
+
+    return batch
+
+
+def predictions(project, table, model):
+    return pq.read_table(project / table / "current" / "table" / f"model={model}", partitioning=None)
+
+
+def test_a_batch_publishes_what_its_summary_says(batch, at_project, low_rank):
+    outcome = batch("--table", "whole")
+    assert outcome.code == 0, outcome.err
+    summary = outcome.json
+    assert summary["data"] | {"ratings": len(low_rank), "users": 60, "items": 40, "quarantined": 0} == summary["data"]
+    assert summary["champion"] in MODELS
+    assert summary["table"]["rows"] == dict.fromkeys(MODELS, 2400)
+    for name in MODELS:
+        model = summary["models"][name]
+        assert len(model["loss"]) == len(model["val_loss"]) == 3
+        assert model["test_rmse"] == pytest.approx(math.sqrt(model["test_mse"]))
+        assert model["train_seconds"] > 0
+        table = predictions(at_project, "whole", name)
+        assert table.num_rows == 2400
+        assert table.schema.names == ["user_id", "item_id", "prediction", "rated"]
+        assert pc.sum(table["rated"]).as_py() == len(low_rank)
+    assert set(summary["baselines"]) == {"global_mean", "bias"}
+    champion = ds.dataset(at_project / "whole" / "current" / "champion")
+    assert (
+        champion.schema.metadata[b"mlflow_run_id"].decode() == summary["models"][summary["champion"]]["mlflow_run_id"]
+    )
+
+
+def test_nothing_new_publishes_nothing_and_force_publishes_the_same_bits(batch, at_project):
+    first = batch("--table", "again").json
+    second = batch("--table", "again").json
+    assert second["unchanged"] is True
+    assert second["table"]["version"] == first["table"]["version"]
+    assert second["models"] == first["models"]
+    before = predictions(at_project, "again", "explicit_mf_bias")
+    forced = batch("--table", "again", "--fresh").json
+    assert forced["table"]["version"] != first["table"]["version"]
+    assert forced["reused"] == []
+    assert predictions(at_project, "again", "explicit_mf_bias").equals(before)
+
+
+def test_force_reuses_finished_stages(batch):
+    batch("--table", "reuse")
+    forced = batch("--table", "reuse", "--force").json
+    assert {"ingest", "encode", "split", "train explicit_mf", "train explicit_mf_bias"} <= set(forced["reused"])
+    assert len(forced["models"]["explicit_mf"]["loss"]) == 3
+
+
+def test_a_refused_champion_leaves_the_old_table(batch, recobatch, ratings_csv, at_project):
+    stands = batch("--table", "gate").json["table"]["version"]
+    hopeless = ("--set", "models=explicit_mf", "--set", "train.epochs=1")
+    refused = recobatch("run", ratings_csv, "--table", "gate", *hopeless)
+    assert refused.code == 3
+    assert "gate.baseline" in refused.refusal
+    assert (at_project / "gate" / "current").readlink().name == stands
+
+
+def test_a_held_table_is_busy(batch, at_project, project):
+    from recobatch.table import PredictionTable
+
+    held = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(at_project / "busy")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert held.stdout.readline() == "held\n"
+        outcome = batch("--table", "busy")
+        assert outcome.code == 4
+        assert "night batch" in outcome.refusal
+    finally:
+        held.communicate("\n")
+    assert PredictionTable(at_project / "busy").current() is None
+
+
+_HOLD = """
+import sys
+from pathlib import Path
+from recobatch.table import PredictionTable
+with PredictionTable(Path(sys.argv[1])).lock(holder="night batch"):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_one_model_only(batch, at_project):
+    summary = batch("--table", "one", "--set", "score.models=champion").json
+    assert list(summary["table"]["rows"]) == [summary["champion"]]
+    assert [path.name for path in (at_project / "one" / "current" / "table").iterdir()] == [
+        f"model={summary['champion']}"
+    ]
+
+
+def test_ratings_that_are_not_there_fail_the_flow_run(recobatch, server):
+    outcome = recobatch("run", "no-such-file.csv", "--table", "absent")
+    assert outcome.code == 2
+    assert "no-such-file.csv" in outcome.refusal
+    assert "Traceback" not in outcome.err
+    state = latest_flow_run("batch-scoring").state
+    assert state.is_failed()
+    assert "no-such-file.csv" in state.message.splitlines()[0]
+
+
+def test_the_flow_run_is_complete_and_readable(batch):
+    batch("--table", "prefect")
+    run = latest_flow_run("batch-scoring")
+    assert run.state.is_completed()
+    names = {task.name.rsplit("-", 1)[0] for task in task_runs(run)}
+    assert {"ingest ratings", "split ratings", "train explicit_mf", "train explicit_mf_bias", "publish"} <= names
+    assert run.parameters["settings"]["train"]["epochs"] == 3
+
+
+def test_mlflow_holds_both_runs_of_the_batch(batch, at_project):
+    from mlflow import MlflowClient
+
+    summary = batch("--table", "mlflow", "--force").json
+    client = MlflowClient(f"sqlite:///{at_project / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("recobatch")
+    runs = client.search_runs([experiment.experiment_id], f"tags.batch_id = '{summary['batch_id']}'")
+    assert {run.info.run_id for run in runs} == {model["mlflow_run_id"] for model in summary["models"].values()}
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        assert "mlflow.parentRunId" not in run.data.tags
+        assert run.data.params["train.epochs"] == "3"
+        steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "val_loss")]
+        assert steps == [1, 2, 3]
+        assert {"test_mse", "test_rmse", "test_mae", "train_seconds"} <= set(run.data.metrics)
+    champion = client.get_model_version_by_alias("recobatch", "champion")
+    assert champion.run_id == summary["models"][summary["champion"]]["mlflow_run_id"]
+
+
+def test_training_and_scoring_apart_give_the_same_table(recobatch, ratings_csv, at_project, batch):
+    batch("--table", "together")
+    trained = recobatch("train", ratings_csv, *QUICK).json
+    assert "table" not in trained
+    scored = recobatch("score", "--table", "apart", "--json")
+    assert scored.code == 0, scored.err
+    champion = trained["champion"]
+    assert scored.json["champion"] == champion
+    assert predictions(at_project, "apart", champion).equals(predictions(at_project, "together", champion))
+
+
+def latest_flow_run(name):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    with get_client(sync_client=True) as client:
+        flow_filter = FlowFilter(name=FlowFilterName(any_=[name]))
+        return client.read_flow_runs(flow_filter=flow_filter, sort=FlowRunSort.START_TIME_DESC, limit=1)[0]
+
+
+def task_runs(flow_run):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    with get_client(sync_client=True) as client:
+        return client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])))
