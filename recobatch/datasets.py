@@ -1,0 +1,79 @@
+"""A name, path or URI → a ratings file, its titles, and what is known of its layout."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from recobatch import movielens
+from recobatch.errors import BadRatings
+from recobatch.movielens import Progress
+from recobatch.reading import ReadOptions
+from recobatch.titles import find_titles, read_titles
+
+__all__ = ["Progress", "Source", "read_titles", "resolve"]
+
+KNOWN = (movielens.NAME,)
+"""Names that stand for a dataset."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Ratings to read, and what is known about them."""
+
+    name: str
+    """The dataset's name, or the file's."""
+    uri: str
+    """Path or URI of the ratings."""
+    titles: Path | None
+    """File with the items' titles, for ``read_titles``."""
+    read: ReadOptions = field(default_factory=ReadOptions)
+    """What is known of the layout; ``source.read.updated(options)`` puts a caller's own options before it."""
+
+
+def resolve(ratings: str, *, cache_dir: Path, on_progress: Progress | None = None) -> Source:
+    """Find the ratings that a name, path or URI stands for.
+
+    Args:
+        ratings: A name among ``KNOWN``, or a path or URI.
+        cache_dir: Folder where named datasets are kept; made if need be.
+        on_progress: Told how a download goes.
+
+    Raises:
+        DatasetUnavailable: If a named dataset is neither cached nor to be had, or its digest is wrong.
+        BadRatings: If there is no readable file at the path.
+    """
+    if ratings == movielens.NAME:
+        path, titles = movielens.fetch(cache_dir.expanduser() / movielens.NAME, on_progress)
+        layout = ReadOptions(user_column=0, item_column=1, rating_column=2, time_column=3, delimiter="\t", header=False)
+        return Source(ratings, str(path), titles, layout)
+    parts = urlsplit(ratings)
+    if len(parts.scheme) > 1 and parts.scheme != "file":
+        return Source(Path(parts.path).name or ratings, ratings, None)
+    path = Path(parts.path) if parts.scheme == "file" else Path(ratings).expanduser()
+    _require_file(path, ratings)
+    return Source(path.name, str(path), find_titles(path))
+
+
+def _require_file(path: Path, ratings: str) -> None:
+    known = ", ".join(KNOWN)
+    try:
+        path.open("rb").close()
+    except FileNotFoundError:
+        if path.name == ratings and not path.suffix:
+            raise BadRatings(
+                f"{ratings}: found neither a dataset nor a file of this name, required a dataset ({known}), a path or "
+                f"a URI; check the spelling"
+            ) from None
+        found = "nothing there"
+    except IsADirectoryError:
+        found = "a directory"
+    except PermissionError:
+        found = "a file that this user may not read (permission denied)"
+    except (OSError, ValueError) as error:
+        found = f"a path that cannot be opened ({error})"
+    else:
+        return
+    raise BadRatings(
+        f"{ratings}: found {found}, required a ratings file (csv, tsv or parquet) or a dataset ({known}); "
+        f"check the path"
+    )

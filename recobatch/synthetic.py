@@ -1,0 +1,278 @@
+"""Ratings of any size with a known low-rank truth: long-tailed as real ones are, and the same for the same seed."""
+
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from statistics import NormalDist
+from typing import NotRequired, Self, TypedDict, Unpack
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from recobatch.errors import BadSettings
+from recobatch.interactions import RAW_COLUMNS
+
+_FIRST_TIME, _LAST_TIME = 789_652_009, 1_574_327_703
+"""Of MovieLens 25M."""
+_DENSE = 0.25
+"""From this part of all pairs on, they are all weighed up at once instead of drawn and redrawn."""
+_USER_SKEW = 1.24
+"""Spread of the logarithm of user activity: MovieLens 25M has a mean of 154 ratings a user and a median of 71."""
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What the ratings were made from; user id u has index u - 1, and items likewise."""
+
+    user_factors: np.ndarray
+    """float32, shape ``(n_users, n_factors)``."""
+    item_factors: np.ndarray
+    """float32, shape ``(n_items, n_factors)``."""
+    user_bias: np.ndarray
+    """float32, shape ``(n_users,)``."""
+    item_bias: np.ndarray
+    """float32, shape ``(n_items,)``."""
+    global_bias: float
+    min_rating: float
+    max_rating: float
+    noise: float
+    """Standard deviation of what was added to the truth before rounding: no model can be expected to err less."""
+
+    def rating(self, user_index: np.ndarray, item_index: np.ndarray) -> np.ndarray:
+        """Noise-free, unrounded ratings of pairs, clipped to the range: float32, shape ``(n,)``."""
+        rating = np.einsum("nk,nk->n", self.user_factors[user_index], self.item_factors[item_index])
+        rating += self.user_bias[user_index]
+        rating += self.item_bias[item_index]
+        rating += np.float32(self.global_bias)
+        return np.clip(rating, np.float32(self.min_rating), np.float32(self.max_rating), out=rating)
+
+    def save(self, path: Path) -> None:
+        """Write an ``.npz`` of plain arrays."""
+        with path.open("wb") as file:
+            np.savez(
+                file, allow_pickle=False, **{each.name: np.asarray(getattr(self, each.name)) for each in fields(self)}
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what ``save`` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        return cls(
+            arrays["user_factors"], arrays["item_factors"], arrays["user_bias"], arrays["item_bias"],
+            *(float(arrays[name]) for name in ("global_bias", "min_rating", "max_rating", "noise")),
+        )  # fmt: skip
+
+
+class Shape(TypedDict):
+    """What is asked of synthetic ratings."""
+
+    n_users: int
+    """Users; their ids are 1 to ``n_users``."""
+    n_items: int
+    """Items; their ids are 1 to ``n_items``."""
+    n_ratings: int
+    """Ratings, at most ``n_users * n_items``."""
+    seed: int
+    """The same seed gives the same ratings."""
+    n_factors: NotRequired[int]
+    """Rank of the truth, beside the biases; 8."""
+    noise: NotRequired[float]
+    """Standard deviation of the noise on each rating; 0.7."""
+    rating_range: NotRequired[tuple[float, float]]
+    """Lowest and highest rating; 0.5 and 5."""
+    step: NotRequired[float | None]
+    """Ratings are rounded to multiples of this; None leaves them real-valued; 0.5."""
+
+
+def synthesize(**shape: Unpack[Shape]) -> tuple[pa.Table, Truth]:
+    """Make ratings in the order of their times, no pair twice.
+
+    Activity and popularity follow log-normal laws, the more uneven the more items there are, as in MovieLens 100k, 10M
+    and 25M. Every user and every item occurs if ``n_ratings`` allows.
+
+    Args:
+        **shape: See ``Shape``.
+
+    Returns:
+        A table with ``RAW_COLUMNS``, and what it was made from.
+
+    Raises:
+        BadSettings: If there are fewer pairs than ratings, or a size is not positive.
+    """
+    n_users, n_items, n_ratings = shape["n_users"], shape["n_items"], shape["n_ratings"]
+    if min(n_users, n_items, n_ratings) < 1 or n_ratings > n_users * n_items:
+        raise BadSettings(
+            f"synthetic ratings: found {n_ratings:,} ratings for {n_users:,} users and {n_items:,} items, required "
+            f"positive sizes and at most {max(n_users, 0) * max(n_items, 0):,} ratings; ask for fewer ratings"
+        )
+    rng = np.random.default_rng(shape["seed"])
+    truth = _truth(rng, shape)
+    pairs = _pairs(rng, n_users, n_items, n_ratings)
+    rng.shuffle(pairs)
+    user_index, item_index = _halves(pairs, n_items)
+    rating = _observed(rng, truth, user_index, item_index, shape.get("step", 0.5))
+    timestamp = _FIRST_TIME + np.arange(n_ratings) * (_LAST_TIME - _FIRST_TIME) // n_ratings
+    columns = (user_index.astype(np.int64) + 1, item_index.astype(np.int64) + 1, rating, timestamp)
+    return pa.table(dict(zip(RAW_COLUMNS, columns, strict=True))), truth
+
+
+def write_synthetic(path: Path, **shape: Unpack[Shape]) -> Path:
+    """Write what ``synthesize`` makes, and the truth beside it as ``<stem>.truth.npz``.
+
+    Args:
+        path: ``.parquet``, or ``.csv``, possibly followed by ``.gz``, ``.bz2``, ``.zst`` or ``.lz4``.
+        **shape: As ``synthesize`` takes it.
+
+    Returns:
+        Where the truth was written.
+
+    Raises:
+        BadSettings: If the suffix is another one, or as ``synthesize``.
+    """
+    stem, kind, packing = _taken_apart(path)
+    table, truth = synthesize(**shape)
+    staged = path.with_name(f".{path.name}.tmp")
+    try:
+        if kind == "parquet":
+            pq.write_table(table, staged, compression="zstd", compression_level=1)
+        else:
+            with pa.output_stream(str(staged), compression=packing) as stream:
+                pa.csv.write_csv(table, stream, pa.csv.WriteOptions(quoting_style="none"))
+        truth_path = path.with_name(f"{stem}.truth.npz")
+        truth.save(truth_path)
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
+    return truth_path
+
+
+_PACKINGS = {"": None, ".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
+
+
+def _taken_apart(path: Path) -> tuple[str, str, str | None]:
+    """Stem, ``csv`` or ``parquet``, and compression of a file name."""
+    match = re.fullmatch(r"(.+?)\.(?:(parquet)|(csv)(\.gz|\.bz2|\.zst|\.lz4)?)", path.name)
+    if match is None:
+        raise BadSettings(
+            f"{path}: found the suffix {''.join(path.suffixes)!r}, required .parquet or .csv, or .csv with one of "
+            f"{', '.join(filter(None, _PACKINGS))} after it; name the file so"
+        )
+    return match[1], match[2] or match[3], _PACKINGS[match[4] or ""]
+
+
+def _truth(rng: np.random.Generator, shape: Shape) -> Truth:
+    """Biases and factors spread as MovieLens' are (in parts of the range): 0.1 each for both biases and the product."""
+    low, high = shape.get("rating_range", (0.5, 5.0))
+    n_users, n_items, n_factors = shape["n_users"], shape["n_items"], shape.get("n_factors", 8)
+    spread = 0.1 * (high - low)
+    scale = np.sqrt(spread / np.sqrt(n_factors))
+    return Truth(
+        user_factors=(scale * rng.standard_normal((n_users, n_factors))).astype(np.float32),
+        item_factors=(scale * rng.standard_normal((n_items, n_factors))).astype(np.float32),
+        user_bias=(spread * rng.standard_normal(n_users)).astype(np.float32),
+        item_bias=(spread * rng.standard_normal(n_items)).astype(np.float32),
+        global_bias=low + 0.67 * (high - low), min_rating=low, max_rating=high, noise=shape.get("noise", 0.7),
+    )  # fmt: skip
+
+
+def _weights(rng: np.random.Generator, count: int, skew: float, largest: float) -> np.ndarray:
+    """Shares that add up to 1: log-normal quantiles in random order, none beyond ``largest`` (if that can be)."""
+    normal = NormalDist()
+    quantiles = np.array([normal.inv_cdf((place + 0.5) / count) for place in range(count)])
+    shares = np.exp(skew * quantiles)
+    for _ in range(20):
+        shares /= shares.sum()
+        np.minimum(shares, max(largest, 1 / count), out=shares)
+    return rng.permutation(shares / shares.sum())
+
+
+def _pairs(rng: np.random.Generator, n_users: int, n_items: int, n_ratings: int) -> np.ndarray:
+    """Distinct pairs as ``user * n_items + item``: int64, shape ``(n_ratings,)``."""
+    item_skew = float(np.clip(1.25 + 1.07 * (np.log10(n_items) - 3.23), 0.5, 3))
+    users = _weights(rng, n_users, _USER_SKEW, 0.5 * n_items / n_ratings)
+    items = _weights(rng, n_items, item_skew, 0.5 * n_users / n_ratings)
+    covering = _covering(rng, n_users, n_items)[:n_ratings]
+    if n_ratings >= _DENSE * n_users * n_items:
+        return _heaviest(rng, users, items, covering, n_ratings)
+    # The lowest bit tells drawn pairs, which may be dropped again, from the covering ones, which sort before them.
+    marked = covering << 1
+    while len(marked) < n_ratings:
+        missing = n_ratings - len(marked)
+        drawn = _draw(rng, users, missing + missing // 4 + 16) * n_items
+        drawn += _draw(rng, items, len(drawn))
+        marked = _distinct(np.concatenate((marked, (drawn << 1) | 1)))
+        surplus = len(marked) - n_ratings
+        if surplus > 0:
+            marked = np.delete(marked, rng.choice(np.flatnonzero(marked & 1), surplus, replace=False, shuffle=False))
+    return marked >> 1
+
+
+def _distinct(marked: np.ndarray) -> np.ndarray:
+    """Sorted, each pair once; ``np.unique`` hashes, which takes forty times as long as this sort."""
+    marked.sort()
+    pairs = marked >> 1
+    return marked[np.concatenate(([True], pairs[1:] != pairs[:-1]))]
+
+
+def _covering(rng: np.random.Generator, n_users: int, n_items: int) -> np.ndarray:
+    """As few pairs as possible with every user and every item among them."""
+    count = np.arange(max(n_users, n_items))
+    return rng.permutation(n_users)[count % n_users] * n_items + rng.permutation(n_items)[count % n_items]
+
+
+def _draw(rng: np.random.Generator, shares: np.ndarray, count: int) -> np.ndarray:
+    """Indices drawn by their shares, with Walker's alias method: int64, shape ``(count,)``."""
+    keep, alias = _alias_table(shares)
+    index = rng.integers(len(shares), size=count)
+    return np.where(rng.random(count, dtype=np.float32) < keep[index], index, alias[index])
+
+
+def _alias_table(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vose, "A linear algorithm for generating random numbers with a given distribution", IEEE TSE 17(9), 1991."""
+    scaled = (shares * len(shares)).tolist()
+    alias = list(range(len(scaled)))
+    small = [place for place, share in enumerate(scaled) if share < 1]
+    large = [place for place, share in enumerate(scaled) if share >= 1]
+    while small and large:
+        poor, rich = small.pop(), large[-1]
+        alias[poor] = rich
+        scaled[rich] -= 1 - scaled[poor]
+        if scaled[rich] < 1:
+            small.append(large.pop())
+    for place in small + large:
+        scaled[place] = 1.0
+    return np.array(scaled, dtype=np.float32), np.array(alias, dtype=np.int64)
+
+
+def _heaviest(
+    rng: np.random.Generator, users: np.ndarray, items: np.ndarray, covering: np.ndarray, count: int
+) -> np.ndarray:
+    """A weighted sample without replacement from all pairs: the ``count`` smallest exponential arrival times."""
+    arrival = rng.standard_exponential((len(users), len(items)), dtype=np.float32)
+    arrival /= (users[:, None] * items).astype(np.float32)
+    arrival = arrival.ravel()
+    arrival[covering] = 0
+    return np.argpartition(arrival, count - 1)[:count].astype(np.int64)
+
+
+def _halves(pairs: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:
+    user_index = pairs // n_items
+    return user_index.astype(np.int32), (pairs - user_index * n_items).astype(np.int32)
+
+
+def _observed(
+    rng: np.random.Generator, truth: Truth, user_index: np.ndarray, item_index: np.ndarray, step: float | None
+) -> np.ndarray:
+    rating = np.empty(len(user_index), dtype=np.float32)
+    for start in range(0, len(rating), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        chunk = truth.rating(user_index[rows], item_index[rows])
+        chunk += np.float32(truth.noise) * rng.standard_normal(len(chunk), dtype=np.float32)
+        if step is not None:
+            chunk = np.round(chunk / np.float32(step)) * np.float32(step)
+        rating[rows] = np.clip(chunk, truth.min_rating, truth.max_rating)
+    return rating

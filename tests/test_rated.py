@@ -1,0 +1,18 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recobatch.interactions import EncodedInteractions
+from recobatch.rated import RatedPairs
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6))))
+def test_the_mask_is_the_set_of_pairs(pairs):
+    users, items = (np.array([pair[side] for pair in pairs], np.int32) for side in (0, 1))
+    nothing = np.zeros(len(pairs))
+    rated = RatedPairs.collect(EncodedInteractions(users, items, nothing, nothing, 5, 7))
+    mask = np.zeros((5, 7), dtype=bool)
+    mask[users, items] = True
+    assert rated.n_users == 5
+    assert (rated.mask(slice(0, 5)) == mask).all()
+    assert (rated.mask(slice(1, 3)) == mask[1:3]).all()
