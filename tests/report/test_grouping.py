@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recobatch.report.grouping import calibrate, group_by_count, item_errors, map_items
@@ -19,6 +19,7 @@ def test_calibration_with_fewer_rows_than_groups():
     np.testing.assert_allclose(groups.observed, [1, 5])
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=400))
 def test_every_row_is_in_the_group_that_its_label_names(counts):
     counts = np.array(counts)
