@@ -114,15 +114,26 @@ class RunSpool:
         self._journal.flush()
 
     def _replay(self) -> None:
+        """Read what an earlier process wrote; a line cut off by its end is dropped, so that the next one is whole."""
         self._journal.seek(0)
-        for line in self._journal:
-            if not line.endswith("\n"):  # cut off by a kill
+        text = self._journal.read()
+        sound = 0
+        for line in text.splitlines(keepends=True):
+            try:
+                self._recall(line)
+            except (ValueError, KeyError, TypeError):
                 break
-            if line.startswith('{"ack"'):
-                read = json.loads(line)
-                self._delivered, self.state = read["ack"], RunState(**read["state"])
-            else:
-                self._events.append(Event.from_line(line))
+            sound += len(line)
+        self._journal.truncate(len(text[:sound].encode()))
+
+    def _recall(self, line: str) -> None:
+        if not line.endswith("\n"):
+            raise ValueError(line)
+        if line.startswith('{"ack"'):
+            read = json.loads(line)
+            self._delivered, self.state = read["ack"], RunState(**read["state"])
+        else:
+            self._events.append(Event.from_line(line))
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -1,0 +1,45 @@
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recobatch.tracking.events import Event, EventKind, flatten_params, mask_credentials
+
+
+def test_nested_settings_become_dotted_names():
+    class Way(StrEnum):
+        USER = "user"
+
+    nested = {"train": {"epochs": 5, "l2": 1e-6, "stop": {"after": None}}, "split": {"by": Way.USER}, "path": Path("a")}
+    assert flatten_params(nested) == {
+        "train.epochs": "5", "train.l2": "1e-06", "train.stop.after": "None", "split.by": "user", "path": "a",
+    }  # fmt: skip
+
+
+def test_names_that_mlflow_refuses_are_mended():
+    assert flatten_params({"a#b": {"c(d)": 1}}) == {"a_b.c_d_": "1"}
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("s3://key:secret@bucket/ratings.csv", "s3://***@bucket/ratings.csv"),
+        ("https://host/r.csv?sig=abc&se=1", "https://host/r.csv?***"),
+        ("postgresql+psycopg://me:pw@db/mlflow", "postgresql+psycopg://***@db/mlflow"),
+        ("/data/ratings.csv", "/data/ratings.csv"),
+        ("why? because", "why? because"),
+        ("me@example.org", "me@example.org"),
+    ],
+)
+def test_credentials_are_masked(given, shown):
+    assert mask_credentials(given) == shown
+    assert flatten_params({"uri": given}) == {"uri": shown}
+
+
+@given(st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.floats(allow_nan=False), st.none())))
+def test_a_record_survives_its_line(body):
+    event = Event(EventKind.TAGS, body)
+    assert Event.from_line(event.to_line()) == event
+    assert "\n" not in event.to_line()
