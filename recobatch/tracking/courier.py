@@ -48,7 +48,7 @@ class Courier:
             done.set_result(None)
 
     def _carry(self, spool: RunSpool) -> None:
-        delivery = Delivery(self._connection, spool.folder, spool.name)
+        delivery = Delivery(self._connection, spool)
         while self._connection.is_up and (pending := spool.pending()):
             batch = next(in_batches(pending))
             try:

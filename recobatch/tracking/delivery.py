@@ -3,12 +3,12 @@
 import json
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recobatch.tracking.connection import Connection
 from recobatch.tracking.events import Event, EventKind, RunState
 from recobatch.tracking.model_folder import write_mlmodel
+from recobatch.tracking.spool import RunSpool
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,10 +31,9 @@ def in_batches(events: list[Event]) -> Iterator[list[Event]]:
 class Delivery:
     """Delivers the records of one run."""
 
-    def __init__(self, connection: Connection, folder: Path, spool_name: str) -> None:
+    def __init__(self, connection: Connection, spool: RunSpool) -> None:
         self._connection = connection
-        self._folder = folder
-        self._spool_name = spool_name
+        self._spool = spool
 
     def deliver(self, events: list[Event], state: RunState) -> RunState:
         """Send records of one kind; several only of metrics.
@@ -67,12 +66,13 @@ class Delivery:
 
     def _start(self, event: Event, state: RunState) -> RunState:
         experiment = self._connection.experiment_id
-        if event.body.get("repeated"):
-            made = self._client.search_runs([experiment], f"tags.`{SPOOL_TAG}` = '{self._spool_name}'", max_results=1)
+        if self._spool.was_tried:
+            made = self._client.search_runs([experiment], f"tags.`{SPOOL_TAG}` = '{self._spool.name}'", max_results=1)
             if made:
                 return state.learn(run_id=made[0].info.run_id)
+        self._spool.was_tried = True
         run = self._client.create_run(
-            experiment, event.at_ms, {**event.body["tags"], SPOOL_TAG: self._spool_name}, event.body["name"]
+            experiment, event.at_ms, {**event.body["tags"], SPOOL_TAG: self._spool.name}, event.body["name"]
         )
         return state.learn(run_id=run.info.run_id)
 
@@ -117,7 +117,7 @@ class Delivery:
 
     def _artifact(self, event: Event, state: RunState) -> RunState:
         self._client.log_artifact(
-            _known(state.run_id), str(self._folder / event.body["file"]), event.body["folder"] or None
+            _known(state.run_id), str(self._spool.folder / event.body["file"]), event.body["folder"] or None
         )
         return state
 
@@ -129,7 +129,7 @@ class Delivery:
             self._connection.experiment_id, name="model", source_run_id=run_id, tags=event.body["tags"]
         )
         self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-        folder = self._folder / event.body["folder"]
+        folder = self._spool.folder / event.body["folder"]
         write_mlmodel(
             folder, run_id=run_id, model_id=model.model_id, location=model.artifact_location, sums=event.body["sha256"]
         )

@@ -39,6 +39,8 @@ class RunSpool:
         self._delivered = 0
         self._journal = (folder / "events.jsonl").open("a+", encoding="utf-8")
         self._replay()
+        self.was_tried = bool(self._events)
+        """Whether the run may have been started on the server without the answer being noted."""
 
     @classmethod
     def create(cls, root: Path, label: str) -> Self:

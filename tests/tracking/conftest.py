@@ -14,6 +14,8 @@ from recobatch.tracking import DatasetInfo, ModelFiles
 from recobatch.tracking.database import prepare_database
 from recobatch.vocabulary import Vocabulary
 
+from .server import Line, free_port, serving
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MLflow warns about its own type hints when it is imported
     import mlflow.pyfunc
@@ -38,6 +40,35 @@ def root(tmp_path, fresh_database, monkeypatch) -> Path:
     folder.mkdir()
     shutil.copyfile(fresh_database, folder / "mlflow.db")
     return folder
+
+
+@pytest.fixture(scope="session")
+def server_root(tmp_path_factory, fresh_database) -> Path:
+    """Project root of the session's MLflow server."""
+    folder = tmp_path_factory.mktemp("served") / "project"
+    folder.mkdir()
+    shutil.copyfile(fresh_database, folder / "mlflow.db")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(server_root):
+    """A real MLflow server over ``server_root``; its URL."""
+    port = free_port()
+    command = [
+        "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{server_root}/mlflow.db", "--artifacts-destination", "./artifacts",
+    ]  # fmt: skip
+    with serving(command, f"http://127.0.0.1:{port}", server_root) as url:
+        yield url
+
+
+@pytest.fixture
+def line(mlflow_server):
+    """A line to the server that can be cut, stalled and mended."""
+    line = Line(int(mlflow_server.rpartition(":")[2]))
+    yield line
+    line.close()
 
 
 @pytest.fixture(scope="session")

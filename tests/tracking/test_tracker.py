@@ -1,6 +1,9 @@
 """Two runs of one batch as the outside contract describes them, on a local database."""
 
 import json
+import logging
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -129,3 +132,105 @@ def test_pyfunc_serves_raw_ids(tracker, root, model_files, factors, monkeypatch)
     np.testing.assert_array_equal(model.predict(frame), factors.predict_pairs(np.array([1, 3]), np.array([2, 0])))
     with pytest.raises(BadInput, match=r"column user_id: found 1 unknown ids \(8\)"):
         model.predict(pd.DataFrame({"user_id": [8], "item_id": ["ü"]}))
+
+
+def test_what_is_noted_after_the_end_arrives_at_once(tracker, client, root, model_files):
+    run = track_batch(tracker, model_files)["explicit_mf"]
+    run.log_text("<html></html>", "report.html")
+    run.set_tags({"published": "v1"})
+    run.drain()
+    assert "report.html" in {entry.path for entry in client.list_artifacts(run.run_id)}
+    found = client.get_run(run.run_id)
+    assert (found.info.status, found.data.tags["published"]) == ("FINISHED", "v1")
+    assert list((root / ".recobatch" / "spool").iterdir()) == []
+
+
+def test_a_record_that_mlflow_refuses_is_left_out_and_blocks_nothing(tracker, client, caplog):
+    run = tracker.start_run(batch_id="b1", model_name="m", params={"k": 1}, dataset=DATASET)
+    run.log_params({"k": 2})
+    run.log_epoch(1, 0.5, None)
+    run.finish()
+    assert "took no record of kind params" in caplog.text
+    found = client.get_run(run.run_id)
+    assert (found.info.status, found.data.metrics["loss"], found.data.params["k"]) == ("FINISHED", 0.5, "1")
+
+
+def test_losses_that_are_no_numbers_are_kept(tracker, client):
+    run = tracker.start_run(batch_id="b1", model_name="m", params={}, dataset=DATASET)
+    run.log_epoch(1, float("nan"), float("inf"))
+    run.finish("FAILED")
+    found = client.get_run(run.run_id)
+    assert found.info.status == "FAILED"
+    assert np.isnan(found.data.metrics["loss"])
+
+
+def test_hundreds_of_params_and_epochs(tracker, client):
+    many = {f"p{number}": number for number in range(230)}
+    run = tracker.start_run(batch_id="b1", model_name="m", params=many, dataset=DATASET)
+    for epoch in range(1, 601):
+        run.log_epoch(epoch, 1 / epoch, 2 / epoch)
+    run.finish()
+    assert len(client.get_run(run.run_id).data.params) == 231
+    assert len(client.get_metric_history(run.run_id, "val_loss")) == 600
+
+
+def test_a_bundle_keeps_its_folders(tracker, client, tmp_path):
+    (tmp_path / "bundle" / "vocabulary").mkdir(parents=True)
+    (tmp_path / "bundle" / "a.txt").write_text("a")
+    (tmp_path / "bundle" / "vocabulary" / "b.txt").write_text("b")
+    run = tracker.start_run(batch_id="b1", model_name="m", params={}, dataset=DATASET)
+    run.log_bundle(tmp_path / "bundle")
+    run.log_bundle(tmp_path / "bundle", "second")
+    run.finish()
+    paths = {
+        entry.path for folder in ("", "vocabulary", "second") for entry in client.list_artifacts(run.run_id, folder)
+    }
+    assert paths == {"a.txt", "vocabulary", "vocabulary/b.txt", "second", "second/a.txt", "second/vocabulary"}
+
+
+def test_a_killed_run_is_closed_by_the_next_one(root, client):
+    code = f"""
+import sys, time
+from pathlib import Path
+from recobatch.tracking import DatasetInfo, Tracker, TrackingOptions
+run = Tracker(TrackingOptions(), Path(sys.argv[1])).start_run(
+    batch_id="b1", model_name="m", params={{}}, dataset={DATASET!r})
+run.log_epoch(1, 0.5, 0.6)
+run.drain()
+print(run.run_id, flush=True)
+time.sleep(120)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE, text=True)
+    run_id = process.stdout.readline().strip()
+    process.kill()
+    process.communicate()
+    assert client.get_run(run_id).info.status == "RUNNING"
+    Tracker(TrackingOptions(), root).deliver_spool()
+    found = client.get_run(run_id)
+    assert (found.info.status, found.data.metrics["loss"]) == ("KILLED", 0.5)
+
+
+def test_a_start_that_was_sent_but_not_noted_makes_no_second_run(root, client):
+    tracker = Tracker(TrackingOptions(), root)
+    run = tracker.start_run(batch_id="b1", model_name="m", params={}, dataset=DATASET)
+    journal = run._spool.folder / "events.jsonl"
+    run._spool.close()
+    journal.write_text("".join(line for line in journal.read_text().splitlines(True) if '"ack"' not in line))
+    Tracker(TrackingOptions(), root).deliver_spool()
+    (found,) = client.search_runs([client.get_experiment_by_name("recobatch").experiment_id])
+    assert (found.info.run_id, found.info.status) == (run.run_id, "KILLED")
+
+
+def test_mlflow_does_not_talk_into_the_log(root, model_files, caplog, capfd):
+    with caplog.at_level(logging.INFO):
+        track_batch(Tracker(TrackingOptions(), root), model_files)
+    assert [record.message for record in caplog.records] == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_importing_the_options_is_light():
+    code = (
+        "import sys; from recobatch.tracking import TrackingOptions; TrackingOptions()\n"
+        "print(sorted(sys.modules.keys() & {'mlflow', 'pandas', 'numpy', 'pyarrow', 'tensorflow'}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

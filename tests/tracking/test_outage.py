@@ -1,0 +1,150 @@
+"""The tracking server is away, dies, or hangs: the batch goes on, and nothing that was noted is lost."""
+
+import logging
+import socket
+import time
+
+import pytest
+from mlflow import MlflowClient
+
+from recobatch.errors import RecobatchError
+from recobatch.tracking import Tracker, TrackingOptions
+
+from .conftest import DATASET
+from .server import free_port
+
+pytestmark = pytest.mark.slow
+
+BOUND = 60
+"""Seconds: far above what is needed on a busy machine, far below the four minutes MLflow waits by itself."""
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def options(request):
+    """Options with an experiment of the test's own, on the session's server."""
+    name = f"test {request.node.name}"
+    return lambda url: TrackingOptions(uri=url, experiment=name, registered_model=name, timeout_seconds=2)
+
+
+@pytest.fixture
+def client(mlflow_server):
+    return MlflowClient(mlflow_server, mlflow_server)
+
+
+def start(tracker, batch_id="b1"):
+    return tracker.start_run(batch_id=batch_id, model_name="m", params={"k": 1}, dataset=DATASET)
+
+
+def runs_of(client, options):
+    experiment = client.get_experiment_by_name(options("").experiment)
+    return client.search_runs([experiment.experiment_id]) if experiment else []
+
+
+def curve(client, run):
+    return [(metric.step, metric.value) for metric in client.get_metric_history(run.info.run_id, "loss")]
+
+
+def spooled(root):
+    return list((root / ".recobatch" / "spool").glob("*"))
+
+
+def test_down_at_start_everything_waits_and_the_next_run_delivers_it(line, options, client, root, model_files, caplog):
+    line.cut()
+    tracker = Tracker(options(line.url), root)
+    began = time.monotonic()
+    run = start(tracker)
+    assert run.run_id.startswith("spooled-")
+    assert run.url is None
+    for epoch in (1, 2):
+        run.log_epoch(epoch, 1 / epoch, None)
+    run.log_text("hello", "notes/hello.txt")
+    run.log_model(model_files)
+    version = tracker.register(run, description="late", tags={"a": "b"})
+    tracker.set_alias("champion", version)
+    assert version.version is None
+    run.finish()
+    assert time.monotonic() - began < BOUND
+    assert len([record for record in caplog.records if "does not answer" in record.message]) == 1
+    assert "records wait in the spool; the next run delivers them" in caplog.text
+
+    line.mend()
+    run._spool.close()  # as the end of the process does
+    with caplog.at_level(logging.INFO, "recobatch.tracking"):
+        later = Tracker(options(line.url), root)
+        assert later.deliver_spool() == 1
+    assert "delivered the records of 1 earlier runs to MLflow" in caplog.text
+    (found,) = runs_of(client, options)
+    assert (found.info.status, curve(client, found)) == ("FINISHED", [(1, 1.0), (2, 0.5)])
+    assert found.info.end_time - found.info.start_time < BOUND * 1000
+    assert [entry.path for entry in client.list_artifacts(found.info.run_id)] == ["notes"]
+    assert later.champion().run_id == found.info.run_id
+    assert later.champion().download(root / "champion").factors.read_bytes() == model_files.factors.read_bytes()
+    assert spooled(root) == []
+    assert later.deliver_spool() == 0
+
+
+@pytest.mark.parametrize("way", ["cut", "stall"])
+def test_lost_in_mid_training_and_back_before_the_end(line, options, client, root, way):
+    tracker = Tracker(options(line.url), root)
+    run = start(tracker)
+    assert run.url.endswith(f"/runs/{run.run_id}")
+    run.log_epoch(1, 1.0, 2.0)
+    run.drain()
+    getattr(line, way)()
+    began = time.monotonic()
+    for epoch in (2, 3, 4):
+        run.log_epoch(epoch, 1 / epoch, 2 / epoch)
+    assert time.monotonic() - began < 1  # training does not wait
+    run.drain()
+    assert not tracker.is_up
+    line.mend()
+    run.finish()
+    (found,) = runs_of(client, options)
+    assert found.info.status == "FINISHED"
+    assert curve(client, found) == [(1, 1.0), (2, 1 / 2), (3, 1 / 3), (4, 1 / 4)]
+    assert spooled(root) == []
+
+
+def test_dies_for_good_in_mid_training(line, options, client, root):
+    tracker = Tracker(options(line.url), root)
+    run = start(tracker)
+    line.cut()
+    run.log_epoch(1, 1.0, 2.0)
+    began = time.monotonic()
+    run.finish()
+    assert time.monotonic() - began < BOUND
+    assert len(spooled(root)) == 1
+    line.mend()
+    run._spool.close()
+    assert start(Tracker(options(line.url), root), "b2").run_id != run.run_id
+    statuses = {found.data.tags["batch_id"]: found.info.status for found in runs_of(client, options)}
+    assert statuses == {"b1": "FINISHED", "b2": "RUNNING"}
+
+
+def test_a_server_that_takes_connections_and_never_answers(options, root):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        tracker = Tracker(options(f"http://127.0.0.1:{silent.getsockname()[1]}"), root)
+        run = start(tracker)
+        run.log_epoch(1, 1.0, 2.0)
+        run.finish()
+        with pytest.raises(
+            RecobatchError, match=r"found no answer, required the registered champion.*start the server"
+        ):
+            tracker.champion()
+        assert time.monotonic() - began < BOUND
+    assert len(spooled(root)) == 1
+
+
+def test_nobody_at_the_address(options, root):
+    began = time.monotonic()
+    tracker = Tracker(options(f"http://127.0.0.1:{free_port()}"), root)
+    start(tracker).finish()
+    assert time.monotonic() - began < BOUND
+    assert not tracker.is_up
