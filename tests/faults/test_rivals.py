@@ -1,0 +1,64 @@
+"""Several runs at once on one table: one wins, the others leave at once and say who won."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from recobatch.errors import TableBusy
+from recobatch.table import PredictionTable
+from tests.faults.conftest import REPO
+from tests.faults.numbered import check_tidy, check_whole, read_number
+
+
+def start_together(root, folder, numbers):
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.attempt", str(root), str(folder), str(number)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPO,
+        )
+        for number in numbers
+    ]  # fmt: skip
+    for run in runs:
+        assert run.stdout.readline() == "ready\n"
+    for run in runs:
+        run.stdin.write("go\n")
+        run.stdin.flush()
+    ends = [run.communicate() for run in runs]
+    return [(run.returncode, errors) for run, (_, errors) in zip(runs, ends, strict=True)]
+
+
+@pytest.mark.parametrize("first", [4, 14], ids=["two", "ten"])
+def test_runs_at_once(three, folder, first):
+    numbers = range(first, first + (2 if first == 4 else 10))
+    ends = start_together(three, folder, numbers)
+    won = [number for number, (code, _) in zip(numbers, ends, strict=True) if code == 0]
+    lost = [errors for code, errors in ends if code != 0]
+    assert {code for code, _ in ends} <= {0, 4}, ends
+    assert won
+    for errors in lost:
+        assert errors.count("\n") == 1
+        assert re.search(r"held by batch batch of v\d+ \(pid \d+ on \S+, since 20\S+\)", errors), errors
+    assert read_number(three) in won
+    assert set(check_whole(three)) <= {1, 2, 3, *won}
+    check_tidy(three)
+
+
+def test_ten_runs_on_a_table_that_does_not_exist_yet(folder):
+    root = folder / "fresh"
+    ends = start_together(root, folder, range(1, 11))
+    assert {code for code, _ in ends} <= {0, 4}, ends
+    assert read_number(root) is not None
+    check_whole(root)
+    check_tidy(root)
+
+
+def test_the_loser_changes_nothing(three, writer):
+    before = sorted(path.name for path in three.rglob("*"))
+    with PredictionTable(three).lock(holder="batch-1"):
+        code, told = writer.publish(three, 4)
+        assert code == TableBusy.exit_code
+        assert "held by batch batch-1" in told["error"]
+        assert [call for call in told["calls"] if call != "mkdir"] == []
+    assert sorted(path.name for path in three.rglob("*")) == before
