@@ -1,19 +1,30 @@
 """The whole job as one readable flow."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from recobatch.datasets import read_titles
 
 from flows import summary
 from flows.handover import Ratings, TrainedModel
 from flows.job import Job
+from flows.reporting import published_table, report_batch
 from flows.score import ToScore, publish, score_models, staged
 from flows.settings import Settings
-from flows.train import compare_models, ingest_ratings, register_models, split_ratings, train_all, train_models
+from flows.train import (
+    check_gate,
+    compare_models,
+    ingest_ratings,
+    register_models,
+    split_ratings,
+    train_all,
+    train_models,
+)
+from recobatch.datasets import read_titles
+from recobatch.errors import GateRefused
 
 __all__ = ["batch_scoring", "train_models"]
 
@@ -39,16 +50,24 @@ def batch_scoring(
             return published
         parts = split_ratings(job, ratings)
         trained = train_all(job, ratings, parts)
-        champion = compare_models(job, trained, parts)
-        with staged(job) as staging:
-            entries = score_models(job, _to_score(job, trained, champion, ratings), staging)
-            result = summary.of_training(job, ratings, parts, trained, champion)
-            snapshot = publish(
-                job, staging, entries, champion, expected_rows=ratings.n_pairs, titles=_titles(ratings),
-                extra={"inputs": summary.inputs_fingerprint(settings, ratings), "summary": result},
-            )  # fmt: skip
+        champion = compare_models(job, trained)
+        titles = _titles(ratings)
+        report = partial(report_batch, job, ratings, parts, trained, champion, titles=titles)
+        try:
+            check_gate(job, trained[champion], parts)
+            with staged(job) as staging:
+                entries = score_models(job, _to_score(job, trained, champion, ratings), staging)
+                result = summary.of_training(job, ratings, parts, trained, champion)
+                snapshot = publish(
+                    job, staging, entries, champion, expected_rows=ratings.n_pairs, titles=titles,
+                    extra={"inputs": summary.inputs_fingerprint(settings, ratings), "summary": result},
+                )  # fmt: skip
+        except GateRefused as refusal:
+            report(table=None, gate=str(refusal))
+            raise
         register_models(job, trained, champion, ratings)
-        result |= {"table": summary.of_table(job, snapshot)}
+        result["table"] = summary.of_table(job, snapshot)
+        result["report"] = str(report(table=published_table(result)).relative_to(job.root))
         create_markdown_artifact(summary.markdown(result), key="batch-result", description="Result of the batch")
     return summary.closed(job, result)
 

@@ -83,6 +83,7 @@ def _open_tracker(settings: Settings) -> None:
 
 def _calm_console(*, quiet: bool) -> None:
     """Keep refusals' tracebacks and Prefect's chatter off the console; the story too where the display tells it."""
+
     def wanted(record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         return not (isinstance(error, RecobatchError) or record.getMessage().startswith("Finished in state"))

@@ -118,14 +118,18 @@ def track_model(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -
 
 
 @task(name="compare models", cache_policy=NO_CACHE)
-def compare_models(job: Job, trained: Mapping[str, TrainedModel], parts: Parts) -> str:
-    """Name the champion; refuse one that is no better than the baseline."""
-    candidates = {name: model.candidate() for name, model in trained.items()}
+def compare_models(job: Job, trained: Mapping[str, TrainedModel]) -> str:
+    """Name the champion."""
     with job.stage("compare"):
-        champion = choose_champion(candidates)
-        check_baseline(candidates[champion], parts.baselines, job.settings.gate)
+        champion = choose_champion({name: model.candidate() for name, model in trained.items()})
     job.tell("compare", f"the champion is {champion}")
     return champion
+
+
+@task(name="quality gate", cache_policy=NO_CACHE)
+def check_gate(job: Job, champion: TrainedModel, parts: Parts) -> None:
+    """Refuse a champion that is no better than the baseline."""
+    check_baseline(champion.candidate(), parts.baselines, job.settings.gate)
 
 
 @task(name="register models", cache_policy=NO_CACHE)
@@ -164,7 +168,8 @@ def train_models(settings: Settings = Settings(), fresh: bool = False) -> dict[s
         ratings = ingest_ratings(job)
         parts = split_ratings(job, ratings)
         trained = train_all(job, ratings, parts)
-        champion = compare_models(job, trained, parts)
+        champion = compare_models(job, trained)
+        check_gate(job, trained[champion], parts)
         register_models(job, trained, champion, ratings)
         return summary.of_training(job, ratings, parts, trained, champion)
 
