@@ -103,13 +103,12 @@ def ingest(uri: str, read: ReadOptions, options: IngestOptions, out: Path) -> In
     with localized(uri) as path:
         raw = read_ratings(path, read, uri)
         reason = judge(raw, options)
-        aside = quarantine.collect(raw, reason)
-        if raw.unit == "line" and len(aside):
-            lines = lines_of(path, aside["line"].to_numpy(), uri)
-            aside = aside.set_column(0, "line", pa.array(lines, pa.int64()))
-    counts = quarantine.count(reason, raw)
-    rows = len(raw) + len(raw.unreadable)
-    quarantine.refuse_if_too_many(counts, rows, options.max_quarantined, aside, uri, raw.unit)
+        counts = quarantine.count(reason, raw)
+        rows = len(raw) + len(raw.unreadable)
+        if quarantine.is_too_much(counts, rows, options.max_quarantined):
+            first = _with_lines(quarantine.collect(raw, reason, limit=1), raw, path, uri)
+            raise quarantine.refusal(counts, rows, options.max_quarantined, first, uri, raw.unit)
+        aside = _with_lines(quarantine.collect(raw, reason), raw, path, uri)
     clean = _clean(raw, reason)
     aside_path = out / "quarantine.parquet"
     if len(aside):
@@ -119,6 +118,14 @@ def ingest(uri: str, read: ReadOptions, options: IngestOptions, out: Path) -> In
         rows, len(clean.rating), len(aside), counts, out / "ratings.parquet", aside_path if len(aside) else None,
         raw.columns, float(clean.rating.min()), float(clean.rating.max()), _fingerprint(clean),
     )  # fmt: skip
+
+
+def _with_lines(aside: pa.Table, raw: RawRatings, path: Path, where: str) -> pa.Table:
+    """Turn places among the records into line numbers."""
+    lines, offset = aside["line"].to_numpy(), aside["offset"].to_numpy()
+    if raw.unit == "line" and len(aside):
+        lines = lines_of(path, lines, skipped=raw.skipped, n_records=raw.n_records, where=where)
+    return aside.drop_columns("offset").set_column(0, "line", pa.array(lines + offset))
 
 
 def judge(raw: RawRatings, options: IngestOptions) -> np.ndarray:
@@ -185,8 +192,13 @@ def _write(clean: _Clean, path: Path) -> None:
         pa.array(clean.rating), pa.array(clean.timestamp, mask=unknown if unknown.any() else None),
     ]  # fmt: skip
     table = pa.table(dict(zip(RAW_COLUMNS, columns, strict=True)))
+    packed = [name for name in RAW_COLUMNS if pa.types.is_integer(table.schema.field(name).type)]
     # Without Arrow's own schema a text column reads back as text, though it was written from a dictionary.
-    pq.write_table(table, path, compression="zstd", compression_level=1, store_schema=False)
+    pq.write_table(
+        table, path, compression="zstd", compression_level=1, store_schema=False,
+        use_dictionary=[name for name in RAW_COLUMNS if name not in packed],
+        column_encoding=dict.fromkeys(packed, "DELTA_BINARY_PACKED"),
+    )  # fmt: skip
 
 
 def _decoded(vocabulary: Vocabulary, index: np.ndarray) -> pa.Array:

@@ -8,7 +8,7 @@ import csv
 import hashlib
 import io
 import os
-import subprocess
+import subprocess  # nosec B404
 import sys
 import tempfile
 import urllib.request

@@ -40,33 +40,39 @@ def count(reason: np.ndarray, raw: RawRatings) -> dict[str, int]:
     return {each.label: int(counts[each]) for each in Reason if each is not Reason.SOUND and counts[each]}
 
 
-def collect(raw: RawRatings, reason: np.ndarray) -> pa.Table:
+def collect(raw: RawRatings, reason: np.ndarray, limit: int | None = None) -> pa.Table:
     """The records that were set aside, in file order.
 
     Args:
         raw: All rows.
         reason: uint8, shape ``(len(raw),)``, a ``Reason`` each.
+        limit: Take at most so many rows and so many unsplittable records, the first ones.
 
     Returns:
-        Columns ``line`` (still the place among the records), ``user_id``, ``item_id``, ``rating``, ``timestamp`` (as
-        they were read, as text), ``text`` (of a record that does not split into fields) and ``reason``.
+        Columns ``line`` (still the place among the records), ``offset`` (lines to add to it), ``user_id``, ``item_id``,
+        ``rating``, ``timestamp`` (as they were read, as text), ``text`` (of a record that does not split into fields)
+        and ``reason``.
     """
-    rows = np.flatnonzero(reason)
+    rows = np.flatnonzero(reason)[:limit]
     records = rows + 1 if raw.records is None else raw.records[rows]
     rejected = {name: _as_text(raw.texts.get(role), rows) for role, name in _ROLES.items()}
+    labels = pa.array([each.label for each in Reason])
     split = pa.table({
-        "line": pa.array(records, pa.int64()), **rejected, "text": pa.nulls(len(rows), pa.string()),
-        "reason": pa.array([Reason(each).label for each in reason[rows].tolist()], pa.string()),
+        "line": pa.array(records, pa.int64()), "offset": pa.array(np.zeros_like(rows)), **rejected,
+        "text": pa.nulls(len(rows), pa.string()), "reason": labels.take(pa.array(reason[rows])),
     })  # fmt: skip
     unsplit = pa.Table.from_pylist(
-        [{"line": row.record, "text": row.text, "reason": Reason.UNREADABLE.label} for row in raw.unreadable],
+        [
+            {"line": row.record, "offset": row.offset, "text": row.text, "reason": Reason.UNREADABLE.label}
+            for row in raw.unreadable[:limit]
+        ],
         schema=split.schema,
     )
-    return pa.concat_tables([split, unsplit]).sort_by("line")
+    return pa.concat_tables([split, unsplit]).sort_by([("line", "ascending"), ("offset", "ascending")])
 
 
 def _as_text(column: pa.ChunkedArray | None, rows: np.ndarray) -> pa.Array:
-    if column is None:
+    if column is None or not len(rows):
         return pa.nulls(len(rows), pa.string())
     chosen = column.take(pa.array(rows))
     if pa.types.is_dictionary(chosen.type):
@@ -83,20 +89,29 @@ def _readable(value: bytes | None) -> str | None:
         return value.decode("latin-1") if value is not None else None
 
 
-def refuse_if_too_many(counts: dict[str, int], rows: int, limit: float, first: pa.Table, where: str, unit: str) -> None:
-    """Stop where more than the tolerated part of the rows was set aside, or all of them.
+def is_too_much(counts: dict[str, int], rows: int, limit: float) -> bool:
+    """Whether more than the tolerated part of the rows was set aside, or all of them."""
+    total = sum(counts.values())
+    return total > limit * rows or total == rows
 
-    Raises:
-        BadRatings: Naming the counts by reason and the first record.
+
+def refusal(counts: dict[str, int], rows: int, limit: float, first: pa.Table, where: str, unit: str) -> BadRatings:
+    """What to raise then.
+
+    Args:
+        counts: How many records were set aside for each reason.
+        rows: Records in the file.
+        limit: Part of them that is tolerated.
+        first: The first record that was set aside, as ``collect`` gives it.
+        where: What to call the file.
+        unit: What a record is called, ``line`` or ``row``.
     """
     total = sum(counts.values())
-    if total <= limit * rows and total < rows:
-        return
     by_reason = ", ".join(f"{number:,} {name}" for name, number in counts.items())
-    required = "at least one sound rating" if total == rows else f"at most {limit:.4g} of them"
-    raise BadRatings(
+    required = "at least one sound rating" if total == rows else f"at most {limit * 100:g} % of them"
+    return BadRatings(
         f"{where}: {total:,} of {rows:,} ratings cannot be used ({by_reason}; first: {_described(first, unit)}), "
-        f"required {required}; {_way_out(counts, total / rows, everything=total == rows)}"
+        f"required {required}; {_way_out(counts, total / rows)}"
     )
 
 
@@ -109,7 +124,7 @@ def _described(first: pa.Table, unit: str) -> str:
     return f"{unit} {row['line']}, {row['reason']}, has {values or 'nothing'}"
 
 
-def _way_out(counts: dict[str, int], share: float, *, everything: bool) -> str:
+def _way_out(counts: dict[str, int], share: float) -> str:
     worst = max(counts, key=lambda name: counts[name])
     mend = {
         Reason.UNREADABLE.label: "check --delimiter, --rating-column and --time-column",
@@ -117,8 +132,9 @@ def _way_out(counts: dict[str, int], share: float, *, everything: bool) -> str:
         Reason.OUT_OF_RANGE.label: "pass --set ingest.rating_range=LOW,HIGH if they are meant",
         Reason.DUPLICATE.label: "keep one rating for each user and item",
     }.get(worst, "mend the file")
-    tolerate = f", or pass --set ingest.max_quarantined={min(1.0, np.ceil(share * 100) / 100):g} to do without them"
-    return mend + ("" if everything else tolerate)
+    if share == 1:
+        return mend
+    return f"{mend}, or pass --set ingest.max_quarantined={np.ceil(share * 100) / 100:g} to do without them"
 
 
 def write(table: pa.Table, path: Path) -> None:

@@ -36,6 +36,8 @@ def ids_from_texts(column: pa.ChunkedArray) -> Ids:
     trimmed = pc.utf8_trim_whitespace(texts)
     encoded = trimmed.dictionary_encode()
     place = encoded.indices.to_numpy().astype(np.int32)
+    # A stray quotation mark joins lines to one field; whatever came of it is no id.
+    readable &= ~pc.match_substring_regex(trimmed, "[\\r\\n]").to_numpy(zero_copy_only=False)
     missing = pc.is_in(trimmed, value_set=pa.array(_NO_ID, trimmed.type)).to_numpy(zero_copy_only=False)
     place[missing] = Ids.NULL
     place[~readable] = Ids.UNREADABLE

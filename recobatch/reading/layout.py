@@ -1,6 +1,7 @@
 """How a text file is laid out, told by its first megabyte: delimiter, header, columns, kind of times."""
 
 import codecs
+import contextlib
 import csv
 import re
 from collections import Counter
@@ -37,6 +38,8 @@ class Layout:
     """How many lines end before the first rating."""
     quoted: bool
     """Whether the sample has quotation marks: a quoted field may then hold a line's end."""
+    quoting: bool
+    """Whether quotation marks quote: not in MovieLens' ``::`` files, nor between tabs where one stands alone."""
 
 
 def sniff(sample: bytes, options: ReadOptions, where: str) -> Layout:
@@ -53,7 +56,7 @@ def sniff(sample: bytes, options: ReadOptions, where: str) -> Layout:
     text = _decoded(sample, where)
     lines = _lines(text, where, cut=len(sample) >= SAMPLE_BYTES)
     delimiter = options.delimiter or _guess_delimiter(lines, where)
-    rows = [_fields(line, delimiter) for line in lines]
+    rows = _rows(lines, delimiter)
     header = _has_header(rows[0], options, where)
     body = rows[1:] if header else rows
     if not body:
@@ -68,6 +71,7 @@ def sniff(sample: bytes, options: ReadOptions, where: str) -> Layout:
         skip=len(_LINE_END.findall(text[: len(text) - len(text.lstrip("\r\n"))])) + 1 if header else 0,
         time_is_integer=all(re.fullmatch(r"\s*[+-]?\d+\s*|", time) for time in times),
         quoted='"' in text,
+        quoting=delimiter != "::" and not (delimiter == "\t" and any(line.count('"') % 2 for line in lines)),
     )  # fmt: skip
 
 
@@ -100,13 +104,25 @@ def _lines(text: str, where: str, *, cut: bool) -> list[str]:
     return lines
 
 
-def _fields(line: str, delimiter: str) -> list[str]:
-    if len(delimiter) > 1:
-        return line.split(delimiter)
-    try:
-        return next(csv.reader([line], delimiter=delimiter), [""])
-    except csv.Error:  # a field beyond the reader's limit
-        return line.split(delimiter)
+def _rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    """The lines' fields; quoted line ends are honoured where that makes the rows more alike."""
+    alone = [_fields([line], delimiter)[0] for line in lines]
+    if len(delimiter) > 1 or not any('"' in line for line in lines):
+        return alone
+    return max(alone, _fields([f"{line}\n" for line in lines], delimiter), key=_likeness)
+
+
+def _fields(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    if len(delimiter) == 1:
+        with contextlib.suppress(csv.Error):  # a field beyond the reader's limit
+            return list(csv.reader(lines, delimiter=delimiter)) or [[""]]
+    return [line.split(delimiter) for line in lines]
+
+
+def _likeness(rows: Sequence[Sequence[str]]) -> float:
+    """Part of the rows that are of the usual width, if that is wide enough for ratings."""
+    width = _usual_width(rows)
+    return sum(len(row) == width for row in rows) / len(rows) if width >= 3 else 0.0
 
 
 def _usual_width(rows: Sequence[Sequence[str]]) -> int:
@@ -114,13 +130,9 @@ def _usual_width(rows: Sequence[Sequence[str]]) -> int:
 
 
 def _guess_delimiter(lines: Sequence[str], where: str) -> str:
-    best, best_share = "", 0.0
-    for delimiter in _DELIMITERS:
-        widths = Counter(len(_fields(line, delimiter)) for line in lines)
-        width, count = widths.most_common(1)[0]
-        if width >= 3 and count / len(lines) > best_share:
-            best, best_share = delimiter, count / len(lines)
-    if best_share < 0.5:
+    likeness = {delimiter: _likeness(_rows(lines, delimiter)) for delimiter in _DELIMITERS}
+    best = max(_DELIMITERS, key=lambda delimiter: likeness[delimiter])
+    if likeness[best] < 0.5:
         raise BadRatings(
             f"{where}: found no delimiter that gives three columns (first line: {lines[0][:60]!r}), required user, "
             f"item and rating separated by comma, tab, semicolon, bar or '::'; pass --delimiter"

@@ -10,43 +10,49 @@ _CHUNK_BYTES = 1 << 24
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
 
 
-def lines_of(path: Path, records: np.ndarray, where: str) -> np.ndarray:
-    """Line numbers of records: both count from 1, but empty lines are no records and a quoted field may hold several.
+def lines_of(path: Path, records: np.ndarray, *, skipped: int, n_records: int, where: str) -> np.ndarray:
+    """Line numbers of records: both count from 1, but empty lines are no records, and a quoted field may hold several.
 
     Args:
         path: Local file, possibly packed.
-        records: Places among the records, ascending, shape ``(k,)``.
+        records: Places among the records, the skipped lines counted as one each; ascending, shape ``(k,)``.
+        skipped: Lines before the first record.
+        n_records: Records after those.
         where: What to call the file in an error message.
 
     Returns:
-        int64, shape ``(k,)``: the line on which each record starts; the record's own number where the file's lines
-        end with bare carriage returns.
+        int64, shape ``(k,)``: the line on which each record starts. Where lines cannot be told apart in this way (they
+        end with bare carriage returns, say), the records' own places, which are the lines of a file without gaps.
     """
-    starts = _record_starts(path, where)
-    return starts[records - 1] if len(records) and records.max() <= len(starts) else records
+    starts, inside = _line_starts(path, where)
+    for candidates in (starts[~inside], starts):
+        found = candidates[candidates > skipped]
+        if len(found) == n_records:
+            return found[records - skipped - 1]
+    return records
 
 
-def _record_starts(path: Path, where: str) -> np.ndarray:
-    starts: list[np.ndarray] = []
-    line, quotes, record_open = 1, 0, False
+def _line_starts(path: Path, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the lines that are not empty, and whether each begins between quotation marks."""
+    numbers: list[np.ndarray] = []
+    between: list[np.ndarray] = []
+    line, quotes, begun = 1, 0, False
     with opened(path, where) as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             block = np.frombuffer(chunk, np.uint8)
             ends = np.flatnonzero(block == _NEWLINE)
-            lines = np.arange(line, line + len(ends) + 1)
-            # A line is a record of its own unless it is empty or begins between quotation marks.
             begins = np.concatenate(([0], ends + 1))
-            stops = np.append(ends, len(block))
-            length = stops - begins
+            length = np.append(ends, len(block)) - begins
             length -= (length == 1) & (block[np.minimum(begins, len(block) - 1)] == _RETURN)
-            full = length > 0
+            new = length > 0
+            # The first piece goes on with the line that the chunk before it began.
+            still_begun = begun or bool(new[0])
+            new[0] &= not begun
+            begun = still_begun if not len(ends) else bool(new[-1])
             marks = np.flatnonzero(block == _QUOTE)
-            inside = ((quotes + np.searchsorted(marks, begins)) % 2) == 1
-            first_is_new = full[0] and not record_open and not inside[0]
-            chosen = full & ~inside
-            chosen[0] = first_is_new
-            starts.append(lines[chosen])
+            odd = (quotes + np.searchsorted(marks, begins[new])) % 2 == 1
+            numbers.append(line + np.flatnonzero(new))
+            between.append(odd)
             line += len(ends)
             quotes += len(marks)
-            record_open = bool(full[-1]) or (len(ends) == 0 and record_open)
-    return np.concatenate(starts) if starts else np.zeros(0, np.int64)
+    return np.concatenate(numbers), np.concatenate(between)

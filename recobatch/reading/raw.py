@@ -27,8 +27,10 @@ class Unreadable:
     """Text that could not be split into the expected fields."""
 
     record: int
-    """Place among the records of the file, from 1, counting the header."""
+    """Place among the records of the file, from 1, counting the lines of the header."""
     text: str
+    offset: int = 0
+    """Lines between the start of the record and this text: a stray quotation mark joins many lines to one record."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +50,10 @@ class RawRatings:
     columns: dict[str, str]
     """Which column of the file plays each role (user, item, rating, time)."""
     records: np.ndarray | None = None
-    """int64, shape ``(n,)``: place of each row among the file's records, from 1; None for 1, 2, … n."""
+    """int64, shape ``(n,)``: place of each row among the file's records, from 1 and with those that are skipped or
+    unreadable; None for 1, 2, … n."""
+    skipped: int = 0
+    """Lines before the first record: a header, and empty lines above it."""
     unreadable: tuple[Unreadable, ...] = field(default=())
     """Records that are no rows at all."""
     texts: dict[str, pa.ChunkedArray] = field(default_factory=dict)
@@ -63,3 +68,8 @@ class RawRatings:
 
     def __len__(self) -> int:
         return len(self.rating)
+
+    @property
+    def n_records(self) -> int:
+        """Records in the file, without the lines that are skipped."""
+        return len(self) + sum(row.offset == 0 for row in self.unreadable)

@@ -1,6 +1,9 @@
 """Delimited text → columns: typed and threaded where the file allows, text by text where it does not."""
 
+import codecs
 import io
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -9,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from recobatch.errors import BadRatings
-from recobatch.reading.ids import ids_from_texts
+from recobatch.reading.ids import ids_from_texts, recoded
 from recobatch.reading.layout import Layout
 from recobatch.reading.numbers import ratings_from, times_from
 from recobatch.reading.opening import opened
@@ -20,6 +23,18 @@ _QUOTED_CHARACTERS = 200
 _TEXT = pa.dictionary(pa.int32(), pa.binary())
 _STAND_IN = b"\x1f"
 """Takes the place of ``::``, since the reader splits at one character only."""
+
+
+@dataclass(frozen=True)
+class _Effort:
+    """One way to read a file: the first is the fastest, the last forgives most."""
+
+    typed: bool
+    """Ratings are parsed while reading, and times if they are integers; one that is no number ends the attempt."""
+    forgiving: bool
+    """Rows of the wrong width are collected, on one thread, since only that one tells where they are."""
+    multiline: bool
+    """A quoted field may hold line ends wherever it stands; a stray quotation mark may end the attempt."""
 
 
 def read_text(path: Path, layout: Layout, where: str) -> RawRatings:
@@ -33,58 +48,82 @@ def read_text(path: Path, layout: Layout, where: str) -> RawRatings:
     Raises:
         BadRatings: If the text cannot be taken apart at all.
     """
-    times = {"time": pa.int64() if layout.time_is_integer else _TEXT}
-    types = {"user": _TEXT, "item": _TEXT, "rating": pa.float64(), **times}
-    try:
-        table, unreadable = _read(path, layout, types, where, use_threads=True)
-    except pa.ArrowInvalid:  # a rating or a time that is no number
-        types |= {"rating": _TEXT, "time": _TEXT}
-        table, unreadable = _read(path, layout, types, where, use_threads=True)
-    if unreadable:  # only the single-threaded reader tells where they are
-        table, unreadable = _read(path, layout, types, where, use_threads=False)
-    return _assembled(table, tuple(unreadable), layout)
+    efforts = [
+        _Effort(typed=True, forgiving=False, multiline=layout.quoted),
+        _Effort(typed=False, forgiving=False, multiline=layout.quoted),
+        _Effort(typed=False, forgiving=True, multiline=layout.quoted),
+        _Effort(typed=False, forgiving=True, multiline=False),
+    ]
+    while True:
+        effort = efforts.pop(0)
+        try:
+            return _assembled(*_read(path, layout, effort, where), layout)
+        except pa.ArrowInvalid as error:
+            said = str(error).splitlines()[0][:120]
+            if "conversion error" not in said:  # a second attempt of the same kind would only repeat it
+                efforts = [each for each in efforts if each.forgiving]
+            if not efforts:
+                raise BadRatings(
+                    f"{where}: found text that cannot be split into lines ({said}), required one rating a line; check "
+                    f"the quotation marks, and that no line exceeds {_BLOCK_BYTES:,} bytes"
+                ) from error
 
 
-def _read(
-    path: Path, layout: Layout, types: dict[str, pa.DataType], where: str, *, use_threads: bool
-) -> tuple[pa.Table, list[Unreadable]]:
+def _read(path: Path, layout: Layout, effort: _Effort, where: str) -> tuple[pa.Table, list[Unreadable]]:
     roles = layout.columns.by_role()
     unreadable: list[Unreadable] = []
 
-    def skip(row: pa.csv.InvalidRow) -> str:
-        unreadable.append(Unreadable(row.number or 0, row.text[:_QUOTED_CHARACTERS]))
+    def set_aside(row: pa.csv.InvalidRow) -> str:
+        # After a stray quotation mark one record may hold many lines, each of them a lost rating.
+        lines = re.split(r"\r\n|\n|\r", _bytes_of(row.text).decode(errors="replace"))
+        unreadable.extend(
+            Unreadable(row.number, line[:_QUOTED_CHARACTERS], offset) for offset, line in enumerate(lines)
+        )
         return "skip"
 
-    wide = len(layout.delimiter) > 1
+    narrowed = len(layout.delimiter) > 1
     with opened(path, where) as stream:
-        try:
-            table = pa.csv.read_csv(
-                _Narrowed(stream, layout.delimiter.encode()) if wide else stream,
-                pa.csv.ReadOptions(
-                    use_threads=use_threads, block_size=_BLOCK_BYTES, skip_rows=layout.skip,
-                    column_names=[str(position) for position in range(len(layout.names))],
-                ),
-                pa.csv.ParseOptions(
-                    delimiter=_STAND_IN.decode() if wide else layout.delimiter, quote_char=False if wide else '"',
-                    newlines_in_values=layout.quoted, invalid_row_handler=skip,
-                ),
-                pa.csv.ConvertOptions(
-                    check_utf8=False, include_columns=[str(position) for position in roles.values()],
-                    column_types={str(position): types[role] for role, position in roles.items()},
-                    null_values=NULL_TEXTS, strings_can_be_null=True, quoted_strings_can_be_null=False,
-                ),
-            )  # fmt: skip
-        except pa.ArrowInvalid as error:
-            if "conversion error" in str(error):
-                raise
-            raise BadRatings(
-                f"{where}: found text that cannot be split into lines ({str(error).splitlines()[0][:120]}), required "
-                f"one rating a line; check the quotation marks, and that no line exceeds {_BLOCK_BYTES:,} bytes"
-            ) from error
-    return table.rename_columns(list(roles)), unreadable
+        table = pa.csv.read_csv(
+            _Narrowed(stream, layout.delimiter.encode()) if narrowed else stream,
+            pa.csv.ReadOptions(
+                use_threads=not effort.forgiving, block_size=_BLOCK_BYTES, skip_rows=layout.skip,
+                column_names=[str(position) for position in range(len(layout.names))],
+                # Rows to set aside come as text; Latin-1 makes a text of any bytes, and bytes of it again.
+                encoding="latin-1" if effort.forgiving else "utf8",
+            ),
+            pa.csv.ParseOptions(
+                delimiter=_STAND_IN.decode() if narrowed else layout.delimiter,
+                quote_char='"' if layout.quoting else False, newlines_in_values=effort.multiline,
+                invalid_row_handler=set_aside if effort.forgiving else None,
+            ),
+            pa.csv.ConvertOptions(
+                check_utf8=False, include_columns=[str(position) for position in roles.values()],
+                column_types=_types(roles, layout, effort),
+                null_values=NULL_TEXTS, strings_can_be_null=True, quoted_strings_can_be_null=False,
+            ),
+        )  # fmt: skip
+    columns = [_as_bytes(column) if effort.forgiving else column for column in table.columns]
+    return pa.table(dict(zip(roles, columns, strict=True))), unreadable
 
 
-def _assembled(table: pa.Table, unreadable: tuple[Unreadable, ...], layout: Layout) -> RawRatings:
+def _types(roles: dict[str, int], layout: Layout, effort: _Effort) -> dict[str, pa.DataType]:
+    numbers = {"rating": pa.float64(), **({"time": pa.int64()} if layout.time_is_integer else {})}
+    return {str(place): numbers.get(role, _TEXT) if effort.typed else _TEXT for role, place in roles.items()}
+
+
+def _as_bytes(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column as it stood in the file, from one that was read as Latin-1."""
+    codes, values = recoded(column)
+    plain = pa.array([_bytes_of(value.decode()).removeprefix(codecs.BOM_UTF8) for value in values.to_pylist()],
+                     pa.binary())  # fmt: skip
+    return pa.chunked_array([pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), plain)])
+
+
+def _bytes_of(text: str) -> bytes:
+    return text.encode("latin-1")
+
+
+def _assembled(table: pa.Table, unreadable: list[Unreadable], layout: Layout) -> RawRatings:
     rating, rating_state = ratings_from(table["rating"])
     if "time" in table.column_names:
         timestamp, time_state = times_from(table["time"])
@@ -94,16 +133,17 @@ def _assembled(table: pa.Table, unreadable: tuple[Unreadable, ...], layout: Layo
         ids_from_texts(table["user"]), ids_from_texts(table["item"]), rating, rating_state, timestamp, time_state,
         columns={role: layout.names[position] for role, position in layout.columns.by_role().items()},
         records=_records(len(table), unreadable, first=1 + layout.skip),
-        unreadable=unreadable,
+        skipped=layout.skip,
+        unreadable=tuple(unreadable),
         texts={name: table[name] for name in table.column_names},
     )  # fmt: skip
 
 
-def _records(n_rows: int, unreadable: tuple[Unreadable, ...], *, first: int) -> np.ndarray | None:
-    if first == 1 and not unreadable:
+def _records(n_rows: int, unreadable: list[Unreadable], *, first: int) -> np.ndarray | None:
+    lost = [row.record - first for row in unreadable if row.offset == 0]
+    if first == 1 and not lost:
         return None
-    records = np.arange(first, first + n_rows + len(unreadable))
-    return np.delete(records, [row.record - first for row in unreadable])
+    return np.delete(np.arange(first, first + n_rows + len(lost)), lost)
 
 
 class _Narrowed(io.RawIOBase):
