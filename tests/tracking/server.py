@@ -27,7 +27,7 @@ def serving(command: list[str], url: str, folder: Path, seconds: float = 120) ->
             [sys.executable, "-m", *command], cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             env={
                 **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true",
-                "DO_NOT_TRACK": "true",
+                "DO_NOT_TRACK": "true", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             },
         )  # fmt: skip
     try:
