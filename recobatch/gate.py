@@ -14,7 +14,7 @@ Baseline = Literal["global_mean", "bias", "none"]
 class GateOptions(BaseModel):
     """What a champion has to beat before it is published."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     baseline: Baseline = Field(
         default="global_mean",

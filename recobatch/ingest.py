@@ -26,7 +26,7 @@ _CANONICAL_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 class IngestOptions(BaseModel):
     """What counts as a sound rating, and how many unsound ones are tolerated."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     rating_range: tuple[float, float] | None = None
     """Lowest and highest rating that is accepted; None accepts every finite one."""

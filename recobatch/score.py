@@ -26,7 +26,7 @@ __all__ = [
 class ScoreOptions(BaseModel):
     """What is scored, and how it is cut into files."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     models: Literal["all", "champion"] = "all"
     """Which models' predictions are published."""

@@ -12,7 +12,7 @@ from recobatch.interactions import EncodedInteractions, Split
 class SplitOptions(BaseModel):
     """Which ratings are trained on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     method: Literal["stratified", "chronological", "random"] = "stratified"
     """What comes first is trained on: in file order, by time (unknown times first), or by a seeded shuffle."""

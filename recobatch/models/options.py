@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class ModelOptions(BaseModel):
     """Size, start and penalty of a model; the defaults are the notebook's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     n_factors: int = Field(40, ge=1, le=4096)
     """Length of a user's and an item's vector."""

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 class ReadOptions(BaseModel):
     """The layout of a ratings file; whatever is ``None`` is found out from the file itself."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     user_column: str | int | None = None
     """Name of the column with user ids, or its position from 0."""

@@ -28,7 +28,7 @@ from recobatch.table.verify import VerifyReport, check_files, verify_snapshot
 class TableOptions(BaseModel):
     """How the table is kept."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     keep: int = Field(default=3, ge=1)
     """Snapshots kept after a publish, the newest first; the current one is always kept."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class TrackingOptions(BaseModel):
     """Where runs are tracked, under which names, and how long an unwell server is waited for."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     uri: str | None = Field(
         default=None,

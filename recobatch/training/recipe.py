@@ -11,7 +11,7 @@ from recobatch.models.options import ModelOptions
 class Recipe(BaseModel):
     """How a model is trained; the defaults are the notebook's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     epochs: int = Field(5, ge=1, le=10_000)
     """Passes over the training ratings, at most."""

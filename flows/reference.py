@@ -1,0 +1,39 @@
+"""The settings as a table for the README: ``python -m flows.reference``."""
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from flows.settings import Settings
+
+
+def settings_table() -> str:
+    """Every setting with its default and meaning, as markdown."""
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    return "\n".join(rows + _rows(Settings, ""))
+
+
+def _rows(model: type[BaseModel], path: str) -> list[str]:
+    rows: list[str] = []
+    for name, field in model.model_fields.items():
+        below = field.annotation
+        if isinstance(below, type) and issubclass(below, BaseModel):
+            rows += _rows(below, f"{path}{name}.")
+        else:
+            rows.append(f"| `{path}{name}` | {_default(field)} | {_meaning(field)} |")
+    return rows
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return "–"
+    return f"`{','.join(map(str, value))}`" if isinstance(value, tuple) else f"`{value}`"
+
+
+def _meaning(field: FieldInfo) -> str:
+    text = " ".join((field.description or "").split()).replace("|", "\\|").rstrip(".")
+    return text[:1].upper() + text[1:]
+
+
+if __name__ == "__main__":
+    print(settings_table())  # noqa: T201 - it is what this is for
