@@ -195,17 +195,27 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except click.exceptions.Abort:
-        click.echo("recobatch: interrupted; the table is as it was", err=True)
-        code = 130
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        code = _stopped("interrupted", 130)
+    except _Terminated:
+        code = _stopped("terminated", 143)
     except RecobatchError as error:
         click.echo(f"recobatch: {error}", err=True)
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
 
+class _Terminated(BaseException):
+    """SIGTERM, as an exception that no ``except Exception`` swallows."""
+
+
 def _terminate(_signal: int, _frame: object) -> None:
-    raise SystemExit(143)
+    raise _Terminated
+
+
+def _stopped(how: str, code: int) -> int:
+    click.echo(f"recobatch: {how}; nothing half-done was published, run again to go on", err=True)
+    return code
 
 
 def echo_json(value: dict[str, Any]) -> None:
