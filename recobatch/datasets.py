@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from recobatch import movielens
 from recobatch.errors import BadRatings
@@ -49,7 +50,7 @@ def resolve(ratings: str, *, cache_dir: Path, on_progress: Progress | None = Non
     parts = urlsplit(ratings)
     if len(parts.scheme) > 1 and parts.scheme != "file":
         return Source(Path(parts.path).name or ratings, ratings, None)
-    path = Path(parts.path) if parts.scheme == "file" else Path(ratings).expanduser()
+    path = Path(url2pathname(parts.path)) if parts.scheme == "file" else Path(ratings).expanduser()
     _require_file(path, ratings)
     return Source(path.name, str(path), find_titles(path))
 

@@ -111,6 +111,7 @@ def ingest(uri: str, read: ReadOptions, options: IngestOptions, out: Path) -> In
         aside = _with_lines(quarantine.collect(raw, reason), raw, path, uri)
     clean = _clean(raw, reason)
     aside_path = out / "quarantine.parquet"
+    aside_path.unlink(missing_ok=True)  # an earlier run's
     if len(aside):
         quarantine.write(aside, aside_path)
     _write(clean, out / "ratings.parquet")

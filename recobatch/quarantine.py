@@ -92,7 +92,7 @@ def _readable(value: bytes | None) -> str | None:
 def is_too_much(counts: dict[str, int], rows: int, limit: float) -> bool:
     """Whether more than the tolerated part of the rows was set aside, or all of them."""
     total = sum(counts.values())
-    return total > limit * rows or total == rows
+    return total / rows > limit + 1e-12 or total == rows
 
 
 def refusal(counts: dict[str, int], rows: int, limit: float, first: pa.Table, where: str, unit: str) -> BadRatings:
@@ -127,7 +127,8 @@ def _described(first: pa.Table, unit: str) -> str:
 def _way_out(counts: dict[str, int], share: float) -> str:
     worst = max(counts, key=lambda name: counts[name])
     mend = {
-        Reason.UNREADABLE.label: "check --delimiter, --rating-column and --time-column",
+        Reason.UNREADABLE.label: "check --delimiter, --rating-column and --time-column (numbers are written 3.5, "
+        "times in seconds or as 2026-11-24T03:00:00)",
         Reason.NULL.label: "check --user-column, --item-column and --rating-column",
         Reason.OUT_OF_RANGE.label: "pass --set ingest.rating_range=LOW,HIGH if they are meant",
         Reason.DUPLICATE.label: "keep one rating for each user and item",

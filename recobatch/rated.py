@@ -37,10 +37,15 @@ class RatedPairs:
     def mask(self, users: slice) -> np.ndarray:
         """Whether each pair of a block of users was rated: bool, shape ``(users.stop - users.start, n_items)``."""
         block = np.zeros((users.stop - users.start, self.n_items), dtype=bool)
-        first, last = self.indptr[users.start], self.indptr[users.stop]
-        rows = np.repeat(np.arange(users.stop - users.start), np.diff(self.indptr[users.start : users.stop + 1]))
-        block[rows, self.item_index[first:last]] = True
+        block.ravel()[self.positions(users)] = True
         return block
+
+    def positions(self, users: slice) -> np.ndarray:
+        """Where the rated pairs of a block of users lie in the flattened block: int64, ascending."""
+        first, last = self.indptr[users.start], self.indptr[users.stop]
+        offsets = np.arange(users.stop - users.start, dtype=np.int64) * self.n_items
+        counts = np.diff(self.indptr[users.start : users.stop + 1])
+        return np.repeat(offsets, counts) + self.item_index[first:last]
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` of plain arrays."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from recobatch.interactions import EncodedInteractions
 
@@ -14,6 +15,10 @@ for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", *(name for name in os.env
     os.environ.pop(name, None)
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="recobatch-prefect-")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# A shared machine is slow at times, and no test asserts a timing.
+settings.register_profile("recobatch", deadline=None)
+settings.load_profile("recobatch")
 
 REPO = Path(__file__).parents[1]
 SHARED = REPO.parent / "shared" / "data" / "ml-100k"

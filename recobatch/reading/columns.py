@@ -111,10 +111,10 @@ def _fill_by_position(found: dict[str, int], width: int, options: ReadOptions) -
 def _check(found: dict[str, int], names: Sequence[str], where: str) -> None:
     missing = [role for role in _REQUIRED if role not in found]
     if missing:
-        options = " ".join(f"--{role}-column" for role in missing)
+        options = " and ".join(f"--{role}-column" for role in missing)
         raise BadRatings(
             f"{where}: found no column for the {' and the '.join(missing)} among {_shown(names, named=True)}, required "
-            f"user, item and rating; pass {options} with a name or a position from 0"
+            f"user, item and rating; pass {options} (a name, or a position from 0)"
         )
     for role, position in found.items():
         twin = next((other for other, place in found.items() if place == position and other != role), None)

@@ -1,7 +1,6 @@
 """How a text file is laid out, told by its first megabyte: delimiter, header, columns, kind of times."""
 
 import codecs
-import contextlib
 import csv
 import re
 from collections import Counter
@@ -16,6 +15,7 @@ SAMPLE_BYTES = 1 << 20
 """A first line longer than this is taken for something else than ratings."""
 
 _DELIMITERS = (",", "\t", ";", "|", "::", " ")
+_OTHER_TEXTS = {b'{"': "JSON", b"[{": "JSON", b"<!doctype": "a web page", b"<html": "a web page", b"<?xml": "XML"}
 _LINES = 200
 _WIDEST = 10_000
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -39,7 +39,7 @@ class Layout:
     quoted: bool
     """Whether the sample has quotation marks: a quoted field may then hold a line's end."""
     quoting: bool
-    """Whether quotation marks quote: not in MovieLens' ``::`` files, nor between tabs where one stands alone."""
+    """Whether quotation marks quote."""
 
 
 def sniff(sample: bytes, options: ReadOptions, where: str) -> Layout:
@@ -71,7 +71,7 @@ def sniff(sample: bytes, options: ReadOptions, where: str) -> Layout:
         skip=len(_LINE_END.findall(text[: len(text) - len(text.lstrip("\r\n"))])) + 1 if header else 0,
         time_is_integer=all(re.fullmatch(r"\s*[+-]?\d+\s*|", time) for time in times),
         quoted='"' in text,
-        quoting=delimiter != "::" and not (delimiter == "\t" and any(line.count('"') % 2 for line in lines)),
+        quoting=_quotes(lines, delimiter),
     )  # fmt: skip
 
 
@@ -85,6 +85,9 @@ def _decoded(sample: bytes, where: str) -> str:
         raise BadRatings(
             f"{where}: found a binary file (it starts with {shown}), required csv, tsv or parquet; export it"
         )
+    other = next((name for start, name in _OTHER_TEXTS.items() if sample.lstrip().lower().startswith(start)), None)
+    if other:
+        raise BadRatings(f"{where}: found {other}, required csv, tsv or parquet; convert it, or check the address")
     try:  # incrementally: the sample may end within a character
         return codecs.getincrementaldecoder("utf-8-sig")().decode(sample)
     except UnicodeDecodeError:
@@ -106,17 +109,22 @@ def _lines(text: str, where: str, *, cut: bool) -> list[str]:
 
 def _rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
     """The lines' fields; quoted line ends are honoured where that makes the rows more alike."""
+    if not _quotes(lines, delimiter):
+        return [line.split(delimiter) for line in lines]
     alone = [_fields([line], delimiter)[0] for line in lines]
-    if len(delimiter) > 1 or not any('"' in line for line in lines):
-        return alone
     return max(alone, _fields([f"{line}\n" for line in lines], delimiter), key=_likeness)
 
 
+def _quotes(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether quotation marks quote: never between ``::``, nor between tabs where one stands alone."""
+    return len(delimiter) == 1 and not (delimiter == "\t" and any(line.count('"') % 2 for line in lines))
+
+
 def _fields(lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    if len(delimiter) == 1:
-        with contextlib.suppress(csv.Error):  # a field beyond the reader's limit
-            return list(csv.reader(lines, delimiter=delimiter)) or [[""]]
-    return [line.split(delimiter) for line in lines]
+    try:
+        return list(csv.reader(lines, delimiter=delimiter)) or [[""]]
+    except csv.Error:  # a field beyond the reader's limit
+        return [line.split(delimiter) for line in lines]
 
 
 def _likeness(rows: Sequence[Sequence[str]]) -> float:

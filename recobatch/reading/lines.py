@@ -34,8 +34,7 @@ def lines_of(path: Path, records: np.ndarray, *, skipped: int, n_records: int, w
 
 def _line_starts(path: Path, where: str) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of the lines that are not empty, and whether each begins between quotation marks."""
-    numbers: list[np.ndarray] = []
-    between: list[np.ndarray] = []
+    numbers, between = [np.zeros(0, np.int64)], [np.zeros(0, bool)]
     line, quotes, begun = 1, 0, False
     with opened(path, where) as stream:
         while chunk := stream.read(_CHUNK_BYTES):

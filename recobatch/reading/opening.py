@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pyarrow as pa
 
@@ -39,7 +40,7 @@ def localized(uri: str) -> Iterator[Path]:
     if len(scheme) < 2:  # none, or the drive of a Windows path
         yield _readable_file(Path(uri).expanduser())
     elif scheme == "file":
-        yield _readable_file(Path(urlsplit(uri).path))
+        yield _readable_file(Path(url2pathname(urlsplit(uri).path)))
     else:
         with tempfile.TemporaryDirectory(prefix="recobatch-") as folder:
             path = Path(folder, "ratings")

@@ -81,7 +81,7 @@ def _whole(codes: np.ndarray, values: pa.Array, name: str, where: str) -> tuple[
     exact = missing | ((numbers == np.floor(numbers)) & (np.abs(numbers) <= 2**53))
     if not exact.all():
         raise BadRatings(
-            f"{where}: found the id {numbers[~exact][0]!r} in column {name!r}, required integers or texts; "
+            f"{where}: found the id {numbers[~exact][0]:.15g} in column {name!r}, required integers or texts; "
             f"convert the column before writing it"
         )
     codes = np.where(np.append(missing, False)[codes], Ids.NULL, codes).astype(np.int32)

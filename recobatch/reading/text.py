@@ -160,9 +160,10 @@ class _Narrowed(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         while True:
             chunk = self._stream.read(size)
-            block = self._held + chunk
-            # A delimiter may straddle two reads: its first half waits for the next one.
-            split = len(block) - (bool(chunk) and block.endswith(self._delimiter[:1]))
-            self._held, block = block[split:], block[:split].replace(self._delimiter, _STAND_IN)
+            block = (self._held + chunk).replace(self._delimiter, _STAND_IN)
+            # A delimiter may straddle two reads: what may be its first half waits for the next one.
+            waits = bool(chunk) and block.endswith(self._delimiter[:1])
+            self._held = self._delimiter[:1] if waits else b""
+            block = block.removesuffix(self._held)
             if block or not chunk:
                 return block

@@ -1,0 +1,52 @@
+import datetime
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.ingesting import clean_rows
+
+
+def parquet_of(**columns):
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue()
+
+
+MOMENT = datetime.datetime(1997, 12, 4, 15, 55, 49, 900_000)
+
+PARQUET_IDS = {
+    "int8": (pa.array([-1, 2], pa.int8()), [-1, 2]),
+    "uint16": (pa.array([1, 2], pa.uint16()), [1, 2]),
+    "uint64": (pa.array([1, 2**63 - 1], pa.uint64()), [1, 2**63 - 1]),
+    "uint64 beyond int64": (pa.array([1, 2**63], pa.uint64()), ["1", str(2**63)]),
+    "whole floats": (pa.array([1.0, 2.0]), [1, 2]),
+    "strings": (pa.array(["b", "a"]), ["b", "a"]),
+    "strings of digits": (pa.array(["2", "1"]), [2, 1]),
+    "large strings": (pa.array(["b", "a"], pa.large_string()), ["b", "a"]),
+    "dictionary": (pa.array(["b", "a"]).dictionary_encode(), ["b", "a"]),
+    "binary": (pa.array([b"b", "é".encode()]), ["b", "é"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PARQUET_IDS)
+def test_parquet_ids_of_any_type(kind, tmp_path):
+    given, expected = PARQUET_IDS[kind]
+    content = parquet_of(user=given, item=[1, 2], rating=[3.5, 4.5])
+    assert clean_rows(tmp_path, content) == [(expected[0], 1, 3.5, None), (expected[1], 2, 4.5, None)]
+
+
+PARQUET_TIMES = {
+    "timestamp": pa.array([MOMENT], pa.timestamp("ms")),
+    "timestamp with a zone": pa.array([MOMENT], pa.timestamp("ns", "Europe/Prague")),
+    "integer": pa.array([881_250_949], pa.int32()),
+    "milliseconds as floats": pa.array([881_250_949_900.0]),
+    "text": pa.array(["1997-12-04T15:55:49.9"]),
+}
+
+
+@pytest.mark.parametrize("kind", PARQUET_TIMES)
+def test_parquet_times_of_any_type(kind, tmp_path):
+    content = parquet_of(user=[1], item=[2], rating=pa.array([4], pa.int8()), time=PARQUET_TIMES[kind])
+    assert clean_rows(tmp_path, content) == [(1, 2, 4, 881_250_949)]
