@@ -3,6 +3,7 @@
     RecobatchError            1   something went wrong
     ├── BadInput              2   what was given cannot be used: say what, where, and the way out
     │   ├── BadRatings            the ratings file
+    │   │   └── RatingsUnreachable    it could not be fetched just now: another attempt may do
     │   ├── BadSettings           a setting or a command-line value
     │   ├── BadTable              a table folder that is not ours, or is damaged
     │   └── DatasetUnavailable    a named dataset that cannot be had here
@@ -29,6 +30,10 @@ class BadInput(RecobatchError):
 
 class BadRatings(BadInput):
     """The ratings cannot be read, or too few of them are sound."""
+
+
+class RatingsUnreachable(BadRatings):
+    """The ratings lie elsewhere and could not be fetched; unlike its kin it may be gone in a moment."""
 
 
 class BadSettings(BadInput):

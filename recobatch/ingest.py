@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from recobatch import quarantine
 from recobatch.interactions import RAW_COLUMNS
 from recobatch.quarantine import Reason
-from recobatch.reading import Ids, RawRatings, ReadOptions, localized, read_ratings
+from recobatch.reading import Ids, RawRatings, ReadOptions, localized, read_ratings, without_secrets
 from recobatch.reading.lines import lines_of
 from recobatch.vocabulary import Vocabulary
 
@@ -100,15 +100,16 @@ def ingest(uri: str, read: ReadOptions, options: IngestOptions, out: Path) -> In
     Raises:
         BadRatings: If the file cannot be read, or too little of it is sound; nothing is then written.
     """
+    where = without_secrets(uri)
     with localized(uri) as path:
-        raw = read_ratings(path, read, uri)
+        raw = read_ratings(path, read, where)
         reason = judge(raw, options)
         counts = quarantine.count(reason, raw)
         rows = len(raw) + len(raw.unreadable)
         if quarantine.is_too_much(counts, rows, options.max_quarantined):
-            first = _with_lines(quarantine.collect(raw, reason, limit=1), raw, path, uri)
-            raise quarantine.refusal(counts, rows, options.max_quarantined, first, uri, raw.unit)
-        aside = _with_lines(quarantine.collect(raw, reason), raw, path, uri)
+            first = _with_lines(quarantine.collect(raw, reason, limit=1), raw, path, where)
+            raise quarantine.refusal(counts, rows, options.max_quarantined, first, where, raw.unit)
+        aside = _with_lines(quarantine.collect(raw, reason), raw, path, where)
     clean = _clean(raw, reason)
     aside_path = out / "quarantine.parquet"
     aside_path.unlink(missing_ok=True)  # an earlier run's

@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 import pyarrow as pa
 
-from recobatch.errors import BadRatings
+from recobatch.errors import BadRatings, RatingsUnreachable
 
 _SECONDS_TO_CONNECT = 10
 _SECONDS_WITHOUT_A_BYTE = 60
@@ -64,19 +64,52 @@ def _readable_file(path: Path) -> Path:
 
 
 def _download(uri: str, scheme: str, path: Path) -> None:
+    try:
+        _fetch(uri, scheme, path)
+    except (FileNotFoundError, PermissionError, ImportError, ValueError) as error:
+        raise BadRatings(
+            f"{_not_fetched(uri, error)}; check the address, or download it and give the local path"
+        ) from error
+    except Exception as error:  # every vendor's file system has its own
+        raise RatingsUnreachable(
+            f"{_not_fetched(uri, error)}; check the connection and your credentials, or download it and give the local "
+            f"path"
+        ) from error
+    if not path.is_file():
+        raise BadRatings(
+            f"{without_secrets(uri)}: found a directory, required one ratings file; give that file's own address"
+        )
+
+
+def _fetch(uri: str, scheme: str, path: Path) -> None:
     import fsspec  # the lazy import keeps local runs fast
 
     try:
         filesystem, remote = fsspec.core.url_to_fs(uri, **_network_options(scheme))
+    except ImportError:  # pyarrow itself reads S3 and Google Cloud Storage
+        if scheme not in {"s3", "gs", "gcs"}:
+            raise
+        import pyarrow.fs
+
+        source, remote = pyarrow.fs.FileSystem.from_uri(uri)
+        pyarrow.fs.copy_files(remote, str(path), source, pyarrow.fs.LocalFileSystem())
+    else:
         filesystem.get_file(remote, str(path))
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        said = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise BadRatings(
-            f"{uri}: could not fetch it ({type(error).__name__}: {said[0][:200]}), required a file that can be read "
-            f"from here; check the address and your credentials, or download it and give the local path"
-        ) from error
-    if not path.is_file():
-        raise BadRatings(f"{uri}: found a directory, required one ratings file; give that file's own address")
+
+
+def _not_fetched(uri: str, error: Exception) -> str:
+    said = (str(error).strip().splitlines() or [""])[0].replace(uri, "it")[:200]
+    return (
+        f"{without_secrets(uri)}: could not fetch it ({type(error).__name__}: {said}), required a file that can be read"
+    )
+
+
+def without_secrets(uri: str) -> str:
+    """A path or URI as it may be shown: no password, and no query, since that may hold a signature."""
+    parts = urlsplit(uri)
+    if "://" not in uri or parts.scheme == "file":
+        return uri
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _network_options(scheme: str) -> dict[str, object]:
