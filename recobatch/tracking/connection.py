@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("recobatch.tracking")
 
 _PROBE_SECONDS = 2.0
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""The UI opens on training runs, not on chats."""
 
 
 class Connection:
@@ -90,7 +92,7 @@ class Connection:
         found = self.client.get_experiment_by_name(name)
         if found is None:
             try:
-                return self.client.create_experiment(name, artifact_location=self._artifact_location())
+                return self.client.create_experiment(name, self._artifact_location(), _EXPERIMENT_TAGS)
             except MlflowException:  # another process was faster
                 found = self.client.get_experiment_by_name(name)
                 if found is None:

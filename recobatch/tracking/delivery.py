@@ -173,8 +173,18 @@ class Delivery:
         return state
 
     def _finish(self, event: Event, state: RunState) -> RunState:
+        if state.model_id:
+            self._link_metrics(_known(state.run_id), state.model_id)
         self._client.set_terminated(_known(state.run_id), event.body["status"], event.at_ms)
         return state.learn(finished=True)
+
+    def _link_metrics(self, run_id: str, model_id: str) -> None:
+        """Repeat the run's last metrics as those of its model, which the UI lists on a page of its own."""
+        from mlflow.entities import Metric
+
+        latest = self._client.get_run(run_id).data._metric_objs
+        linked = [Metric(one.key, one.value, one.timestamp, one.step, model_id=model_id) for one in latest]
+        self._client.log_batch(run_id, metrics=linked)
 
 
 def _known(value: Any) -> str:  # noqa: ANN401 - an id or a version

@@ -1,5 +1,6 @@
 """Registered models, checked before they are loaded."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from recobatch.tracking.model_folder import SERVED_FILES, file_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+DIGESTS_TAG = "sha256"
+"""Tag of a version: the sha256 of every file by name, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class RegisteredModel:
     version: int
     run_id: str
     tags: Mapping[str, str]
-    """As given on registration, and ``sha256.<file>`` of every file."""
+    """As given on registration, and the digests of the files under ``sha256``."""
     description: str
     client: "MlflowClient"
 
@@ -54,7 +58,7 @@ class RegisteredModel:
         return ServedFiles(*paths)
 
     def _check(self, path: Path) -> None:
-        required = self.tags.get(f"sha256.{path.name}", "none")
+        required = json.loads(self.tags.get(DIGESTS_TAG, "{}")).get(path.name, "none")
         found = file_digest(path) if path.exists() else "no file"
         if found != required:
             raise BadTable(

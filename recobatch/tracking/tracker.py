@@ -1,6 +1,7 @@
 """Runs as the pipeline sees them: told what happens, never waited for."""
 
 import getpass
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ from recobatch.tracking.connection import Connection
 from recobatch.tracking.courier import Courier
 from recobatch.tracking.events import Event, EventKind, RunState, flatten_params, mask_credentials
 from recobatch.tracking.options import DatasetInfo, ModelFiles, TrackingOptions
-from recobatch.tracking.registry import RegisteredModel, find_champion
+from recobatch.tracking.registry import DIGESTS_TAG, RegisteredModel, find_champion
 from recobatch.tracking.spool import RunSpool
 
 log = logging.getLogger("recobatch.tracking")
@@ -185,7 +186,7 @@ class TrackedRun:
 
     def register(self, *, description: str, tags: Mapping[str, str]) -> "RegisteredVersion":
         """See ``Tracker.register``."""
-        sums = {f"sha256.{name}": digest for name, digest in self._digests.items()}
+        sums = {DIGESTS_TAG: json.dumps(self._digests)}
         self.post(EventKind.REGISTER, {"description": description, "tags": {**tags, **sums}})
         self.drain()
         return RegisteredVersion(self)
