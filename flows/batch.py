@@ -12,7 +12,7 @@ from flows import summary
 from flows.handover import Ratings, TrainedModel
 from flows.job import Job
 from flows.reporting import published_table, report_batch
-from flows.score import ToScore, publish, score_models, staged
+from flows.score import ToScore, check_against_published, publish, score_models, staged
 from flows.settings import Settings
 from flows.train import (
     check_gate,
@@ -55,12 +55,17 @@ def batch_scoring(
         report = partial(report_batch, job, ratings, parts, trained, champion, titles=titles)
         try:
             check_gate(job, trained[champion], parts)
+            to_score = _to_score(job, trained, champion, ratings)
             with staged(job) as staging:
-                entries = score_models(job, _to_score(job, trained, champion, ratings), staging)
+                entries = score_models(job, to_score, staging)
+                facts = check_against_published(job, to_score[champion], entries, parts.ratings_spread)
                 result = summary.of_training(job, ratings, parts, trained, champion)
                 snapshot = publish(
                     job, staging, entries, champion, expected_rows=ratings.n_pairs, titles=titles,
-                    extra={"inputs": summary.inputs_fingerprint(settings, ratings), "summary": result},
+                    extra={
+                        "inputs": summary.inputs_fingerprint(settings, ratings), "summary": result,
+                        "facts": facts.to_dict(),
+                    },
                 )  # fmt: skip
         except GateRefused as refusal:
             report(table=None, gate=str(refusal))
@@ -84,7 +89,10 @@ def _published_already(job: Job, ratings: Ratings) -> dict[str, Any] | None:
 
 def _to_score(job: Job, trained: Mapping[str, TrainedModel], champion: str, ratings: Ratings) -> dict[str, ToScore]:
     wanted = trained if job.settings.score.models == "all" else {champion: trained[champion]}
-    return {name: ToScore(name, model.run.run_id, model.scoring_inputs(ratings)) for name, model in wanted.items()}
+    return {
+        name: ToScore(name, model.run.run_id, model.scoring_inputs(ratings), model.test["mse"])
+        for name, model in wanted.items()
+    }
 
 
 def _titles(ratings: Ratings) -> pa.Table | None:

@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from recobatch.datasets import Source
+import numpy as np
 
 from flows.settings import Settings
 from recobatch.baselines import baseline_errors
+from recobatch.datasets import Source
+from recobatch.drift import Spread
 from recobatch.encode import Encoded
 from recobatch.evaluate import evaluate
 from recobatch.factors import FactorModel
@@ -70,10 +72,12 @@ class Parts:
     """Ratings in each part."""
     baselines: Mapping[str, float]
     """Baseline → test MSE."""
+    ratings_spread: Spread
 
     @classmethod
     def of(cls, done: StageOutput) -> Self:
-        return cls(done.path, done.key, done.report["sizes"], done.report["baselines"])
+        report = done.report
+        return cls(done.path, done.key, report["sizes"], report["baselines"], Spread(**report["ratings_spread"]))
 
     def load(self) -> Split:
         validation = self.folder / "validation.parquet"
@@ -141,8 +145,12 @@ def write_parts(parts: Split, out: Path) -> dict[str, Any]:
         written["validation"] = parts.validation
     for name, part in written.items():
         part.save(out / f"{name}.parquet")
-    sizes = {name: len(part) for name, part in written.items()}
-    return {"sizes": sizes, "baselines": dict(baseline_errors(train=parts.train, test=parts.test))}
+    ratings = np.concatenate([part.rating for part in written.values()])
+    return {
+        "sizes": {name: len(part) for name, part in written.items()},
+        "baselines": dict(baseline_errors(train=parts.train, test=parts.test)),
+        "ratings_spread": asdict(Spread(float(ratings.mean(dtype=float)), float(ratings.std(dtype=float)))),
+    }
 
 
 def write_trained(

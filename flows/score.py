@@ -15,9 +15,10 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flows import summary
 from flows.job import Job
 from flows.settings import Settings
+from recobatch.drift import BatchFacts, Gone, Spread, check_drift
 from recobatch.gate import check_finite
 from recobatch.score import ScoreOptions, ScoringInputs, ShardReport, plan_shards, score_shard
-from recobatch.table import ModelEntry, Snapshot, Staging
+from recobatch.table import ModelEntry, ModelFacts, Snapshot, Staging, published_items, published_users
 from recobatch.top import top_shard
 
 
@@ -28,6 +29,8 @@ class ToScore:
     name: str
     mlflow_run_id: str
     inputs: ScoringInputs
+    test_mse: float | None
+    """None where its training did not tell."""
 
 
 @task(name="score shard", cache_policy=NO_CACHE)
@@ -63,6 +66,38 @@ def score_models(job: Job, models: Mapping[str, ToScore], staging: Staging) -> d
     return entries
 
 
+@task(name="drift gate", cache_policy=NO_CACHE)
+def check_against_published(
+    job: Job, model: ToScore, entries: Mapping[str, ModelEntry], ratings_spread: Spread | None = None
+) -> BatchFacts:
+    """Refuse a batch that moved too far from the published one.
+
+    Args:
+        job: The batch.
+        model: Its champion.
+        entries: What was scored.
+        ratings_spread: Of the ratings, where they were read.
+
+    Returns:
+        What the next batch will be compared with.
+    """
+    loaded = model.inputs.load()
+    predictions = {name: prediction_spread(entry) for name, entry in entries.items()}
+    facts = BatchFacts(len(loaded.rated.item_index), ratings_spread, model.name, model.test_mse, predictions)
+    published = job.table.current()
+    if published is not None and (before := published.manifest.extra.get("facts")):
+        users, items = published_users(published), published_items(published)
+        gone = Gone(loaded.users.share_missing(users), loaded.items.share_missing(items))
+        check_drift(facts, BatchFacts.from_dict(before), gone, job.settings.drift, published.version)
+    return facts
+
+
+def prediction_spread(entry: ModelEntry) -> Spread:
+    """Mean and standard deviation of all predictions of a model."""
+    facts = ModelFacts.of(entry)
+    return Spread(facts.mean_prediction or 0.0, facts.sd_prediction or 0.0)
+
+
 @task(name="publish", cache_policy=NO_CACHE)
 def publish(
     job: Job, staging: Staging, entries: Mapping[str, ModelEntry], champion: str, *, expected_rows: int,
@@ -86,9 +121,10 @@ def score_pairs(settings: Settings = Settings()) -> dict[str, Any]:  # noqa: B00
         users, items, _ = _plan(model, settings.score)
         with staged(job) as staging:
             entries = score_models(job, {model.name: model}, staging)
+            facts = check_against_published(job, model, entries)
             snapshot = publish(
-                job, staging, entries, model.name, expected_rows=users * items,
-                extra={"batch_id": job.batch_id, "flow": "score-pairs"}, titles=None,
+                job, staging, entries, model.name, expected_rows=users * items, titles=None,
+                extra={"batch_id": job.batch_id, "flow": "score-pairs", "facts": facts.to_dict()},
             )  # fmt: skip
         return summary.of_scoring(job, model, users, items, snapshot)
 
@@ -104,7 +140,9 @@ def fetch_champion(job: Job) -> ToScore:
         files = champion.download(folder)
     name = champion.tags.get("model", "champion")
     job.tell("fetch champion", f"{name}, version {champion.version}")
-    return ToScore(name, champion.run_id, ScoringInputs(files.factors, files.users, files.items, files.rated))
+    test_mse = float(champion.tags["test_mse"]) if "test_mse" in champion.tags else None
+    inputs = ScoringInputs(files.factors, files.users, files.items, files.rated)
+    return ToScore(name, champion.run_id, inputs, test_mse)
 
 
 class staged:

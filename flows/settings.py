@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from recobatch.drift import DriftOptions
 from recobatch.errors import BadSettings
 from recobatch.gate import GateOptions
 from recobatch.ingest import IngestOptions
@@ -74,6 +75,7 @@ class Settings(_Section):
     model: ModelOptions = ModelOptions()
     train: Recipe = Recipe()
     gate: GateOptions = GateOptions()
+    drift: DriftOptions = DriftOptions()
     score: ScoreOptions = ScoreOptions()
     top: TopSettings = TopSettings()
     table: TableSettings = TableSettings()

@@ -93,7 +93,7 @@ def train_model(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedM
 
         done = job.work.stage(
             f"train-{name}",
-            {"split": parts.key, **params},
+            {"parts": parts.key, "settings": params},
             lambda out: write_trained(name, settings, ratings, parts.load(), out, on_epoch),
         )
         history = done.report["history"]

@@ -78,6 +78,14 @@ class Vocabulary:
         """
         return self.ids.take(pa.array(indices))
 
+    def share_missing(self, others: pa.Array) -> float:
+        """Part of other distinct ids that this vocabulary does not know, within [0, 1]; all of them if types differ."""
+        if not len(others):
+            return 0.0
+        if _plain(others).type != self.ids.type:
+            return 1.0
+        return float(np.mean(self.find(others) < 0))
+
     @cached_property
     def fingerprint(self) -> str:
         """Sha256 over the id type and every id in order, as 64 hex digits."""

@@ -9,6 +9,7 @@ with table.lock(holder=batch_id):
     table.retain(keep=3)
 """
 
+from recobatch.table.ids import published_items, published_users
 from recobatch.table.manifest import FileEntry, Manifest, ModelEntry, ModelFacts
 from recobatch.table.prediction_table import PredictionTable, TableOptions
 from recobatch.table.snapshots import Snapshot
@@ -25,4 +26,6 @@ __all__ = [
     "Staging",
     "TableOptions",
     "VerifyReport",
+    "published_items",
+    "published_users",
 ]

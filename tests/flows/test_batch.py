@@ -72,7 +72,7 @@ def test_a_refused_champion_leaves_the_old_table(batch, recobatch, ratings_csv, 
     stands = batch("--table", "gate").json["table"]["version"]
     hopeless = ("--set", "models=explicit_mf", "--set", "train.epochs=1")
     refused = recobatch("run", ratings_csv, "--table", "gate", *hopeless)
-    assert refused.code == 3
+    assert refused.code == 3, refused.err
     assert "gate.baseline" in refused.refusal
     assert (at_project / "gate" / "current").readlink().name == stands
 
@@ -179,3 +179,17 @@ def task_runs(flow_run):
 
     with get_client(sync_client=True) as client:
         return client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])))
+
+
+def test_a_batch_that_lost_its_users_is_refused_once_told_and_published_when_meant(batch, recobatch, at_project):
+    stands = batch("--table", "drift").json["table"]["version"]
+    rows = (at_project / "ratings.csv").read_text().splitlines()
+    (at_project / "few.csv").write_text("\n".join([rows[0], *(row for row in rows[1:] if row < "u20")]))
+    refused = recobatch("run", "few.csv", *QUICK, "--table", "drift")
+    assert refused.code == 3, refused.err
+    assert "drift.users_gone: found 67% of the published users gone" in refused.refusal
+    assert (at_project / "drift" / "current").readlink().name == stands
+    lifted = ("ratings_drop", "users_gone", "items_gone", "rating_shift", "error_rise", "prediction_shift")
+    meant = recobatch("run", "few.csv", *QUICK, "--table", "drift", *(f"--set=drift.{key}=null" for key in lifted))
+    assert meant.code == 0, meant.err
+    assert meant.json["data"]["users"] == 20
