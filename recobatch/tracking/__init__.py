@@ -3,6 +3,7 @@
 Importing this package does not import MLflow; creating a ``Tracker`` does.
 """
 
+from recobatch.tracking.history import PastRun
 from recobatch.tracking.options import DatasetInfo, ModelFiles, TrackingOptions
 from recobatch.tracking.registry import RegisteredModel, ServedFiles
 from recobatch.tracking.tracker import Alias, RegisteredVersion, Status, TrackedRun, Tracker
@@ -11,6 +12,7 @@ __all__ = [
     "Alias",
     "DatasetInfo",
     "ModelFiles",
+    "PastRun",
     "RegisteredModel",
     "RegisteredVersion",
     "ServedFiles",

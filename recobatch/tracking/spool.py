@@ -11,6 +11,7 @@ So a server that is away costs nothing but a later delivery, and a run that was 
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -45,6 +46,7 @@ class RunSpool:
     @classmethod
     def create(cls, root: Path, label: str) -> Self:
         """Begin the journal of a new run called ``label``."""
+        label = re.sub(r"[^\w.]", "_", label)
         folder = root / SPOOL / f"{time.time_ns() // 1_000_000}-{label}-{secrets.token_hex(4)}"
         folder.mkdir(parents=True)
         lock = _lock(folder)

@@ -12,6 +12,7 @@ from recobatch.tracking import model_folder
 from recobatch.tracking.connection import Connection
 from recobatch.tracking.courier import Courier
 from recobatch.tracking.events import Event, EventKind, RunState, flatten_params, mask_credentials
+from recobatch.tracking.history import PastRun, find_runs
 from recobatch.tracking.options import DatasetInfo, ModelFiles, TrackingOptions
 from recobatch.tracking.registry import DIGESTS_TAG, RegisteredModel, find_champion
 from recobatch.tracking.spool import RunSpool
@@ -106,6 +107,19 @@ class Tracker:
             RecobatchError: If the server does not answer.
         """
         return find_champion(self._connection)
+
+    def past_runs(self, *batch_ids: str, newest: int = 5) -> list[PastRun]:
+        """The runs of earlier batches, newest first.
+
+        Args:
+            batch_ids: The batches to look up, in the order of the answer.
+            newest: Without ids: how many of the newest batches.
+
+        Raises:
+            BadInput: If a batch was never tracked.
+            RecobatchError: If the server does not answer.
+        """
+        return find_runs(self._connection, batch_ids, newest)
 
 
 class TrackedRun:

@@ -234,3 +234,45 @@ def test_importing_the_options_is_light():
         "print(sorted(sys.modules.keys() & {'mlflow', 'pandas', 'numpy', 'pyarrow', 'tensorflow'}))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_earlier_batches_newest_first(root, model_files):
+    tracker = Tracker(TrackingOptions(), root)
+    for batch_id in ("b1", "b2", "b3"):
+        track_batch(tracker, model_files, batch_id)
+    assert [run.batch_id for run in tracker.past_runs(newest=2)] == ["b3", "b3", "b2", "b2"]
+    runs = tracker.past_runs("b1", "b3")
+    assert [run.batch_id for run in runs] == ["b1", "b1", "b3", "b3"]
+    assert {run.model for run in runs} == set(MODELS)
+    assert runs[0].metrics["test_mse"] == 0.9
+    assert runs[0].params["train.epochs"] == "3"
+    with pytest.raises(
+        BadInput, match=r"found no run of the batch 'b9', required a tracked batch \(newest: b3, b2, b1\)"
+    ):
+        tracker.past_runs("b9")
+    with pytest.raises(BadInput, match="found no run of the batch"):
+        tracker.past_runs("' or 1=1")
+
+
+def test_the_logged_model_carries_the_metrics_of_its_run(tracker, client, model_files):
+    run = track_batch(tracker, model_files)["explicit_mf"]
+    models = client.search_logged_models([client.get_experiment_by_name("recobatch").experiment_id])
+    (model,) = (found for found in models if found.source_run_id == run.run_id)
+    assert {"test_mse", "loss", "val_loss"} <= {metric.key for metric in model.metrics}
+    assert json.loads(model.tags["mlflow.modelVersions"])[0]["name"] == "recobatch"
+
+
+def test_names_that_are_no_file_names_stay_in_the_spool_folder(tracker, root):
+    run = tracker.start_run(batch_id="b1", model_name="../../out/../x", params={}, dataset=DATASET)
+    assert run._spool.folder.parent == root / ".recobatch" / "spool"
+    run.finish()
+
+
+def test_a_database_that_is_none_costs_no_batch(root, caplog):
+    (root / "mlflow.db").write_bytes(b"not a database" * 100)
+    tracker = Tracker(TrackingOptions(), root)
+    assert not tracker.is_up
+    assert "file is not a database" in caplog.text
+    run = tracker.start_run(batch_id="b1", model_name="m", params={}, dataset=DATASET)
+    run.finish()
+    assert "records wait in the spool" in caplog.text

@@ -1,0 +1,72 @@
+"""Earlier batches as MLflow remembers them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from recobatch.errors import BadInput, RecobatchError
+from recobatch.tracking.connection import Connection
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+_PAGE = 200
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """One model of one batch."""
+
+    batch_id: str
+    model: str
+    run_id: str
+    status: str
+    """MLflow's: ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``."""
+    started: datetime
+    """UTC."""
+    metrics: Mapping[str, float]
+    """Last value of each."""
+    params: Mapping[str, str]
+    url: str | None
+
+
+def find_runs(connection: Connection, batch_ids: Sequence[str], newest: int) -> list[PastRun]:
+    """See ``Tracker.past_runs``."""
+    if not connection.is_up and not connection.open():
+        raise RecobatchError(
+            f"MLflow at {connection.shown}: found no answer, required the runs of earlier batches; "
+            f"start the server or set MLFLOW_TRACKING_URI"
+        )
+    if not batch_ids:
+        runs = _search(connection, "")
+        order = list(dict.fromkeys(run.batch_id for run in runs))[:newest]
+        return [run for run in runs if run.batch_id in order]
+    return [run for batch_id in batch_ids for run in _runs_of(connection, batch_id)]
+
+
+def _runs_of(connection: Connection, batch_id: str) -> list[PastRun]:
+    runs = _search(connection, f"tags.batch_id = '{batch_id}'") if "'" not in batch_id else []
+    if not runs:
+        known = dict.fromkeys(run.batch_id for run in _search(connection, ""))
+        shown = ", ".join(list(known)[:5]) or "none"
+        raise BadInput(
+            f"MLflow at {connection.shown}: found no run of the batch {batch_id!r}, required a tracked batch "
+            f"(newest: {shown}); pass one of those"
+        )
+    return runs
+
+
+def _search(connection: Connection, wanted: str) -> list[PastRun]:
+    found = connection.client.search_runs(
+        [connection.experiment_id], wanted, max_results=_PAGE, order_by=["attributes.start_time DESC"]
+    )
+    return [_past_run(connection, run) for run in found if "batch_id" in run.data.tags]
+
+
+def _past_run(connection: Connection, run: "Run") -> PastRun:
+    return PastRun(
+        run.data.tags["batch_id"], run.data.tags.get("model", ""), run.info.run_id, run.info.status,
+        datetime.fromtimestamp(run.info.start_time / 1000, UTC), dict(run.data.metrics), dict(run.data.params),
+        connection.run_url(run.info.run_id),
+    )  # fmt: skip
