@@ -1,18 +1,19 @@
 """The scoring kernel: a matrix product and a link, the same bits whichever way the users are cut into shards."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from threading import Lock
+from threading import Event, Lock, Thread
 
 import numpy as np
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from recobatch.factors import FactorModel
 
-BLOCK_USERS = 8
-"""Users in one matrix product. Every product covers users ``[8 n, 8 n + 8)``, never another range: a BLAS may round
+BLOCK_USERS = 16
+"""Users in one matrix product. Every product covers users ``[16 n, 16 n + 16)``, never another range: a BLAS may round
 differently for another shape, and this is what keeps predictions independent of shard size and thread count."""
 
 
@@ -53,6 +54,25 @@ class ScoringKernel:
                 self.link.apply_link(block)  # while the block is still in the cache
         return predictions[users.start - start : users.stop - start]
 
+    def scores(self, users: slice) -> Iterator[tuple[slice, np.ndarray]]:
+        """Raw scores, before the link, a few users at a time; call it within ``one_blas_thread``.
+
+        Args:
+            users: Range of user indices, within ``[0, n_users)``.
+
+        Yields:
+            Consecutive ranges of ``users`` and their scores, float32, shape ``(len(range), n_items)``: a buffer that
+            the next step overwrites.
+        """
+        start = users.start - users.start % BLOCK_USERS
+        stop = min(self.model.n_users, -(-users.stop // BLOCK_USERS) * BLOCK_USERS)
+        folded, buffer = self._fold(slice(start, stop)), np.empty((BLOCK_USERS, self.model.n_items), dtype=np.float32)
+        for first in range(start, stop, BLOCK_USERS):
+            factors = folded[first - start : first - start + BLOCK_USERS]
+            block = np.matmul(factors, self.items, out=buffer[: len(factors)])
+            part = slice(max(first, users.start), min(first + BLOCK_USERS, users.stop))
+            yield part, block[part.start - first : part.stop - first]
+
     def _fold(self, users: slice) -> np.ndarray:
         """Float32, shape ``(len(users), n_factors + 2)``: factors, bias, one."""
         folded = np.empty((users.stop - users.start, self.model.n_factors + 2), dtype=np.float32)
@@ -60,31 +80,64 @@ class ScoringKernel:
         return folded
 
 
-_blas_lock = Lock()
-_blas_users = 0
-_blas_restore: object = None
-
-
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Keep BLAS to the calling thread: shards are the parallelism, and one thread rounds the same way every time.
 
-    The limit belongs to the whole process, so it is counted: the first to enter sets it, the last to leave restores it.
+    The limit belongs to the whole process, so it is counted: the first to enter sets it, the last to leave lifts it.
     """
-    global _blas_users, _blas_restore
-    with _blas_lock:
-        if _blas_users == 0:
-            _blas_restore = _blas().limit(limits=1, user_api="blas")
-        _blas_users += 1
+    global _limit, _limited
+    with _guard:
+        _limit = _limit or _Limit()
+        _limited += 1
     try:
         yield
     finally:
-        with _blas_lock:
-            _blas_users -= 1
-            if _blas_users == 0:
-                _blas_restore.restore_original_limits()  # type: ignore[attr-defined]
+        with _guard:
+            _limited -= 1
+            if _limited == 0 and _limit:
+                _limit.lift()
+                _limit = None
+
+
+class _Limit:
+    """A thread that holds the limit: threadpoolctl lets only the one that set a limit lift it again, and ignores others
+    without a word.
+    """
+
+    def __init__(self) -> None:
+        self._set, self._lifted = Event(), Event()
+        self._holder = Thread(target=self._hold, name="one-blas-thread", daemon=True)
+        self._holder.start()
+        self._set.wait()
+
+    def _hold(self) -> None:
+        try:
+            with _blas().limit(limits=1, user_api="blas"):
+                self._set.set()
+                self._lifted.wait()
+        finally:
+            self._set.set()
+
+    def lift(self) -> None:
+        self._lifted.set()
+        self._holder.join()
 
 
 @cache
 def _blas() -> ThreadpoolController:
     return ThreadpoolController()  # looks through every loaded library: once is enough, NumPy's is there already
+
+
+_guard = Lock()
+_limit: _Limit | None = None
+_limited = 0
+
+
+def _forget_in_child() -> None:
+    """The holder is a thread of the parent; a forked child begins without it, and with the limit as it finds it."""
+    global _guard, _limit, _limited
+    _guard, _limit, _limited = Lock(), None, 0
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

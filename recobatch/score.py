@@ -151,4 +151,6 @@ def _encoding(item_type: pa.DataType) -> dict[str, object]:
         | ({"item_id": "DELTA_BINARY_PACKED"} if integers else {}),
         # Row groups are ranges of users; within each, every other column covers its whole range and prunes nothing.
         "write_statistics": ["user_id"],
+        # The default of 20,000 rows a page costs an eighth of the speed and four percent of the size.
+        "max_rows_per_page": 262_144,
     }

@@ -178,14 +178,17 @@ def open_shard(path: Path, schema: pa.Schema, encoding: Mapping[str, object]) ->
     try:
         with explained("write the shard", path), unfinished.open("xb") as file:
             sink = _HashingFile(file)
-            writer = pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, **encoding)
+            stream = pa.BufferedOutputStream(pa.PythonFile(sink, mode="w"), _BUFFER_BYTES)
+            writer = pq.ParquetWriter(stream, schema, **encoding)
             try:
                 shard = ShardFile(path, schema, writer, sink)
                 yield shard
                 writer.close()
+                stream.close()
             except BaseException:
                 with suppress(OSError):
                     writer.close()
+                    stream.close()
                 raise
             file.flush()
             os.fsync(file.fileno())
@@ -193,6 +196,10 @@ def open_shard(path: Path, schema: pa.Schema, encoding: Mapping[str, object]) ->
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+_BUFFER_BYTES = 1 << 20
+"""Few large writes: each one needs the interpreter's lock, for which the other shards wait."""
 
 
 class _HashingFile:

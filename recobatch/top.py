@@ -12,11 +12,10 @@ import pyarrow.parquet as pq
 
 from recobatch.errors import BadInput, BadTable
 from recobatch.kernel import ScoringKernel, one_blas_thread
+from recobatch.ranking import best_candidates, rank_candidates
 from recobatch.shards import LoadedInputs, ScoringInputs, ShardReport, open_shard
 
-USERS_PER_STEP = 64
-"""Users ranked at once: their predictions stay in the cache."""
-USERS_PER_GROUP = 4096
+USERS_PER_GROUP = 2048
 """Users in a row group."""
 
 
@@ -73,49 +72,27 @@ _ENCODING = {
 
 
 def _rank_group(kernel: ScoringKernel, loaded: LoadedInputs, users: slice, k: int, schema: pa.Schema) -> pa.Table:
-    parts = []
-    for start in range(users.start, users.stop, USERS_PER_STEP):
-        block = slice(start, min(start + USERS_PER_STEP, users.stop))
-        parts.append((block.start, rank_items(kernel.predict(block), loaded.rated.mask(block), k)))
-    user_index = np.concatenate([first + rows for first, (rows, _, _, _) in parts])
-    rank, item_index, prediction = (np.concatenate([part[column] for _, part in parts]) for column in (1, 2, 3))
+    rows, items, scores = [], [], []
+    for part, block in kernel.scores(users):
+        block.ravel()[loaded.rated.positions(part)] = -np.inf
+        row, item = best_candidates(block, k, loaded.model)
+        rows.append(row + (part.start - users.start))
+        items.append(item)
+        scores.append(block[row, item])
+    with np.errstate(over="ignore"):  # as in the kernel
+        predictions = kernel.link.apply_link(np.concatenate(scores))
+    user_index, ranks, item_index, prediction = rank_candidates(
+        np.concatenate(rows), np.concatenate(items), predictions, k
+    )
     return pa.table(
-        [loaded.users.decode(user_index), pa.array(rank), loaded.items.decode(item_index), pa.array(prediction)],
+        [
+            loaded.users.decode(user_index + users.start),
+            pa.array(ranks),
+            loaded.items.decode(item_index),
+            pa.array(prediction),
+        ],
         schema=schema,
     )
-
-
-def rank_items(
-    predictions: np.ndarray, rated: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The best ``k`` items of each user that were not rated.
-
-    Args:
-        predictions: float32, shape ``(n, n_items)``; overwritten.
-        rated: bool, shape ``(n, n_items)``.
-        k: At least 1.
-
-    Returns:
-        Row within the block, rank (int32, from 1), item index and prediction of each chosen pair, by row, then rank;
-        equal predictions rank in the order of the items. Predictions that are not a number are never chosen.
-    """
-    n, n_items = predictions.shape
-    if np.isnan(predictions.max()):
-        predictions[np.isnan(predictions)] = -np.inf  # NumPy would sort them to the top
-    predictions[rated] = -np.inf
-    if k < n_items:
-        threshold = np.partition(predictions, n_items - k, axis=1)[:, n_items - k, None]
-        chosen = (predictions >= threshold) & (predictions > -np.inf)
-    else:
-        chosen = predictions > -np.inf
-    rows, items = np.nonzero(chosen)
-    values = predictions[rows, items]
-    order = np.lexsort((items, -values, rows))
-    rows, items, values = rows[order], items[order], values[order]
-    first = np.searchsorted(rows, np.arange(n))
-    rank = (np.arange(len(rows)) - first[rows] + 1).astype(np.int32)
-    keep = rank <= k
-    return rows[keep], rank[keep], items[keep], values[keep]
 
 
 def best_items(

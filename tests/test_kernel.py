@@ -63,8 +63,23 @@ def test_blas_threads_are_limited_while_anyone_scores_and_restored_after():
     assert blas_threads() == before
 
 
+def test_the_limit_holds_in_any_thread_whoever_set_it():
+    """A limit set in one thread and lifted in another is ignored by threadpoolctl without a word."""
+
+    def inside(_):
+        with one_blas_thread():
+            return blas_threads()
+
+    before = blas_threads()
+    inside(None)
+    with ThreadPoolExecutor(4) as pool:
+        assert {count for counts in pool.map(inside, range(40)) for count in counts} == {1}
+    assert inside(None) == [1] * len(before)
+    assert blas_threads() == before
+
+
 def test_threads_at_once_give_the_same_bits():
-    kernel, whole = ScoringKernel.of(make_model(400, 900, n_factors=64)), None
+    kernel = ScoringKernel.of(make_model(400, 900, n_factors=64))
     with one_blas_thread():
         whole = kernel.predict(slice(0, 400))
 

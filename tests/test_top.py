@@ -9,42 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from recobatch.errors import BadInput, BadTable
 from recobatch.score import ScoreOptions, score_block
 from recobatch.table import PredictionTable
-from recobatch.top import best_items, rank_items, top_shard
+from recobatch.top import best_items, top_shard
+from tests.brute_force import best_unseen
 from tests.small_table import make_ids, make_model, make_rated, publish, write_inputs
 
 N_USERS, N_ITEMS = 50, 30
-
-
-def brute_force(predictions, rated, k):
-    rows = []
-    for user, (row, seen) in enumerate(zip(predictions, rated, strict=True)):
-        unseen = [item for item in range(len(row)) if not seen[item]]
-        unseen.sort(key=lambda item: (-row[item], item))
-        rows += [(user, rank, item, row[item]) for rank, item in enumerate(unseen[:k], start=1)]
-    return rows
-
-
-@given(
-    st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 12), st.integers(1, 15), st.sampled_from([2, 5, 1000])
-)
-def test_ranks_like_a_brute_force_even_with_ties(seed, n_users, n_items, k, distinct):
-    rng = np.random.default_rng(seed)
-    predictions = rng.integers(0, distinct, (n_users, n_items)).astype(np.float32)
-    rated = rng.random((n_users, n_items)) < rng.random()
-    expected = brute_force(predictions, rated, k)
-    assert list(zip(*(column.tolist() for column in rank_items(predictions, rated, k)), strict=True)) == expected
-
-
-def test_predictions_that_are_no_number_are_never_chosen():
-    predictions = np.array([[np.nan, 2, np.nan, 1]], dtype=np.float32)
-    _, _, items, _ = rank_items(predictions, np.zeros((1, 4), dtype=bool), 3)
-    assert items.tolist() == [1, 3]
 
 
 @pytest.mark.parametrize("k", [1, 7, 100])
@@ -57,7 +30,7 @@ def test_shard_holds_the_best_unseen_of_every_user(tmp_path, k):
         ("user_id", "int64"), ("rank", "int32"), ("item_id", "int64"), ("prediction", "float"),
     ]  # fmt: skip
     everyone = slice(3, N_USERS)
-    expected = brute_force(score_block(model, everyone), make_rated(N_USERS, N_ITEMS).mask(everyone), k)
+    expected = best_unseen(score_block(model, everyone), make_rated(N_USERS, N_ITEMS).mask(everyone), k)
     users, ranks, items, predictions = zip(*expected, strict=True)
     assert table["user_id"].combine_chunks() == make_ids(N_USERS).decode(np.array(users) + 3)
     assert table["rank"].to_pylist() == list(ranks)
@@ -89,7 +62,7 @@ def published(tmp_path_factory):
 def test_best_items_of_any_user(published, user, unseen_only):
     seen = make_rated(N_USERS, N_ITEMS).mask(slice(0, N_USERS)) if unseen_only else np.zeros((N_USERS, N_ITEMS), bool)
     predictions = score_block(make_model(N_USERS, N_ITEMS), slice(0, N_USERS))
-    expected = [row for row in brute_force(predictions, seen, 5) if row[0] == user]
+    expected = [row for row in best_unseen(predictions, seen, 5) if row[0] == user]
     best = best_items(published, 10 + 3 * user, k=5, unseen_only=unseen_only)
     assert best.column_names == ["rank", "item_id", "title", "prediction", "rated"]
     assert best["rank"].to_pylist() == [1, 2, 3, 4, 5]
