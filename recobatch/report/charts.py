@@ -111,14 +111,20 @@ def _draw_error_by_count(
     axes.set_ylim(len(height) - 0.4, -0.6)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=4 if shape.is_narrow else 7))
     axes.margins(x=0.08)
-    beside = axes.secondary_yaxis("right")
-    beside.set_yticks(height, [f"{size:,}" for size in groups.sizes])
-    beside.tick_params(colors=MUTED, labelsize=8, length=0)
-    beside.spines["right"].set_visible(False)
-    beside.set_ylabel("test rows", color=MUTED, fontsize=9)
+    _write_beside(axes, [f"{size:,}" for size in groups.sizes], "test rows")
     label_axes(axes, "typical error (RMSE, rating units)", f"{what} in training")
     add_legend(axes, shape, columns=2)
     return axes.figure
+
+
+def _write_beside(axes: Axes, texts: Sequence[str], heading: str) -> None:
+    """One text a row, right of the axes; a second axis would cost as much as the whole picture."""
+    place = axes.get_yaxis_transform()
+    for row, text in enumerate([heading, *texts], -1):
+        axes.text(
+            1.02, row if row >= 0 else -0.75, text, transform=place, fontsize=8, color=MUTED,
+            va="center" if row >= 0 else "bottom",
+        )  # fmt: skip
 
 
 def draw_distribution(models: Sequence[ModelResult], test: TestRows, shape: Shape) -> Figure:
