@@ -2,6 +2,7 @@
 
 import bz2
 import contextlib
+import datetime
 import lzma
 import tempfile
 import zipfile
@@ -18,6 +19,7 @@ from recobatch.errors import BadRatings, RatingsUnreachable
 
 _SECONDS_TO_CONNECT = 10
 _SECONDS_WITHOUT_A_BYTE = 60
+_SECONDS_OF_RETRIES = 20
 
 _PACKED = {
     b"\x1f\x8b": "gzip",
@@ -66,7 +68,7 @@ def _readable_file(path: Path) -> Path:
 def _download(uri: str, scheme: str, path: Path) -> None:
     try:
         _fetch(uri, scheme, path)
-    except (FileNotFoundError, PermissionError, ImportError, ValueError) as error:
+    except (FileNotFoundError, IsADirectoryError, PermissionError, ImportError, ValueError) as error:
         raise BadRatings(
             f"{_not_fetched(uri, error)}; check the address, or download it and give the local path"
         ) from error
@@ -86,15 +88,26 @@ def _fetch(uri: str, scheme: str, path: Path) -> None:
 
     try:
         filesystem, remote = fsspec.core.url_to_fs(uri, **_network_options(scheme))
-    except ImportError:  # pyarrow itself reads S3 and Google Cloud Storage
+    except ImportError:
         if scheme not in {"s3", "gs", "gcs"}:
             raise
-        import pyarrow.fs
-
-        source, remote = pyarrow.fs.FileSystem.from_uri(uri)
-        pyarrow.fs.copy_files(remote, str(path), source, pyarrow.fs.LocalFileSystem())
+        _fetch_by_arrow(uri, scheme, path)
     else:
         filesystem.get_file(remote, str(path))
+
+
+def _fetch_by_arrow(uri: str, scheme: str, path: Path) -> None:
+    """From S3 or Google Cloud Storage, with what pyarrow has for them."""
+    import pyarrow.fs
+
+    if scheme == "s3":
+        source, remote = pyarrow.fs.FileSystem.from_uri(uri)
+    else:  # which by default tries for a quarter of an hour
+        source = pyarrow.fs.GcsFileSystem(retry_time_limit=datetime.timedelta(seconds=_SECONDS_OF_RETRIES))
+        remote = f"{urlsplit(uri).netloc}{urlsplit(uri).path}"
+    if source.get_file_info(remote).type == pyarrow.fs.FileType.Directory:
+        raise IsADirectoryError("a folder")
+    pyarrow.fs.copy_files(remote, str(path), source, pyarrow.fs.LocalFileSystem())
 
 
 def _not_fetched(uri: str, error: Exception) -> str:
