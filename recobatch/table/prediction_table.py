@@ -126,7 +126,7 @@ class PredictionTable:
             BadTable: If there is no such snapshot, or it is damaged; the table stays as it is.
             TableBusy: If a run is writing.
         """
-        self._check()
+        self.snapshot(version)  # before the lock: what is no table yet must not become one
         with self._exclusive("rollback"):
             target = self.snapshot(version) if version is not None else self._previous()
             if problems := check_files(target):
