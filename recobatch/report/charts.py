@@ -144,6 +144,9 @@ def draw_distribution(models: Sequence[ModelResult], test: TestRows, shape: Shap
         shares = np.histogram(model.test_prediction, edges)[0] / len(test.rating)
         axes.stairs(shares, edges, color=series_colour(place), linewidth=2, label=f"predictions of {model.name}")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    # A handful of wild predictions would squeeze all the others together.
+    low, high = np.percentile(every, [0.1, 99.9])
+    axes.set_xlim(min(low, test.rating.min()) - 2 * step, max(high, test.rating.max()) + 2 * step)
     axes.grid(axis="x", visible=False)
     label_axes(axes, "rating", "share of the test rows")
     add_legend(axes, shape, columns=1 if shape.is_narrow else 2)

@@ -87,26 +87,28 @@ def about_distribution(inputs: ReportInputs) -> str:
 
 def about_activity(inputs: ReportInputs) -> str:
     groups = group_by_count(inputs.test.ratings_of_user[inputs.test.user_index])
-    return _extremes(inputs, groups, "users with", "ratings")
+    return _extremes(inputs, groups, "users")
 
 
 def about_popularity(inputs: ReportInputs) -> str:
     groups = group_by_count(inputs.test.ratings_of_item[inputs.test.item_index])
-    told = _extremes(inputs, groups, "items with", "ratings")
+    told = _extremes(inputs, groups, "items")
     if inputs.data.cold_rows:
         told += f" {inputs.data.cold_rows:,} test rows are of users or items that training never saw."
     return told
 
 
-def _extremes(inputs: ReportInputs, groups: CountGroups, before: str, after: str) -> str:
+def _extremes(inputs: ReportInputs, groups: CountGroups, who: str) -> str:
     champion = champion_of(inputs)
     error = groups.rmse(inputs.test.rating, champion.test_prediction)
     best, worst = int(error.argmin()), int(error.argmax())
+    named = [f"{who} that training never saw" if label == "0" else f"{who} with {label} ratings"
+             for label in groups.labels]  # fmt: skip
     if best == worst:
-        return f"All test rows fall into one group: {before} {groups.labels[0]} {after}."
+        return f"All test rows are of {named[0]}."
     return (
-        f"{champion.name} is most exact for {before} {groups.labels[best]} {after} (typical error "
-        f"{error[best]:.2f}) and least for {before} {groups.labels[worst]} ({error[worst]:.2f})."
+        f"{champion.name} is most exact for {named[best]} (typical error {error[best]:.2f}) and least for "
+        f"{named[worst]} ({error[worst]:.2f})."
     )
 
 

@@ -184,7 +184,7 @@ class TrackedRun:
                 self.log_file(path, str(PurePosixPath(artifact_dir, path.parent.relative_to(folder).as_posix())))
 
     def log_model(self, files: ModelFiles) -> str:
-        """Log the servable model as the artifact ``model``.
+        """Log the servable model as the artifact ``model``, and its factors and vocabularies beside it.
 
         Returns:
             Its URI, ``runs:/<run_id>/model``.
@@ -196,6 +196,9 @@ class TrackedRun:
         self._digests = model_folder.digests(folder)
         body = {"folder": str(folder.relative_to(spool.folder)), "sha256": self._digests, "tags": {}}
         self.post(EventKind.MODEL, body)
+        self._artifact(spool.keep(files.factors, "factors.npz"), "factors")
+        self._artifact(spool.keep(files.users, "users.parquet"), "vocabulary")
+        self._artifact(spool.keep(files.items, "items.parquet"), "vocabulary")
         return f"runs:/{self.run_id}/model"
 
     def register(self, *, description: str, tags: Mapping[str, str]) -> "RegisteredVersion":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recobatch.errors import BadInput
-from recobatch.report import sections
+from recobatch.report import sections, words
 from recobatch.report.page import render, write_report
 
 
@@ -109,6 +109,14 @@ def test_one_model_no_baselines_no_titles_few_rows(changed, inputs):
     model = replace(inputs.models[1], val_loss=[], test_prediction=np.array([2.0, 4.0], dtype=np.float32))
     page = render(changed(models=[model], baselines={}, test=few, item_titles=[str(n) for n in range(25)]))
     assert "only the training loss is drawn" in page
+
+
+def test_groups_are_named_as_people_say_it(inputs):
+    told = words.about_popularity(inputs)
+    assert re.search(r"most exact for items (with \d+–\d+ ratings|that training never saw) \(typical error 0\.", told)
+    counts = np.zeros_like(inputs.test.ratings_of_item)
+    unseen = replace(inputs.test, ratings_of_item=counts)
+    assert "All test rows are of items that training never saw." in words.about_popularity(replace(inputs, test=unseen))
 
 
 def test_a_champion_that_is_no_model(changed, tmp_path):

@@ -82,7 +82,7 @@ def test_down_at_start_everything_waits_and_the_next_run_delivers_it(line, optio
     (found,) = runs_of(client, options)
     assert (found.info.status, curve(client, found)) == ("FINISHED", [(1, 1.0), (2, 0.5)])
     assert found.info.end_time - found.info.start_time < BOUND * 1000
-    assert [entry.path for entry in client.list_artifacts(found.info.run_id)] == ["notes"]
+    assert [entry.path for entry in client.list_artifacts(found.info.run_id)] == ["factors", "notes", "vocabulary"]
     assert later.champion().run_id == found.info.run_id
     assert later.champion().download(root / "champion").factors.read_bytes() == model_files.factors.read_bytes()
     assert spooled(root) == []
@@ -90,7 +90,7 @@ def test_down_at_start_everything_waits_and_the_next_run_delivers_it(line, optio
 
 
 @pytest.mark.parametrize("way", ["cut", "stall"])
-def test_lost_in_mid_training_and_back_before_the_end(line, options, client, root, way):
+def test_lost_in_mid_training_and_back_before_the_end(line, options, client, root, way, capfd):
     tracker = Tracker(options(line.url), root)
     run = start(tracker)
     assert run.url.endswith(f"/runs/{run.run_id}")
@@ -109,6 +109,7 @@ def test_lost_in_mid_training_and_back_before_the_end(line, options, client, roo
     assert found.info.status == "FINISHED"
     assert curve(client, found) == [(1, 1.0), (2, 1 / 2), (3, 1 / 3), (4, 1 / 4)]
     assert spooled(root) == []
+    assert capfd.readouterr().out == ""
 
 
 def test_dies_for_good_in_mid_training(line, options, client, root):

@@ -28,7 +28,6 @@ def track_batch(tracker, model_files, batch_id="b1"):
             run.log_epoch(epoch, 1 / epoch, 1.5 / epoch)
         run.log_metrics({"test_mse": 0.9, "test_rmse": 0.95, "test_mae": 0.7, "train_seconds": 1.5})
         run.log_text("layers", "model_summary.txt")
-        run.log_file(model_files.factors, "factors")
         run.log_model(model_files)
         runs[name] = run
     versions = {
@@ -80,7 +79,9 @@ def test_both_runs_have_the_same_artifact_names(tracker, client, model_files):
     def names(run):
         return {entry.path for entry in client.list_artifacts(run.run_id)}
 
-    assert names(first) == names(second) == {"model_summary.txt", "factors"}
+    assert names(first) == names(second) == {"model_summary.txt", "factors", "vocabulary"}
+    vocabulary = {entry.path for entry in client.list_artifacts(first.run_id, "vocabulary")}
+    assert vocabulary == {"vocabulary/users.parquet", "vocabulary/items.parquet"}
 
 
 def test_the_spool_is_empty_afterwards(tracker, root, model_files):
@@ -108,7 +109,7 @@ def test_the_champion_comes_with_checked_files(tracker, tmp_path, model_files):
 @pytest.mark.parametrize("name", ["factors.npz", "users.parquet", "items.parquet", "rated.npz"])
 def test_a_changed_artifact_is_refused(tracker, root, tmp_path, model_files, name):
     track_batch(tracker, model_files)
-    for path in (root / "mlruns").rglob(name):
+    for path in (root / "mlruns").rglob(f"served/{name}"):
         content = bytearray(path.read_bytes())
         content[-1] ^= 1
         path.unlink()
