@@ -10,14 +10,17 @@ import tensorflow as tf
 
 from recobatch.errors import BadSettings
 from recobatch.interactions import EncodedInteractions
-from recobatch.training.epoch import compile_epoch, compile_predict, padded, padded_length, penalty
+from recobatch.training.deck import Deck, padded_length, stack
+from recobatch.training.epoch import compile_epoch, compile_predict, penalty
 from recobatch.training.history import History
 from recobatch.training.objective import Objective, Tables, objective_of
 from recobatch.training.recipe import Recipe
-from recobatch.training.updates import update_of
+from recobatch.training.updates import Slots, Update, update_of
 
 OnEpoch = Callable[[int, float, float], None]
 _BLOCK = 1 << 16
+_MOST_HELD_OUT = 100_000
+_REFIT_FROM = 0.01
 
 
 @dataclass
@@ -30,6 +33,42 @@ class _Progress:
     loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     stopped: bool = False
+    refitted: bool = False
+
+    def logs(self) -> dict[str, float]:
+        """The last epoch's losses as Keras callbacks know them."""
+        return {name: values[-1] for name, values in (("loss", self.loss), ("val_loss", self.val_loss)) if values}
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """One compiled epoch, ready to be called."""
+
+    objective: Objective
+    update: Update
+    recipe: Recipe
+
+    def epoch(self, number: int, tables: Tables, slots: Slots, deck: Deck) -> tuple[Tables, Slots, float]:
+        """Run epoch ``number``, from 0; returns the mean loss too."""
+        steps_before = number * -(-deck.n_rows // self.recipe.batch_size)
+        rate = self.recipe.learning_rate * self.recipe.decay**number
+        tables, slots, total = self._call(tables, slots, deck.deal(), deck.n_rows, steps_before, rate)
+        return tables, slots, float(total) / deck.n_rows
+
+    def compile(self, tables: Tables, deck: Deck) -> float:
+        """Compile by running an epoch of no rows; returns the seconds it took."""
+        started = time.perf_counter()
+        columns = [tf.convert_to_tensor(column) for column in deck.columns]
+        self._call(tables, self.update.slots(tables), columns, 0, 0, 0.0)
+        return time.perf_counter() - started
+
+    def _call(
+        self, tables: Tables, slots: Slots, columns: list[tf.Tensor], n_rows: int, steps_before: int, rate: float
+    ) -> tuple[Tables, Slots, tf.Tensor]:
+        run = compile_epoch(self.objective, self.update, self.recipe.batch_size)
+        return run(
+            tables, slots, *columns, tf.constant(n_rows), tf.constant(steps_before), tf.constant(rate, tf.float32)
+        )
 
 
 def train(
@@ -37,64 +76,78 @@ def train(
     on_epoch: OnEpoch | None = None, callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> History:  # fmt: skip
     """Train ``model`` in place; see ``recobatch.training.train``."""
-    rng = np.random.default_rng([seed, 1])
+    everything, rng, held_out = data, np.random.default_rng([seed, 1]), 0.0
     if validation is None and recipe.validation_fraction:
         data, validation = _hold_out(data, recipe.validation_fraction, rng)
+        held_out = len(validation) / len(everything)
     _check(model, data, validation, recipe)
     objective = objective_of(model)
-    tables = objective.read(model)
-    update = update_of(recipe, objective.l2)
-    slots = update.slots(tables)
-    run = compile_epoch(objective, update, recipe.batch_size)
-    length = padded_length(len(data), recipe.batch_size)
-    compile_seconds = _timed(lambda: run(tables, slots, *_columns(data, None, length), *map(tf.constant, (0, 0, 0.0))))
-    listeners = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=recipe.epochs)
-    progress = _Progress(best=tables)
-    steps = -(-len(data) // recipe.batch_size)
-    model.stop_training = False
+    runner = _Runner(objective, update_of(recipe, objective.l2), recipe)
+    start = objective.read(model)
+    length = padded_length(len(everything), recipe.batch_size)
+    order = rng if recipe.shuffle else None
+    deck = stack(data, length=length, rng=order)
+    compile_seconds = runner.compile(start, deck)
+    progress = _Progress(best=start)
     started = time.perf_counter()
+    listeners = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=recipe.epochs)
     try:
+        model.stop_training = False
         listeners.on_train_begin()
-        for epoch in range(recipe.epochs):
-            listeners.on_epoch_begin(epoch)
-            order = rng.permutation(len(data)) if recipe.shuffle else None
-            rate = tf.constant(recipe.learning_rate * recipe.decay**epoch, tf.float32)
-            tables, slots, total = run(
-                tables, slots, *_columns(data, order, length), tf.constant(len(data)), tf.constant(epoch * steps), rate
-            )
-            _record(progress, objective, tables, float(total) / len(data), validation, recipe)
-            if on_epoch is not None:
-                on_epoch(epoch + 1, progress.loss[-1], progress.val_loss[-1] if progress.val_loss else float("nan"))
-            if callbacks:
-                objective.write(model, tables)
-                listeners.on_epoch_end(epoch, _logs(progress))
-            if progress.stopped or model.stop_training:
-                progress.stopped = epoch + 1 < recipe.epochs
-                break
+        _run(model, runner, progress, deck, validation, on_epoch, listeners)
+        if recipe.refit and held_out >= _REFIT_FROM:
+            _refit(runner, progress, start, stack(everything, length=length, rng=order))
     finally:
         objective.write(model, progress.best)
-    listeners.on_train_end(_logs(progress))
+    listeners.on_train_end(progress.logs())
     return History(
-        progress.loss, progress.val_loss, progress.best_epoch, progress.stopped,
-        time.perf_counter() - started, compile_seconds,
+        loss=progress.loss, val_loss=progress.val_loss, best_epoch=progress.best_epoch, stopped_early=progress.stopped,
+        refitted=progress.refitted, seconds=time.perf_counter() - started, compile_seconds=compile_seconds,
     )  # fmt: skip
 
 
-def _record(
-    progress: _Progress, objective: Objective, tables: Tables, loss: float,
-    validation: EncodedInteractions | None, recipe: Recipe,
+def _run(
+    model: keras.Model, runner: _Runner, progress: _Progress, deck: Deck, validation: EncodedInteractions | None,
+    on_epoch: OnEpoch | None, listeners: keras.callbacks.CallbackList,
 ) -> None:  # fmt: skip
+    """Run epochs until the recipe, its patience or a callback ends them."""
+    tables, slots = progress.best, runner.update.slots(progress.best)
+    for number in range(runner.recipe.epochs):
+        listeners.on_epoch_begin(number)
+        tables, slots, loss = runner.epoch(number, tables, slots, deck)
+        _record(progress, runner, tables, loss, validation)
+        if on_epoch is not None:
+            on_epoch(number + 1, loss, progress.val_loss[-1] if validation is not None else float("nan"))
+        if listeners.callbacks:
+            runner.objective.write(model, tables)
+            listeners.on_epoch_end(number, progress.logs())
+        if progress.stopped or model.stop_training:
+            progress.stopped = number + 1 < runner.recipe.epochs
+            return
+
+
+def _record(
+    progress: _Progress, runner: _Runner, tables: Tables, loss: float, validation: EncodedInteractions | None
+) -> None:
     """Note an epoch's losses, keep its weights if they are the ones to keep, and see whether patience ran out."""
     progress.loss.append(loss)
+    epoch, patience = len(progress.loss), runner.recipe.patience
     if validation is not None:
-        progress.val_loss.append(_validate(objective, tables, validation))
-    epoch = len(progress.loss)
-    if recipe.patience is None or validation is None:
+        progress.val_loss.append(_validate(runner.objective, tables, validation))
+    if patience is None or validation is None:
         progress.best, progress.best_epoch = tables, epoch
     elif progress.val_loss[-1] < progress.best_loss:
         progress.best, progress.best_epoch, progress.best_loss = tables, epoch, progress.val_loss[-1]
     else:
-        progress.stopped = epoch - progress.best_epoch >= recipe.patience
+        progress.stopped = epoch - progress.best_epoch >= patience
+
+
+def _refit(runner: _Runner, progress: _Progress, start: Tables, deck: Deck) -> None:
+    """Begin again on all ratings for as many epochs as were best."""
+    tables, slots = start, runner.update.slots(start)
+    for number in range(progress.best_epoch):
+        tables, slots, _ = runner.epoch(number, tables, slots, deck)
+    progress.best, progress.refitted = tables, True
 
 
 def _validate(objective: Objective, tables: Tables, data: EncodedInteractions) -> float:
@@ -108,27 +161,13 @@ def _validate(objective: Objective, tables: Tables, data: EncodedInteractions) -
     return total / len(data) + float(penalty(tables, objective.l2))
 
 
-def _columns(data: EncodedInteractions, order: np.ndarray | None, length: int) -> list[tf.Tensor]:
-    return [padded(column, order, length) for column in (data.user_index, data.item_index, data.rating)]
-
-
 def _hold_out(
     data: EncodedInteractions, fraction: float, rng: np.random.Generator
 ) -> tuple[EncodedInteractions, EncodedInteractions]:
+    size = min(_MOST_HELD_OUT, max(1, round(fraction * len(data))))
     held = np.zeros(len(data), dtype=bool)
-    held[rng.permutation(len(data))[: max(1, round(fraction * len(data)))]] = True
+    held[rng.choice(len(data), size, replace=False, shuffle=False)] = True
     return data.take(~held), data.take(held)
-
-
-def _logs(progress: _Progress) -> dict[str, float]:
-    logs = {"loss": progress.loss[-1]} if progress.loss else {}
-    return logs | ({"val_loss": progress.val_loss[-1]} if progress.val_loss else {})
-
-
-def _timed(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
 
 
 def _check(

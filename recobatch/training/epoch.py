@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import lru_cache
 
-import numpy as np
 import tensorflow as tf
 
 from recobatch.training.objective import Objective, Tables
@@ -11,6 +10,8 @@ from recobatch.training.updates import Slots, Update
 
 EpochCall = Callable[..., tuple[Tables, Slots, tf.Tensor]]
 PredictCall = Callable[..., tf.Tensor]
+# Summing every squared parameter at every mini-batch doubles an epoch's time; it moves slowly enough to be sampled.
+_PENALTY_SAMPLES = 64
 
 
 @lru_cache(maxsize=4)
@@ -26,22 +27,28 @@ def compile_epoch(objective: Objective, update: Update, batch_size: int) -> Epoc
         tables: Tables, slots: Slots, user: tf.Tensor, item: tf.Tensor, rating: tf.Tensor,
         n_rows: tf.Tensor, steps_before: tf.Tensor, learning_rate: tf.Tensor,
     ) -> tuple[Tables, Slots, tf.Tensor]:  # fmt: skip
-        def body(step: tf.Tensor, tables: Tables, slots: Slots, loss: tf.Tensor) -> tuple:
+        n_steps = (n_rows + batch_size - 1) // batch_size
+        stride = max(1, user.shape[0] // batch_size // _PENALTY_SAMPLES)
+
+        def mini_batch(step: tf.Tensor, tables: Tables, slots: Slots, loss: tf.Tensor) -> tuple:
             start = step * batch_size
             users, items, ratings = (tf.slice(column, [start], [batch_size]) for column in (user, item, rating))
             weight = tf.cast(start + tf.range(batch_size) < n_rows, tf.float32)
-            count = tf.reduce_sum(weight)
             squared, gradients = objective.error(tables, users, items, ratings, weight)
-            loss += squared + count * penalty(tables, objective.l2)
             tables, slots = update.step(
-                tables, slots, gradients, count=count, step=tf.cast(steps_before + step, tf.float32),
+                tables, slots, gradients, count=tf.reduce_sum(weight), step=tf.cast(steps_before + step, tf.float32),
                 learning_rate=learning_rate,
             )  # fmt: skip
-            return step + 1, tables, slots, loss
+            return step + 1, tables, slots, loss + squared
 
-        n_steps = (n_rows + batch_size - 1) // batch_size
+        def stretch(step: tf.Tensor, tables: Tables, slots: Slots, loss: tf.Tensor) -> tuple:
+            end = tf.minimum(step + stride, n_steps)
+            rows = tf.minimum(end * batch_size, n_rows) - step * batch_size
+            loss += tf.cast(rows, tf.float32) * penalty(tables, objective.l2)
+            return tf.while_loop(lambda step, *_: step < end, mini_batch, (step, tables, slots, loss))
+
         start = (tf.constant(0), tables, slots, tf.constant(0.0))
-        _, tables, slots, loss = tf.while_loop(lambda step, *_: step < n_steps, body, start)
+        _, tables, slots, loss = tf.while_loop(lambda step, *_: step < n_steps, stretch, start)
         return tables, slots, loss
 
     return run
@@ -61,20 +68,3 @@ def penalty(tables: Tables, l2: tuple[tuple[float, ...], ...]) -> tf.Tensor:
         if any(factors)
     ]
     return tf.add_n(terms) if terms else tf.constant(0.0)
-
-
-def padded(column: np.ndarray, order: np.ndarray | None, length: int) -> tf.Tensor:
-    """A column in the given order, lengthened with zeros to ``length`` rows."""
-    out = np.zeros(length, dtype=column.dtype)
-    if order is None:
-        out[: len(column)] = column
-    else:
-        np.take(column, order, out=out[: len(column)])
-    return tf.convert_to_tensor(out)
-
-
-def padded_length(n_rows: int, batch_size: int) -> int:
-    """Round up to whole mini-batches, at most an eighth more than needed, so that few lengths are ever compiled."""
-    n_steps = -(-n_rows // batch_size)
-    grain = 1 << max(0, n_steps.bit_length() - 4)
-    return -(-n_steps // grain) * grain * batch_size

@@ -15,6 +15,8 @@ class History:
     """Epoch, from 1, whose weights the model holds: the best one with a patience, else the last."""
     stopped_early: bool
     """Whether patience ran out, or a callback asked to stop, before the last epoch."""
+    refitted: bool
+    """Whether the weights come from ``best_epoch`` more epochs over all ratings; their losses are not listed."""
     seconds: float
     """Wall time of the epochs with their validation, without compiling."""
     compile_seconds: float

@@ -29,10 +29,14 @@ class Recipe(BaseModel):
     shuffle: bool = True
     """Whether every epoch draws a new order of the ratings."""
     validation_fraction: float = Field(0.0, ge=0, lt=1)
-    """Share of the training ratings to hold out for ``val_loss`` when no validation ratings are given."""
+    """Share of the training ratings to hold out for ``val_loss`` when no validation ratings are given; at most 100,000
+    ratings, which tell the best epoch well enough."""
     patience: int | None = Field(None, ge=1)
     """Stop after that many epochs without a better ``val_loss`` and keep the best weights; None trains to the end and
     keeps the last."""
+    refit: bool = False
+    """Whether to start again on all training ratings, those held out too, for as many epochs as were best. Skipped
+    where less than one rating in a hundred was held out."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,10 @@ class Preset:
 PRESETS = {
     "notebook": Preset(ModelOptions(), Recipe()),
     "tuned": Preset(
-        ModelOptions(n_factors=100, initial_scale=0.01, l2=0.0),
+        ModelOptions(n_factors=40, initial_scale=0.01, l2=0.0),
         Recipe(
-            epochs=40, batch_size=64, optimizer="sgd", learning_rate=0.02, decay=0.95, l2_per_rating=0.06,
-            validation_fraction=0.05, patience=2,
+            epochs=24, batch_size=256, optimizer="sgd", learning_rate=0.05, decay=0.89, l2_per_rating=0.055,
+            validation_fraction=0.05, patience=5, refit=True,
         ),
     ),
 }  # fmt: skip
