@@ -16,6 +16,7 @@ __all__ = [
     "ScoreOptions",
     "ScoringInputs",
     "ShardReport",
+    "parquet_settings",
     "plan_shards",
     "prediction_schema",
     "score_block",
@@ -101,7 +102,7 @@ def score_shard(
     loaded = inputs.load()
     loaded.check_range(users)
     schema = prediction_schema(loaded.users.ids.type, loaded.items.ids.type).with_metadata(dict(metadata))
-    with one_blas_thread(), open_shard(out, schema, _encoding(loaded.items.ids.type)) as shard:
+    with one_blas_thread(), open_shard(out, schema, parquet_settings(loaded.items.ids.type)) as shard:
         _write_predictions(loaded, users, shard, options.rows_per_group)
     return shard.report(users)
 
@@ -140,7 +141,7 @@ def _users_per_write(n_items: int, rows_per_group: int) -> int:
     return max(BLOCK_USERS, per_group - per_group % BLOCK_USERS)
 
 
-def _encoding(item_type: pa.DataType) -> dict[str, object]:
+def parquet_settings(item_type: pa.DataType) -> dict[str, object]:
     """Parquet settings measured best for this table; see the benchmarks."""
     integers = pa.types.is_integer(item_type)
     return {

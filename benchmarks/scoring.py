@@ -1,0 +1,180 @@
+"""Scoring, publishing, ranking and look-ups against the machine's limit and against other tools.
+
+    python benchmarks/scoring.py                    a few minutes
+    python benchmarks/scoring.py --full             all 71,567 × 10,681 pairs; needs 5 GB of disk
+    python benchmarks/scoring.py --implicit PYTHON  an interpreter that has implicit, for the ranking
+
+Prints a markdown table and writes JSON lines. Every run is a process of its own, ours and the other's in turn, and the
+median counts. Factors are random, scaled so that predictions spread as those of a trained model do; digits of a float32
+prediction are as incompressible either way.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from scoring_runs import make_inputs
+
+SMALL = (943, 1682, 50, 100_000)
+LARGE = (71_567, 10_681, 40, 10_000_054)
+"""Users, items, factors, rated pairs: MovieLens 100k and 10M."""
+THREADS = os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    ours: float
+    theirs: float
+    other: str
+    """Whose time ``theirs`` is."""
+    unit: str
+    runs: int
+    peak_mb: float
+    note: str = ""
+
+
+def measured(name: str, *arguments: str) -> dict:
+    """Run one measurement in a fresh process."""
+    command = [sys.executable, str(Path(__file__).with_name("scoring_runs.py")), name, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{name}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def alternate(runs: int, *each: Callable[[], dict]) -> list[list[dict]]:
+    """Run the rivals in turn, so that a busy moment of the machine hits all of them."""
+    rounds = [[call() for call in each] for _ in range(runs)]
+    return [list(results) for results in zip(*rounds, strict=True)]
+
+
+def median(results: list[dict], key: str = "seconds") -> float:
+    return statistics.median(result[key] for result in results)
+
+
+def peak(results: list[dict]) -> float:
+    return max(result["peak_mb"] for result in results)
+
+
+def bench_small(folder: Path, runs: int) -> Iterator[Row]:
+    for name, seed in (("a", 1), ("b", 2)):
+        make_inputs(folder / "small" / name, *SMALL, seed=seed)
+    small, out = str(folder / "small"), str(folder / "out-small")
+    ours, with_top, limit, keras = alternate(
+        runs,
+        lambda: measured("publish", small, out, "a,b", "943", "0"),
+        lambda: measured("publish", small, out, "a,b", "943", "100"),
+        lambda: measured("bare", small, f"{out}-bare", "a,b", "943"),
+        lambda: measured("keras", f"{small}/a", "40000"),
+    )
+    shape = "ML-100k shape, two models, to a published snapshot"
+    yield Row(shape, median(ours), median(limit), "bare limit", "s", runs, peak(ours))
+    yield Row(f"{shape} with best 100", median(with_top), median(limit), "bare limit", "s", runs, peak(with_top))
+    predict = median(keras) * 943 * 1682 / 40_000
+    yield Row(shape, median(ours), 2 * predict, "model.predict in batches of 32, twice", "s", runs, peak(keras),
+              "predict timed on 40,000 pairs and scaled")  # fmt: skip
+
+
+def bench_large(folder: Path, runs: int, users: int) -> Iterator[Row]:
+    make_inputs(folder / "large" / "a", *LARGE, seed=3)
+    large, out, n_items = str(folder / "large"), folder / "out-large", LARGE[1]
+    quarter, slice_users = max(1, users // 4), min(users, 3_200)
+    ours, limit, less, slice_ours, slice_duckdb = alternate(
+        runs,
+        lambda: measured("publish", large, str(out), "a", str(users), "0"),
+        lambda: measured("bare", large, f"{out}-bare", "a", str(users)),
+        lambda: measured("publish", large, f"{out}-quarter", "a", str(quarter), "0"),
+        lambda: measured("publish", large, f"{out}-slice", "a", str(slice_users), "0"),
+        lambda: measured("duckdb", f"{large}/a", f"{out}-duckdb", str(slice_users)),
+    )
+    rows = users * n_items / 1e6
+    yield Row(f"{rows:.0f} M pairs to a published snapshot", rows / median(ours), rows / median(limit), "bare limit",
+              "M rows/s", runs, peak(ours), f"{median(ours, 'bytes_per_row'):.2f} bytes a row")  # fmt: skip
+    yield Row(
+        "memory of that, against a quarter of the users", peak(ours), peak(less), "a quarter", "MB", runs, peak(ours)
+    )
+    rows = slice_users * n_items / 1e6
+    yield Row(f"{rows:.0f} M pairs of it", rows / median(slice_ours), rows / median(slice_duckdb),
+              "DuckDB cross join + COPY", "M rows/s", runs, peak(slice_duckdb), "their peak memory")  # fmt: skip
+
+
+def bench_look_ups(table: Path, runs: int) -> Iterator[Row]:
+    ours, duckdb, polars = alternate(
+        runs, *(lambda tool=tool: measured("look_up", str(table), tool) for tool in ("ours", "duckdb", "polars"))
+    )
+    what = "one user's rows from it, warm"
+    yield Row(what, 1e3 * median(ours), 1e3 * median(duckdb), "DuckDB", "ms", runs, peak(duckdb),
+              f"first query {1e3 * median(duckdb, 'first'):.0f} ms")  # fmt: skip
+    yield Row(what, 1e3 * median(ours), 1e3 * median(polars), "Polars", "ms", runs, peak(polars),
+              f"first query {1e3 * median(polars, 'first'):.0f} ms")  # fmt: skip
+
+
+def bench_ranking(folder: Path, runs: int, users: int, python: str) -> Iterator[Row]:
+    large, ids = folder / "large" / "a", folder / "implicit.npy"
+
+    def implicit() -> dict:
+        command = [python, str(Path(__file__).with_name("scoring_implicit.py")), str(large), str(users), str(ids)]
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": str(THREADS)}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    out = folder / "top"
+    ours, theirs = alternate(runs, lambda: measured("rank", str(large), str(out), str(users)), implicit)
+    what = f"best 100 unseen of {users:,} users, {LARGE[1]:,} items"
+    yield Row(what, median(ours), median(theirs), "implicit", "s", runs,
+              peak(ours), same_ranking(out, np.load(ids)))  # fmt: skip
+
+
+def same_ranking(out: Path, theirs: np.ndarray) -> str:
+    """How many of the pairs both chose; they may differ where scores tie."""
+    parts = sorted(out.glob("*.parquet"), key=lambda path: int(path.stem))
+    items = np.concatenate([pq.read_table(part)["item_id"].to_numpy() for part in parts]).reshape(theirs.shape) - 1
+    same = (np.sort(items, axis=1) == np.sort(theirs, axis=1)).mean()
+    return f"{100 * same:.3f} % the same items"
+
+
+def tell(rows: list[Row], out: Path) -> None:
+    print(f"\n{platform.processor() or platform.machine()}, {THREADS} cores, Python {platform.python_version()}\n")
+    print("| what | ours | the other | whose | ratio | runs | peak memory | |")
+    print("|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        better = row.theirs / row.ours if row.unit != "M rows/s" else row.ours / row.theirs
+        print(f"| {row.what} | {row.ours:.3g} {row.unit} | {row.theirs:.3g} {row.unit} | {row.other} | {better:.2f} | "
+              f"{row.runs} | {row.peak_mb:.0f} MB | {row.note} |")  # fmt: skip
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows))
+    print(f"\nRatio above 1: ours is better. JSON lines in {out}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="all 71,567 users instead of 6,000")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--implicit", metavar="PYTHON", help="interpreter with implicit installed")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out" / "scoring.jsonl")
+    arguments = parser.parse_args()
+    users = LARGE[0] if arguments.full else 6_000
+    with tempfile.TemporaryDirectory(prefix="recobatch-bench-") as name:
+        folder = Path(name)
+        rows = [*bench_small(folder, arguments.runs), *bench_large(folder, arguments.runs, users)]
+        rows += bench_look_ups(folder / "out-large", arguments.runs)
+        if arguments.implicit:
+            rows += bench_ranking(folder, arguments.runs, users, arguments.implicit)
+    tell(rows, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

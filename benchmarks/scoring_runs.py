@@ -1,0 +1,263 @@
+"""What ``scoring.py`` measures; each runs in a process of its own: ``python benchmarks/scoring_runs.py NAME ...``."""
+
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recobatch.factors import FactorModel, Link
+from recobatch.kernel import one_blas_thread
+from recobatch.rated import RatedPairs
+from recobatch.score import ScoreOptions, ScoringInputs, parquet_settings, plan_shards, prediction_schema, score_shard
+from recobatch.table import ModelEntry, PredictionTable
+from recobatch.top import best_items, top_shard
+from recobatch.vocabulary import Vocabulary
+
+THREADS = os.cpu_count() or 1
+
+
+def make_inputs(folder: Path, users: int, items: int, factors: int, rated: int, *, seed: int) -> ScoringInputs:
+    """Factors whose predictions spread over the scale, and rated pairs with a long tail of items."""
+    rng = np.random.default_rng(seed)
+
+    def normal(scale: float, *shape: int) -> np.ndarray:
+        return rng.normal(scale=scale, size=shape).astype(np.float32)
+
+    scale = (0.6 / factors**0.5) ** 0.5
+    model = FactorModel(
+        normal(scale, users, factors), normal(scale, items, factors), normal(0.4, users), normal(0.5, items),
+        0.5, Link.SCALED_SIGMOID, 1.0, 5.0,
+    )  # fmt: skip
+    popularity = 1 / np.arange(1, items + 1) ** 0.8
+    item = rng.choice(items, size=rated, p=popularity / popularity.sum())
+    key = np.unique(rng.integers(0, users, size=rated) * items + item)
+    user, item = np.divmod(key, items)
+    indptr = np.searchsorted(user, np.arange(users + 1)).astype(np.int64)
+    inputs = ScoringInputs(*(folder / name for name in ("factors.npz", "users.parquet", "items.parquet", "rated.npz")))
+    folder.mkdir(parents=True)
+    model.save(inputs.factors)
+    Vocabulary(pa.arange(1, users + 1)).save(inputs.users)
+    Vocabulary(pa.arange(1, items + 1)).save(inputs.items)
+    RatedPairs(indptr, item.astype(np.int32), items).save(inputs.rated)
+    return inputs
+
+
+def inputs_in(folder: Path) -> ScoringInputs:
+    return ScoringInputs(*(folder / name for name in ("factors.npz", "users.parquet", "items.parquet", "rated.npz")))
+
+
+def publish(folder: Path, out: Path, names: list[str], users: int, *, top: int) -> dict:
+    """Factors on the disk to a published, verified-by-footer, fsynced snapshot."""
+    inputs = {name: inputs_in(folder / name) for name in names}
+    options, table = ScoreOptions(), PredictionTable(out)
+    for each in inputs.values():
+        each.load()
+    with clock() as seconds, table.lock(holder="benchmark"), ThreadPoolExecutor(THREADS) as pool:
+        version = f"v{time.time_ns()}"
+        staging, shards, tops = table.stage(version), {}, {}
+        for name, each in inputs.items():
+            loaded = each.load()
+            plan = plan_shards(users, loaded.model.n_items, options)
+            shards[name] = [
+                pool.submit(
+                    score_shard, each, part, staging.shard_path(name, n), metadata={"version": version}, options=options
+                )
+                for n, part in enumerate(plan)
+            ]
+            tops[name] = [
+                pool.submit(top_shard, each, part, staging.top_path(name, n), k=top, metadata={"version": version})
+                for n, part in enumerate(plan if top else [])
+            ]
+        entries = {
+            name: ModelEntry(
+                name, "benchmark", each.load().model.fingerprint, each.load().users.fingerprint,
+                each.load().items.fingerprint, tuple(job.result() for job in shards[name]),
+                tuple(job.result() for job in tops[name]),
+            )
+            for name, each in inputs.items()
+        }  # fmt: skip
+        snapshot = staging.publish(
+            entries, champion=names[0], expected_rows=users * next(iter(inputs.values())).load().model.n_items
+        )
+        table.retain(1)
+    size = sum(report.bytes for entry in entries.values() for report in entry.shards)
+    rows = sum(snapshot.rows.values())
+    return {"seconds": seconds[0], "rows": rows, "bytes_per_row": size / rows}
+
+
+def bare(folder: Path, out: Path, names: list[str], users: int) -> dict:
+    """The limit: product, sigmoid and pyarrow's write of the same columns at the same settings; no checks, no fsync."""
+    loaded = {name: inputs_in(folder / name).load() for name in names}
+    out.mkdir(parents=True, exist_ok=True)
+
+    def write(job: tuple[str, slice]) -> None:
+        name, part = job
+        model, n_items = loaded[name].model, loaded[name].model.n_items
+        step = max(1, 262_144 // n_items)
+        item_ids = pa.array(np.tile(loaded[name].items.ids.to_numpy(), step))
+        user_ids = loaded[name].users.ids.to_numpy()
+        schema = prediction_schema(pa.int64(), pa.int64())
+        with pq.ParquetWriter(out / f"{name}-{part.start}.parquet", schema, **parquet_settings(pa.int64())) as writer:
+            for start in range(part.start, part.stop, step):
+                block = slice(start, min(start + step, part.stop))
+                scores = model.user_factors[block] @ model.item_factors.T
+                scores += model.user_bias[block, None] + model.item_bias + np.float32(0.5)
+                values = (4 / (1 + np.exp(-scores)) + 1).ravel()
+                columns = [
+                    pa.array(np.repeat(user_ids[block], n_items)), item_ids[: len(values)], pa.array(values),
+                    pa.array(loaded[name].rated.mask(block).ravel()),
+                ]  # fmt: skip
+                writer.write_table(pa.table(columns, schema=schema), row_group_size=len(values))
+
+    jobs = [(name, part) for name in names for part in plan_shards(users, loaded[name].model.n_items, ScoreOptions())]
+    with clock() as seconds, one_blas_thread(), ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(write, jobs))
+    return {"seconds": seconds[0], "rows": sum(users * loaded[name].model.n_items for name in names)}
+
+
+def duckdb_cross_join(folder: Path, out: Path, users: int) -> dict:
+    """The same predictions by DuckDB's own cross join, list_inner_product and COPY."""
+    import duckdb
+
+    loaded = inputs_in(folder).load()
+    model = loaded.model
+    width = model.n_factors
+    u = pa.table(
+        {
+            "user_id": loaded.users.ids[:users],
+            "uf": fixed_lists(model.user_factors[:users]),
+            "ub": model.user_bias[:users],
+        }
+    )
+    i = pa.table({"item_id": loaded.items.ids, "vf": fixed_lists(model.item_factors), "ib": model.item_bias})
+    connection = duckdb.connect(config={"threads": THREADS})
+    connection.register("u", u)
+    connection.register("i", i)
+    score = f"array_inner_product(uf::float[{width}], vf::float[{width}]) + ub + ib + 0.5"
+    query = f"select user_id, item_id, (1 + 4 / (1 + exp(-({score}))))::float prediction from u cross join i"
+    out.mkdir(parents=True, exist_ok=True)
+    with clock() as seconds:
+        connection.execute(
+            f"copy ({query}) to '{out}/duckdb.parquet' (format parquet, compression zstd, compression_level 1)"
+        )
+    return {"seconds": seconds[0], "rows": users * model.n_items}
+
+
+def fixed_lists(factors: np.ndarray) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(factors.ravel()), factors.shape[1])
+
+
+def rank(folder: Path, out: Path, users: int) -> dict:
+    """Best 100 unseen items of every user, in memory, as implicit hands them back."""
+    inputs = inputs_in(folder)
+    inputs.load()
+    out.mkdir(parents=True, exist_ok=True)
+    bounds = [users * n // (4 * THREADS) for n in range(4 * THREADS + 1)]
+    parts = [slice(a, b) for a, b in pairwise(bounds)]
+    with clock() as seconds, ThreadPoolExecutor(THREADS) as pool:
+        jobs = [
+            pool.submit(top_shard, inputs, part, out / f"{n}.parquet", k=100, metadata={})
+            for n, part in enumerate(parts)
+        ]
+        rows = sum(job.result().rows for job in jobs)
+    return {"seconds": seconds[0], "rows": rows}
+
+
+def look_up(table: Path, tool: str) -> dict:
+    """Rows of one user, warm: the median of 50 users."""
+    folder, rows = (table / "current" / "champion").resolve(), []
+    n_users = 1 + pq.read_metadata(sorted(folder.glob("*.parquet"))[-1]).row_group(0).column(0).statistics.min
+    chosen = np.random.default_rng(5).integers(1, n_users, 55).tolist()
+    read = {"duckdb": duckdb_reader, "polars": polars_reader, "ours": ours_reader}[tool](folder, table)
+    times = []
+    for user in chosen:
+        with clock() as seconds:
+            rows.append(read(user))
+        times.append(seconds[0])
+    return {"seconds": statistics.median(times[5:]), "first": times[0], "rows": rows[0]}
+
+
+def duckdb_reader(folder: Path, _: Path) -> Callable[[int], int]:
+    import duckdb
+
+    connection = duckdb.connect(config={"threads": THREADS})
+    connection.execute(f"create view predictions as from '{folder}/*.parquet'")
+    return lambda user: len(
+        connection.execute(f"select item_id, prediction from predictions where user_id = {user}").fetchnumpy()[
+            "item_id"
+        ]
+    )
+
+
+def polars_reader(folder: Path, _: Path) -> Callable[[int], int]:
+    import polars as pl
+
+    frame = pl.scan_parquet(folder / "*.parquet")
+    return lambda user: frame.filter(pl.col("user_id") == user).select("item_id", "prediction").collect().height
+
+
+def ours_reader(_: Path, table: Path) -> Callable[[int], int]:
+    return lambda user: best_items(table, user, k=10).num_rows
+
+
+def keras_predict(folder: Path, pairs: int) -> dict:
+    """The notebook's own way, in batches of 32, on a slice of the pairs."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import keras
+
+    model = inputs_in(folder).load().model
+    user, item = keras.Input((1,)), keras.Input((1,))
+    embed = [
+        keras.layers.Flatten()(keras.layers.Embedding(n, model.n_factors)(x))
+        for n, x in ((model.n_users, user), (model.n_items, item))
+    ]
+    network = keras.Model([item, user], keras.layers.Dot(1)(embed))
+    users, items = np.divmod(np.arange(pairs), model.n_items)
+    network.predict([items[:64], users[:64]], verbose=0)
+    with clock() as seconds:
+        network.predict([items, users], verbose=0)
+    return {"seconds": seconds[0], "rows": pairs}
+
+
+@contextmanager
+def clock() -> Iterator[list[float]]:
+    seconds: list[float] = []
+    begun = time.perf_counter()
+    yield seconds
+    seconds.append(time.perf_counter() - begun)
+
+
+def measure(name: str, arguments: list[str]) -> None:
+    """Run one of them and print what it found."""
+    calls: dict[str, Callable[..., dict]] = {
+        "publish": lambda folder, out, names, users, top: publish(
+            Path(folder), Path(out), names.split(","), int(users), top=int(top)
+        ),
+        "bare": lambda folder, out, names, users: bare(Path(folder), Path(out), names.split(","), int(users)),
+        "duckdb": lambda folder, out, users: duckdb_cross_join(Path(folder), Path(out), int(users)),
+        "rank": lambda folder, out, users: rank(Path(folder), Path(out), int(users)),
+        "look_up": lambda table, tool: look_up(Path(table), tool),
+        "keras": lambda folder, pairs: keras_predict(Path(folder), int(pairs)),
+    }
+    found = calls[name](*arguments)
+    print(json.dumps(found | {"peak_mb": peak_mb()}))
+
+
+def peak_mb() -> float:
+    """Most memory that this process ever held; ``ru_maxrss`` would start from the parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    measure(sys.argv[1], sys.argv[2:])
