@@ -1,10 +1,11 @@
 """One self-contained page a batch: opens offline, light or dark, on a desk or a telephone."""
 
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
 from recobatch.errors import BadInput
-from recobatch.report import sections
+from recobatch.report import sections, words
 from recobatch.report.inputs import ReportInputs
 from recobatch.report.style import DARK, FONT, css_variables
 
@@ -30,10 +31,7 @@ def write_report(inputs: ReportInputs, out: Path) -> Path:
 
 def render(inputs: ReportInputs) -> str:
     """The page as text: HTML, styles and pictures in one, no request to anywhere."""
-    parts = (
-        sections.opening, sections.comparison, sections.learning, sections.trust, sections.mistakes, sections.data,
-        sections.published, sections.repetition,
-    )  # fmt: skip
+    parts = _story(inputs)
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     return "\n".join(
         [
@@ -46,11 +44,22 @@ def render(inputs: ReportInputs) -> str:
             f"@media (prefers-color-scheme: dark) {{ :root {{ {css_variables(DARK)} --code: #20252b; }} }}",
             f"{css}</style></head>",
             "<body><main>",
-            *(part(inputs) for part in parts),
+            *parts,
             "</main></body></html>",
             "",
         ]
     )
+
+
+def _story(inputs: ReportInputs) -> list[str]:
+    """All sections; without a sound champion only what can be told about a failure."""
+    if not words.is_sound(words.champion_of(inputs)):
+        told = (sections.opening, sections.data, sections.published, sections.repetition)
+        return [section(inputs) for section in told]
+    sound = replace(inputs, models=[model for model in inputs.models if words.is_sound(model)])
+    drawn = (sections.comparison, sections.learning, sections.trust, sections.mistakes)
+    rest = (sections.data, sections.published, sections.repetition)
+    return [sections.opening(inputs), *(section(sound) for section in drawn), *(section(inputs) for section in rest)]
 
 
 def _check(inputs: ReportInputs) -> None:

@@ -4,6 +4,8 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from recobatch.report import charts
 from recobatch.report.grouping import ItemError, item_errors
 from recobatch.report.inputs import ModelResult, TestRows
@@ -40,8 +42,11 @@ def save_model_pictures(model: ModelResult, test: TestRows, item_titles: Sequenc
     Returns:
         ``loss_curves.png`` and ``.svg``, one ``.svg`` for each of ``calibration``, ``error_by_activity``,
         ``error_by_popularity``, ``predictions_and_ratings`` and ``item_map``, and ``best_and_worst_items.csv``.
+        Only the loss curves if not all predictions are numbers.
     """
     written = save_loss_curves({model.name: (model.loss, model.val_loss)}, folder)
+    if not np.isfinite(model.test_prediction).all():
+        return written
     figures = {
         "calibration": charts.draw_calibration([model], test, ALONE),
         "error_by_activity": charts.draw_error_by_activity([model], test, ALONE),

@@ -147,7 +147,7 @@ def published(inputs: ReportInputs) -> str:
         markup.table(("model", "predictions"), rows, marked=escape(inputs.champion)),
         markup.code_block(
             f"-- DuckDB: the ten best unseen items of user 1\n"
-            f"SELECT item_id, prediction FROM '{path}/current/champion/*.parquet'\n"
+            f"SELECT item_id, prediction FROM '{path}/current/champion/*.parquet'\n"  # nosec B608
             f"WHERE user_id = 1 AND NOT rated ORDER BY prediction DESC LIMIT 10;"
         ),
         markup.code_block(

@@ -24,15 +24,24 @@ def ranked(inputs: ReportInputs) -> list[ModelResult]:
     return sorted(inputs.models, key=lambda model: (model.name != inputs.champion, model.test_mse))
 
 
+def is_sound(model: ModelResult) -> bool:
+    """Whether all its predictions are numbers."""
+    return bool(np.isfinite(model.test_prediction).all())
+
+
 def headline(inputs: ReportInputs) -> str:
     champion = champion_of(inputs)
+    if not is_sound(champion):
+        return f"{champion.name} failed: not all of its predictions are numbers"
     return f"{champion.name} predicts a rating to within {champion.test_mae:.2f} on average"
 
 
 def verdict(inputs: ReportInputs) -> str:
     """How the champion compares with everything it was measured against."""
     champion = champion_of(inputs)
-    rivals = {model.name: model.test_mse for model in ranked(inputs)[1:]}
+    if not is_sound(champion):
+        return "It can be judged by nothing and must not be used."
+    rivals = {model.name: model.test_mse for model in ranked(inputs)[1:] if is_sound(model)}
     rivals |= {baseline_name(name): mse for name, mse in inputs.baselines.items()}
     compared = [f"{_percent(champion.test_mse, mse)} than {name}" for name, mse in rivals.items()]
     if not compared:
@@ -47,13 +56,16 @@ def warnings(inputs: ReportInputs) -> list[str]:
         f"model at all."
         for model in ranked(inputs)
         for name, mse in inputs.baselines.items()
-        if not model.test_mse < mse
+        if is_sound(model) and not model.test_mse < mse
     ]
-    return [*([inputs.gate] if inputs.gate else []), *lost]
+    failed = [f"{model.name} predicts values that are no numbers." for model in inputs.models if not is_sound(model)]
+    return [*([inputs.gate] if inputs.gate else []), *failed, *lost]
 
 
 def about_learning(inputs: ReportInputs) -> str:
     champion = champion_of(inputs)
+    if not np.isfinite(champion.val_loss).all():
+        return f"{champion.name} went astray: its loss grew beyond all numbers."
     if not len(champion.val_loss):
         return "No rows were held out while training, so only the training loss is drawn."
     best = int(np.argmin(champion.val_loss)) + 1

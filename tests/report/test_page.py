@@ -111,6 +111,20 @@ def test_one_model_no_baselines_no_titles_few_rows(changed, inputs):
     assert "only the training loss is drawn" in page
 
 
+def test_a_model_whose_predictions_are_no_numbers(changed, inputs):
+    nan = float("nan")
+    broken = [
+        replace(model, test_prediction=np.full(600, nan), test_mse=nan, test_rmse=nan, test_mae=nan, val_loss=[nan])
+        for model in inputs.models
+    ]
+    page = render(changed(models=[inputs.models[1], broken[0]]))
+    assert "explicit_mf predicts values that are no numbers." in page
+    assert "explicit_mf_bias predicts a rating to within" in page
+    page = render(changed(models=broken, table=None, gate="found predictions that are not finite"))
+    assert "explicit_mf_bias failed: not all of its predictions are numbers" in page
+    assert "found predictions that are not finite" in page
+
+
 def test_groups_are_named_as_people_say_it(inputs):
     told = words.about_popularity(inputs)
     assert re.search(r"most exact for items (with \d+–\d+ ratings|that training never saw) \(typical error 0\.", told)

@@ -1,7 +1,9 @@
 import csv
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from recobatch.report.pictures import save_loss_curves, save_model_pictures
@@ -73,3 +75,11 @@ def test_best_and_worst_items_with_titles(inputs, tmp_path):
 def test_titles_are_never_read_as_anything_but_text(inputs, tmp_path, title):
     save_model_pictures(inputs.models[0], inputs.test, [title] * 25, tmp_path)
     assert title in texts(tmp_path / "item_map.svg")
+
+
+def test_a_model_that_went_astray_has_its_loss_curves_at_least(inputs, tmp_path):
+    nan = float("nan")
+    prediction = np.full_like(inputs.test.rating, nan)
+    astray = replace(inputs.models[0], loss=[1.0, nan], val_loss=[nan, nan], test_prediction=prediction)
+    written = save_model_pictures(astray, inputs.test, inputs.item_titles, tmp_path)
+    assert [path.name for path in written] == ["loss_curves.png", "loss_curves.svg"]

@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -277,3 +278,26 @@ def test_a_database_that_is_none_costs_no_batch(root, caplog):
     run = tracker.start_run(batch_id="b1", model_name="m", params={}, dataset=DATASET)
     run.finish()
     assert "records wait in the spool" in caplog.text
+
+
+def test_no_secret_reaches_mlflow_or_the_spool(root, client, model_files, caplog):
+    secret = "hunter2"
+    dataset = replace(DATASET, source=f"s3://key:{secret}@bucket/ratings.csv")
+    tracker = Tracker(TrackingOptions(), root)
+    params = {"data": {"ratings": dataset.source, "signed": f"https://host/r.csv?sig={secret}"}}
+    run = tracker.start_run(batch_id="b1", model_name="m", params=params, dataset=dataset)
+    for path in (root / ".recobatch").rglob("*.jsonl"):
+        assert secret not in path.read_text()
+    run.finish()
+    assert client.get_run(run.run_id).data.params["data.ratings"] == "s3://***@bucket/ratings.csv"
+    assert secret.encode() not in (root / "mlflow.db").read_bytes()
+    Tracker(TrackingOptions(uri=f"http://me:{secret}@127.0.0.1:1"), root)
+    assert "http://***@127.0.0.1:1 does not answer" in caplog.text
+    assert secret not in caplog.text
+
+
+def test_the_environment_names_the_server_unless_a_setting_does(root, monkeypatch):
+    assert TrackingOptions().resolve_uri(root) == f"sqlite:///{root}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert TrackingOptions().resolve_uri(root) == "http://127.0.0.1:5000"
+    assert TrackingOptions(uri="sqlite:///x.db").resolve_uri(root) == "sqlite:///x.db"
