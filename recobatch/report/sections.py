@@ -6,6 +6,11 @@ from recobatch.report import charts, markup, words
 from recobatch.report.grouping import ItemError, item_errors
 from recobatch.report.inputs import ReportInputs
 
+_DUCKDB_QUERY = """\
+-- DuckDB: the ten best unseen items of user 1
+SELECT item_id, prediction FROM 'PATH/current/champion/*.parquet'
+WHERE user_id = 1 AND NOT rated ORDER BY prediction DESC LIMIT 10;"""
+
 
 def opening(inputs: ReportInputs) -> str:
     champion = words.champion_of(inputs)
@@ -145,11 +150,7 @@ def published(inputs: ReportInputs) -> str:
             f"user_id, item_id, prediction and rated. The folder champion holds {inputs.champion}."
         ),
         markup.table(("model", "predictions"), rows, marked=escape(inputs.champion)),
-        markup.code_block(
-            f"-- DuckDB: the ten best unseen items of user 1\n"
-            f"SELECT item_id, prediction FROM '{path}/current/champion/*.parquet'\n"  # nosec B608
-            f"WHERE user_id = 1 AND NOT rated ORDER BY prediction DESC LIMIT 10;"
-        ),
+        markup.code_block(_DUCKDB_QUERY.replace("PATH", path)),
         markup.code_block(
             f"# pandas: all predictions of user 1\n"
             f'pd.read_parquet("{path}/current/champion", filters=[("user_id", "==", 1)])'
