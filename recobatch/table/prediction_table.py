@@ -12,6 +12,7 @@ from recobatch.errors import BadSettings, BadTable, RecobatchError
 from recobatch.table.layout import LOCK, STAGING, TRASH, VERSIONS, check_free, claim, is_table, safe_name
 from recobatch.table.lock import hold, is_held_here
 from recobatch.table.manifest import Manifest
+from recobatch.table.resume import find_staging, remember_key, remove_unfinished
 from recobatch.table.snapshots import (
     Snapshot,
     current_version,
@@ -59,8 +60,12 @@ class PredictionTable:
         # By process and not by object: tasks of a run may come by another handle of the same table.
         return nullcontext() if is_held_here(self.root / LOCK) else self.lock(holder=holder)
 
-    def stage(self, version: str) -> Staging:
+    def stage(self, version: str, *, shaped_by: str = "") -> Staging:
         """Begin a new version in a folder of its own, on the same disk and out of readers' sight.
+
+        Args:
+            version: A name that no published version has.
+            shaped_by: Fingerprint of everything that the predictions depend on, for ``resume``.
 
         Raises:
             BadSettings: If the version cannot be part of a path.
@@ -76,6 +81,26 @@ class PredictionTable:
         path = self.root / f"{STAGING}{version}-{secrets.token_hex(4)}"
         with explained("make a staging folder", path):
             path.mkdir()
+        if shaped_by:
+            remember_key(path, version, shaped_by)
+        return self._staging(path, version)
+
+    def resume(self, shaped_by: str) -> Staging | None:
+        """Go on with the version that a dead run left unfinished; hold the lock, and call it before ``clean``.
+
+        Args:
+            shaped_by: As given to ``stage``; must not be empty.
+
+        Returns:
+            The staging folder, whose shards ``Staging.kept`` knows, or none if there is nothing of use.
+        """
+        found = find_staging(self.root, shaped_by) if shaped_by and is_table(self.root) else None
+        if found is None or (self.root / VERSIONS / found[1]).exists():
+            return None
+        remove_unfinished(found[0])
+        return self._staging(*found)
+
+    def _staging(self, path: Path, version: str) -> Staging:
         return Staging(path, version, self._exclusive, self._next_sequence, self._land)
 
     def current(self) -> Snapshot | None:
@@ -145,15 +170,22 @@ class PredictionTable:
         """
         return verify_snapshot(self.snapshot(version))
 
-    def clean(self) -> list[Path]:
+    def clean(self, *, keep: Staging | None = None) -> list[Path]:
         """Remove what dead runs left: staging folders, half-removed snapshots, temporary files and links.
 
-        Also brings ``current.json`` in line with ``current``. Returns what was removed.
+        Also brings ``current.json`` in line with ``current``.
+
+        Args:
+            keep: The staging folder that is gone on with.
+
+        Returns:
+            What was removed.
         """
         if not is_table(self.root):
             return []
         with self._exclusive("clean"):
-            litter = [path for path in self.root.iterdir() if path.name.startswith((STAGING, TRASH, TEMPORARY))]
+            left = [path for path in self.root.iterdir() if path.name.startswith((STAGING, TRASH, TEMPORARY))]
+            litter = [path for path in left if keep is None or path != keep.path]
             with explained("remove what an earlier run left", self.root):
                 for path in litter:
                     remove(path)

@@ -18,6 +18,7 @@ from recobatch.errors import BadSettings, BadTable, RecobatchError
 from recobatch.shards import ShardReport
 from recobatch.table.layout import CHAMPION, MANIFEST, TITLES, safe_name
 from recobatch.table.manifest import Column, FileEntry, Manifest, ModelEntry, ModelFacts
+from recobatch.table.resume import forget, keep_report, kept_report
 from recobatch.table.snapshots import Snapshot
 
 
@@ -44,6 +45,14 @@ class Staging:
     def top_path(self, model: str, part: int) -> Path:
         """Where part number ``part`` of a model's best items is to be written."""
         return self._part("top", model, part)
+
+    def keep(self, report: ShardReport) -> None:
+        """Note that a shard is finished, for the run after this one, should this one die."""
+        keep_report(self.path, report)
+
+    def kept(self, path: Path) -> ShardReport | None:
+        """The report of a shard that a dead run had finished, if its file is whole; else score it again."""
+        return kept_report(self.path, path)
 
     def _part(self, table: str, model: str, number: int) -> Path:
         folder = self.path / table / f"model={safe_name('model', model)}"
@@ -98,6 +107,7 @@ class Staging:
             {name: ModelFacts.of(entry) for name, entry in models.items()}, tuple(files), extra,
         )  # fmt: skip
         with explained("finish the snapshot", self.path):
+            forget(self.path)
             (self.path / MANIFEST).write_bytes(manifest.dump())
             self._link_champion(champion)
             self._fsync()

@@ -1,28 +1,45 @@
-"""One publish in a process of its own, as a run does it: ``python -m tests.faults.attempt ROOT FOLDER NUMBER``.
+"""Rivals: ``python -m tests.faults.attempt ROOT FOLDER NUMBER...`` forks one publishing process per number.
 
-Ends with the error's exit code and one line on stderr. Prints ``ready`` and waits for a line first, so that rivals
-start at once.
+All start at the same moment. Prints one JSON list per process: number, exit code, and the line it would put on stderr.
 """
 
+import json
+import os
 import sys
 from pathlib import Path
+
+import pandas  # noqa: F401 - pyarrow imports it on first use; once here is better than once per child
 
 from recobatch.errors import RecobatchError
 from tests.faults.numbered import inputs_of, publish_number
 
 
-def main() -> int:
-    root, folder, number = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    inputs = inputs_of(folder, number)
-    print("ready", flush=True)  # noqa: T201 - the signal
-    sys.stdin.readline()
+def attempt(root: Path, folder: Path, number: int, gate: int) -> None:
+    inputs, code, line = inputs_of(folder, number), 0, ""
+    os.read(gate, 1)  # until the parent closes its end
     try:
         publish_number(root, inputs, number)
     except RecobatchError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - as the command line does
-        return error.exit_code
-    return 0
+        code, line = error.exit_code, str(error)
+    (folder / f"end-{number}.json").write_text(json.dumps([number, code, line]))
+
+
+def main() -> None:
+    root, folder, numbers = Path(sys.argv[1]), Path(sys.argv[2]), [int(number) for number in sys.argv[3:]]
+    gate, opener = os.pipe()
+    children = []
+    for number in numbers:
+        if (child := os.fork()) == 0:
+            os.close(opener)
+            attempt(root, folder, number, gate)
+            os._exit(0)
+        children.append(child)
+    os.close(opener)
+    for child in children:
+        os.waitpid(child, 0)
+    for number in numbers:
+        print((folder / f"end-{number}.json").read_text())  # noqa: T201 - the answer
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
