@@ -91,7 +91,7 @@ REFUSED = {
     ),
     "a million columns": (b",".join([b"1"] * 1_000_000) + b"\n", {}, "first line of more than 1,048,576 bytes"),
     "a matrix": (b"\n".join([b",".join([b"1"] * 20_000)] * 3), {}, "found 20,000 columns, required one rating a line"),
-    "a line without end": (GOOD + b"1," * (1 << 25), {}, "that no line exceeds 16,777,216 bytes"),
+    "a line without end": (GOOD + b"1," * (1 << 25), {}, "that no line exceeds 8,388,608 bytes"),
     "ragged rows": (
         GOOD + b"1,2,3\n1,2,3,4,5\n" * 2, {},
         "4 of 44 ratings cannot be used (4 unreadable; first: line 42 is '1,2,3'), required at most 5 % of them",

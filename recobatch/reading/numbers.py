@@ -1,7 +1,6 @@
 """Ratings and times, whatever they were written as → float64 ratings, int64 Unix seconds."""
 
 import datetime
-import re
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +9,9 @@ import pyarrow.compute as pc
 from recobatch.reading.ids import recoded
 from recobatch.reading.raw import RawRatings
 
-_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|inf|infinity)", re.IGNORECASE | re.ASCII)
+_NUMBER = r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(?i:nan|inf|infinity))"
+_DATE = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?)?"
+_DATE_AND_ZONE = _DATE.removesuffix("?") + r"(?:Z|[+-]\d\d:?\d\d)"
 _MISSING_TIME = ("", "nan", "nat")
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 """From this magnitude on, a time counts in this fraction of a second: 1e11 seconds is the year 5138."""
@@ -21,7 +22,7 @@ def ratings_from(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     if _is_text(column.type):
         codes, values = recoded(column)
         numbers, state = _parsed(values)
-        return np.append(numbers, np.nan)[codes], np.append(state, np.uint8(RawRatings.NULL))[codes]
+        return np.append(numbers, np.nan)[codes], np.append(state, RawRatings.NULL).astype(np.uint8)[codes]
     state = np.zeros(len(column), dtype=np.uint8)
     if column.null_count:
         state[pc.is_null(column).to_numpy()] = RawRatings.NULL
@@ -82,40 +83,60 @@ def _in_seconds(numbers: np.ndarray, missing: np.ndarray, per_second: float | No
 
 
 def _parsed(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    numbers, state = np.full(len(values), np.nan), np.zeros(len(values), dtype=np.uint8)
-    for place, text in enumerate(_texts(values)):
-        if _NUMBER.fullmatch(text):
-            numbers[place] = float(text)
-        else:
-            state[place] = RawRatings.UNREADABLE if text else RawRatings.NULL
-    return numbers, state
+    """Numbers of texts (float64, NaN where there is none), and the state of each (uint8)."""
+    texts = _trimmed(values)
+    numeric = _matches(texts, _NUMBER)
+    numbers = np.full(len(texts), np.nan)
+    numbers[numeric] = texts.filter(pa.array(numeric)).cast(pa.float64()).to_numpy()
+    empty = pc.equal(texts, "").to_numpy(zero_copy_only=False)
+    return numbers, np.select([numeric, empty], [RawRatings.SOUND, RawRatings.NULL], RawRatings.UNREADABLE)
 
 
 def _parsed_times(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    texts = _texts(values)
-    state = np.zeros(len(texts), dtype=np.uint8)
-    numeric = np.array([_NUMBER.fullmatch(text) is not None and text.lower() != "nan" for text in texts], dtype=bool)
-    numbers = np.array([float(text) if is_number else 0.0 for text, is_number in zip(texts, numeric, strict=True)])
-    seconds = _in_seconds(numbers, ~numeric, None)
-    for place in np.flatnonzero(~numeric):
-        moment = _moment(texts[place])
-        seconds[place] = RawRatings.NO_TIME if moment is None else moment
-        if moment is None:
-            missing = texts[place].lower() in _MISSING_TIME
-            state[place] = RawRatings.NULL if missing else RawRatings.UNREADABLE
+    """Unix seconds of texts (int64), and the state of each (uint8)."""
+    texts = _trimmed(values)
+    seconds = np.full(len(texts), RawRatings.NO_TIME)
+    missing = pc.is_in(pc.utf8_lower(texts), value_set=pa.array(_MISSING_TIME)).to_numpy(zero_copy_only=False)
+    numeric = _matches(texts, _NUMBER) & ~missing
+    counted = texts.filter(pa.array(numeric)).cast(pa.float64()).to_numpy()
+    seconds[numeric] = _in_seconds(counted, np.zeros(len(counted), dtype=bool), None)
+    dated = np.zeros(len(texts), dtype=bool)
+    for pattern, kind in ((_DATE, pa.timestamp("s")), (_DATE_AND_ZONE, pa.timestamp("s", tz="UTC"))):
+        chosen = _matches(texts, pattern)
+        dated |= chosen
+        seconds[chosen] = _moments(texts.filter(pa.array(chosen)), kind)
+    for place in np.flatnonzero(~(missing | numeric | dated)):  # ISO 8601 has more ways than the usual ones
+        seconds[place] = _moment(texts[place].as_py())
+    state = np.where(seconds == RawRatings.NO_TIME, np.uint8(RawRatings.UNREADABLE), np.uint8(RawRatings.SOUND))
+    state[missing] = RawRatings.NULL
     return seconds, state
 
 
-def _moment(text: str) -> int | None:
+def _moments(texts: pa.Array, kind: pa.DataType) -> np.ndarray:
+    try:
+        return pc.replace_substring_regex(texts, r"\.\d+", "").cast(kind).cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:  # a 31st of June among them
+        return np.array([_moment(text) for text in texts.to_pylist()], dtype=np.int64)
+
+
+def _moment(text: str) -> int:
     try:
         moment = datetime.datetime.fromisoformat(text)
     except ValueError:
-        return None
+        return RawRatings.NO_TIME
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.UTC)
     return int(np.floor(moment.timestamp()))
 
 
-def _texts(values: pa.Array) -> list[str]:
-    """Trimmed; bytes that are no ASCII cannot be a number or a time and only need to stay unreadable."""
-    return [(value.decode("latin-1") if isinstance(value, bytes) else value).strip() for value in values.to_pylist()]
+def _matches(texts: pa.Array, pattern: str) -> np.ndarray:
+    return pc.match_substring_regex(texts, f"^(?:{pattern})$").to_numpy(zero_copy_only=False)
+
+
+def _trimmed(values: pa.Array) -> pa.Array:
+    """As texts; bytes that are not ASCII can be neither a number nor a time and only need to stay unreadable."""
+    try:
+        texts = values.cast(pa.string())
+    except pa.ArrowInvalid:
+        texts = pa.array([value.decode("latin-1") for value in values.to_pylist()], pa.string())
+    return pc.utf8_trim_whitespace(texts)

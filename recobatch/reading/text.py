@@ -3,7 +3,7 @@
 import codecs
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -18,7 +18,7 @@ from recobatch.reading.numbers import ratings_from, times_from
 from recobatch.reading.opening import opened
 from recobatch.reading.raw import NULL_TEXTS, RawRatings, Unreadable
 
-_BLOCK_BYTES = 1 << 24
+_BLOCK_BYTES = 1 << 23
 _QUOTED_CHARACTERS = 200
 _TEXT = pa.dictionary(pa.int32(), pa.binary())
 _STAND_IN = b"\x1f"
@@ -27,10 +27,10 @@ _STAND_IN = b"\x1f"
 
 @dataclass(frozen=True)
 class _Effort:
-    """One way to read a file: the first is the fastest, the last forgives most."""
+    """One way to read a file, from the fastest to the one that forgives most."""
 
-    typed: bool
-    """Ratings are parsed while reading, and times if they are integers; one that is no number ends the attempt."""
+    typed: frozenset[str]
+    """Roles whose numbers are parsed while reading; one that is no number ends the attempt."""
     forgiving: bool
     """Rows of the wrong width are collected, on one thread, since only that one tells where they are."""
     multiline: bool
@@ -48,21 +48,20 @@ def read_text(path: Path, layout: Layout, where: str) -> RawRatings:
     Raises:
         BadRatings: If the text cannot be taken apart at all.
     """
-    efforts = [
-        _Effort(typed=True, forgiving=False, multiline=layout.quoted),
-        _Effort(typed=False, forgiving=False, multiline=layout.quoted),
-        _Effort(typed=False, forgiving=True, multiline=layout.quoted),
-        _Effort(typed=False, forgiving=True, multiline=False),
-    ]
+    typed = frozenset({"rating", "time"} if layout.time_is_integer else {"rating"})
+    effort = _Effort(typed, forgiving=False, multiline=layout.quoted)
     while True:
-        effort = efforts.pop(0)
         try:
             return _assembled(*_read(path, layout, effort, where), layout)
         except pa.ArrowInvalid as error:
             said = str(error).splitlines()[0][:120]
-            if "conversion error" not in said:  # a second attempt of the same kind would only repeat it
-                efforts = [each for each in efforts if each.forgiving]
-            if not efforts:
+            if effort.typed and "conversion error" in said:
+                effort = replace(effort, typed=effort.typed - _blamed(said, layout))
+            elif not effort.forgiving:
+                effort = replace(effort, forgiving=True)
+            elif effort.multiline:
+                effort = replace(effort, multiline=False)
+            else:
                 raise BadRatings(
                     f"{where}: found text that cannot be split into lines ({said}), required one rating a line; check "
                     f"the quotation marks, and that no line exceeds {_BLOCK_BYTES:,} bytes"
@@ -98,17 +97,24 @@ def _read(path: Path, layout: Layout, effort: _Effort, where: str) -> tuple[pa.T
             ),
             pa.csv.ConvertOptions(
                 check_utf8=False, include_columns=[str(position) for position in roles.values()],
-                column_types=_types(roles, layout, effort),
+                column_types=_types(roles, effort),
                 null_values=NULL_TEXTS, strings_can_be_null=True, quoted_strings_can_be_null=False,
             ),
         )  # fmt: skip
-    columns = [_as_bytes(column) if effort.forgiving else column for column in table.columns]
+    columns = [_as_bytes(column) if effort.forgiving and column.type == _TEXT else column for column in table.columns]
     return pa.table(dict(zip(roles, columns, strict=True))), unreadable
 
 
-def _types(roles: dict[str, int], layout: Layout, effort: _Effort) -> dict[str, pa.DataType]:
-    numbers = {"rating": pa.float64(), **({"time": pa.int64()} if layout.time_is_integer else {})}
-    return {str(place): numbers.get(role, _TEXT) if effort.typed else _TEXT for role, place in roles.items()}
+def _types(roles: dict[str, int], effort: _Effort) -> dict[str, pa.DataType]:
+    numbers = {"rating": pa.float64(), "time": pa.int64()}
+    return {str(place): numbers[role] if role in effort.typed else _TEXT for role, place in roles.items()}
+
+
+def _blamed(said: str, layout: Layout) -> set[str]:
+    """The roles whose column the reader names in its error; every one if it names none of them."""
+    match = re.search(r"CSV column #(\d+)", said)
+    blamed = {role for role, place in layout.columns.by_role().items() if match and place == int(match[1])}
+    return blamed & {"rating", "time"} or {"rating", "time"}
 
 
 def _as_bytes(column: pa.ChunkedArray) -> pa.ChunkedArray:
