@@ -44,7 +44,7 @@ def explained(action: str, path: Path, *, outcome: str = "nothing was published"
         yield
     except OSError as error:
         way_out = _WAY_OUT.get(error.errno or 0, "look at the folder and run again")
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
         raise RecobatchError(
             f"{path}: found that the disk refused to {action} ({reason}), required a working, writable folder; "
             f"{outcome}; {way_out}"
