@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
-from recobatch.report.grouping import calibrate, group_by_count, map_items
+from recobatch.report.grouping import Calibration, map_items
 from recobatch.report.inputs import ModelResult, TestRows
+from recobatch.report.judged import GroupErrors, Shares
 from recobatch.report.style import (
     INK,
     MUTED,
@@ -64,17 +65,16 @@ def _fit_loss_axis(axes: Axes, values: np.ndarray) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def draw_calibration(models: Sequence[ModelResult], test: TestRows, shape: Shape) -> Figure:
-    """Mean rating against mean prediction, in tenths of the test rows."""
+def draw_calibration(groups: Mapping[str, Calibration], shape: Shape) -> Figure:
+    """Mean rating against mean prediction, in tenths of the test rows, by model."""
     axes = new_axes(shape, "Calibration: what was predicted, and what users gave", legend_rows=1 + shape.is_narrow)
-    groups = [calibrate(test.rating, model.test_prediction) for model in models]
-    every = np.concatenate([np.concatenate([group.predicted, group.observed]) for group in groups])
+    every = np.concatenate([np.concatenate([group.predicted, group.observed]) for group in groups.values()])
     low, high = every.min() - 0.15, every.max() + 0.15
     axes.plot([low, high], [low, high], ":", color=MUTED, linewidth=1.4, label="perfect")
-    for place, (model, group) in enumerate(zip(models, groups, strict=True)):
+    for place, (name, group) in enumerate(groups.items()):
         axes.plot(
             group.predicted, group.observed, color=series_colour(place), marker=_MARKERS[place % len(_MARKERS)],
-            markersize=5, linewidth=1.6, label=model.name,
+            markersize=5, linewidth=1.6, label=name,
         )  # fmt: skip
     axes.set(xlim=(low, high), ylim=(low, high))
     label_axes(axes, "mean prediction of a tenth of the test rows", "their mean rating")
@@ -82,37 +82,32 @@ def draw_calibration(models: Sequence[ModelResult], test: TestRows, shape: Shape
     return axes.figure
 
 
-def draw_error_by_activity(models: Sequence[ModelResult], test: TestRows, shape: Shape) -> Figure:
+def draw_error_by_activity(errors: GroupErrors, shape: Shape) -> Figure:
     """RMSE by how many ratings of the user were trained on."""
-    counts = test.ratings_of_user[test.user_index]
-    return _draw_error_by_count(models, test, counts, shape, "Error by user activity", "ratings of the user")
+    return _draw_errors(errors, shape, "Error by user activity", "ratings of the user in training")
 
 
-def draw_error_by_popularity(models: Sequence[ModelResult], test: TestRows, shape: Shape) -> Figure:
+def draw_error_by_popularity(errors: GroupErrors, shape: Shape) -> Figure:
     """RMSE by how many ratings of the item were trained on."""
-    counts = test.ratings_of_item[test.item_index]
-    return _draw_error_by_count(models, test, counts, shape, "Error by item popularity", "ratings of the item")
+    return _draw_errors(errors, shape, "Error by item popularity", "ratings of the item in training")
 
 
-def _draw_error_by_count(
-    models: Sequence[ModelResult], test: TestRows, counts: np.ndarray, shape: Shape, title: str, what: str
-) -> Figure:
-    groups = group_by_count(counts)
+def _draw_errors(errors: GroupErrors, shape: Shape, title: str, what: str) -> Figure:
+    groups = errors.groups
     axes = new_axes(shape, title, legend_rows=1, left=0.45 + 0.075 * max(map(len, groups.labels)), right=0.75)
     height = np.arange(len(groups.labels))
-    errors = [groups.rmse(test.rating, model.test_prediction) for model in models]
-    if len(models) > 1:
-        axes.hlines(height, np.min(errors, axis=0), np.max(errors, axis=0), color=NEUTRAL, linewidth=2, zorder=1)
-    for place, (model, error) in enumerate(zip(models, errors, strict=True)):
-        axes.plot(
-            error, height, _MARKERS[place % len(_MARKERS)], color=series_colour(place), markersize=7, label=model.name
-        )
+    if len(errors.rmse) > 1:
+        every = list(errors.rmse.values())
+        axes.hlines(height, np.min(every, axis=0), np.max(every, axis=0), color=NEUTRAL, linewidth=2, zorder=1)
+    for place, (name, error) in enumerate(errors.rmse.items()):
+        marker = _MARKERS[place % len(_MARKERS)]
+        axes.plot(error, height, marker, color=series_colour(place), markersize=7, label=name)
     axes.set_yticks(height, groups.labels)
     axes.set_ylim(len(height) - 0.4, -0.6)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=4 if shape.is_narrow else 7))
     axes.margins(x=0.08)
     _write_beside(axes, [f"{size:,}" for size in groups.sizes], "test rows")
-    label_axes(axes, "typical error (RMSE, rating units)", f"{what} in training")
+    label_axes(axes, "typical error (RMSE, rating units)", what)
     add_legend(axes, shape, columns=2)
     return axes.figure
 
@@ -127,26 +122,16 @@ def _write_beside(axes: Axes, texts: Sequence[str], heading: str) -> None:
         )  # fmt: skip
 
 
-def draw_distribution(models: Sequence[ModelResult], test: TestRows, shape: Shape) -> Figure:
-    """Shares of predictions and of ratings in slices of a quarter of a rating unit."""
-    axes = new_axes(
-        shape, "Predictions and ratings of the test rows", legend_rows=1 + (len(models) if shape.is_narrow else 1)
-    )
-    every = np.concatenate([test.rating, *(model.test_prediction for model in models)])
-    every = every[np.isfinite(every)]
-    span = max(float(every.max() - every.min()), 1e-6)
-    step = 0.25 if span <= 12 else span / 40
-    edges = np.arange(np.floor(every.min() / step) * step - step / 2, every.max() + step, step)
-    middles = (edges[:-1] + edges[1:]) / 2
-    shares = np.histogram(test.rating, edges)[0] / len(test.rating)
-    axes.bar(middles, shares, width=step * 0.8, color=NEUTRAL, label="ratings")
-    for place, model in enumerate(models):
-        shares = np.histogram(model.test_prediction, edges)[0] / len(test.rating)
-        axes.stairs(shares, edges, color=series_colour(place), linewidth=2, label=f"predictions of {model.name}")
+def draw_distribution(shares: Shares, shape: Shape) -> Figure:
+    """Shares of predictions and of ratings along the rating scale."""
+    rows = 1 + (len(shares.predictions) if shape.is_narrow else 1)
+    axes = new_axes(shape, "Predictions and ratings of the test rows", legend_rows=rows)
+    middles = (shares.edges[:-1] + shares.edges[1:]) / 2
+    axes.bar(middles, shares.ratings, width=np.diff(shares.edges) * 0.8, color=NEUTRAL, label="ratings")
+    for place, (name, share) in enumerate(shares.predictions.items()):
+        axes.stairs(share, shares.edges, color=series_colour(place), linewidth=2, label=f"predictions of {name}")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    # A handful of wild predictions would squeeze all the others together.
-    low, high = np.percentile(every, [0.1, 99.9])
-    axes.set_xlim(min(low, test.rating.min()) - 2 * step, max(high, test.rating.max()) + 2 * step)
+    axes.set_xlim(shares.shown)
     axes.grid(axis="x", visible=False)
     label_axes(axes, "rating", "share of the test rows")
     add_legend(axes, shape, columns=1 if shape.is_narrow else 2)

@@ -7,6 +7,7 @@ from pathlib import Path
 from recobatch.errors import BadInput
 from recobatch.report import sections, words
 from recobatch.report.inputs import ReportInputs
+from recobatch.report.judged import judge
 from recobatch.report.style import DARK, FONT, css_variables
 
 
@@ -57,9 +58,12 @@ def _story(inputs: ReportInputs) -> list[str]:
         told = (sections.opening, sections.data, sections.published, sections.repetition)
         return [section(inputs) for section in told]
     sound = replace(inputs, models=[model for model in inputs.models if words.is_sound(model)])
-    drawn = (sections.comparison, sections.learning, sections.trust, sections.mistakes)
-    rest = (sections.data, sections.published, sections.repetition)
-    return [sections.opening(inputs), *(section(sound) for section in drawn), *(section(inputs) for section in rest)]
+    judged = judge(words.ranked(sound), inputs.test)
+    return [
+        sections.opening(inputs), sections.comparison(sound), sections.learning(sound), sections.trust(sound, judged),
+        sections.mistakes(sound, judged), sections.data(inputs), sections.published(inputs),
+        sections.repetition(inputs),
+    ]  # fmt: skip
 
 
 def _check(inputs: ReportInputs) -> None:

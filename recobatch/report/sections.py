@@ -5,6 +5,7 @@ from html import escape
 from recobatch.report import charts, markup, words
 from recobatch.report.grouping import ItemError, item_errors
 from recobatch.report.inputs import ReportInputs
+from recobatch.report.judged import Judged
 
 _DUCKDB_QUERY = """\
 -- DuckDB: the ten best unseen items of user 1
@@ -70,31 +71,29 @@ def learning(inputs: ReportInputs) -> str:
     )
 
 
-def trust(inputs: ReportInputs) -> str:
-    models = words.ranked(inputs)
+def trust(inputs: ReportInputs, judged: Judged) -> str:
     return "".join([
         "<h2>Can the numbers be taken at their word</h2>",
-        markup.paragraph(words.about_calibration(inputs)),
+        markup.paragraph(words.about_calibration(inputs, judged)),
         markup.figure("calibration", "Mean rating against mean prediction, by tenths",
-                      lambda shape: charts.draw_calibration(models, inputs.test, shape)),
+                      lambda shape: charts.draw_calibration(judged.calibration, shape)),
         markup.paragraph(words.about_distribution(inputs)),
         markup.figure("distribution", "Shares of ratings and predictions",
-                      lambda shape: charts.draw_distribution(models, inputs.test, shape)),
+                      lambda shape: charts.draw_distribution(judged.shares, shape)),
     ])  # fmt: skip
 
 
-def mistakes(inputs: ReportInputs) -> str:
-    models = words.ranked(inputs)
-    champion = models[0]
+def mistakes(inputs: ReportInputs, judged: Judged) -> str:
+    champion = words.champion_of(inputs)
     items = item_errors(inputs.test.item_index, inputs.test.rating, champion.test_prediction, inputs.item_titles)
     return "".join([
         "<h2>Where it is wrong</h2>",
-        markup.paragraph(words.about_activity(inputs)),
+        markup.paragraph(words.about_activity(inputs, judged)),
         markup.figure("activity", "Error by user activity",
-                      lambda shape: charts.draw_error_by_activity(models, inputs.test, shape)),
-        markup.paragraph(words.about_popularity(inputs)),
+                      lambda shape: charts.draw_error_by_activity(judged.by_activity, shape)),
+        markup.paragraph(words.about_popularity(inputs, judged)),
         markup.figure("popularity", "Error by item popularity",
-                      lambda shape: charts.draw_error_by_popularity(models, inputs.test, shape)),
+                      lambda shape: charts.draw_error_by_popularity(judged.by_popularity, shape)),
         "<h3>Items it predicts best</h3>", _item_table(items[:10]),
         "<h3>Items it predicts worst</h3>", _item_table(items[10:][-10:][::-1]),
         markup.paragraph(

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from recobatch.report.grouping import CountGroups, calibrate, group_by_count
 from recobatch.report.inputs import ModelResult, ReportInputs
+from recobatch.report.judged import GroupErrors, Judged
 
 BASELINE_NAMES: Mapping[str, str] = {"global_mean": "the mean rating", "bias": "user and item means"}
 """What people call what a model has to beat."""
@@ -75,13 +75,12 @@ def about_learning(inputs: ReportInputs) -> str:
     return f"{champion.name} was best in epoch {best} of {last}; after that it began to learn its ratings by heart."
 
 
-def about_calibration(inputs: ReportInputs) -> str:
-    champion = champion_of(inputs)
-    groups = calibrate(inputs.test.rating, champion.test_prediction)
+def about_calibration(inputs: ReportInputs, judged: Judged) -> str:
+    groups = judged.calibration[inputs.champion]
     gap = groups.predicted - groups.observed
     worst = int(np.abs(gap).argmax())
     return (
-        f"Of {champion.name}'s predictions, sorted and cut into tenths, the average tenth is off by "
+        f"Of {inputs.champion}'s predictions, sorted and cut into tenths, the average tenth is off by "
         f"{np.abs(gap).mean():.2f}. The largest gap: where it said {groups.predicted[worst]:.1f}, users gave "
         f"{groups.observed[worst]:.1f}."
     )
@@ -97,29 +96,26 @@ def about_distribution(inputs: ReportInputs) -> str:
     )
 
 
-def about_activity(inputs: ReportInputs) -> str:
-    groups = group_by_count(inputs.test.ratings_of_user[inputs.test.user_index])
-    return _extremes(inputs, groups, "users")
+def about_activity(inputs: ReportInputs, judged: Judged) -> str:
+    return _extremes(inputs, judged.by_activity, "users")
 
 
-def about_popularity(inputs: ReportInputs) -> str:
-    groups = group_by_count(inputs.test.ratings_of_item[inputs.test.item_index])
-    told = _extremes(inputs, groups, "items")
+def about_popularity(inputs: ReportInputs, judged: Judged) -> str:
+    told = _extremes(inputs, judged.by_popularity, "items")
     if inputs.data.cold_rows:
         told += f" {inputs.data.cold_rows:,} test rows are of users or items that training never saw."
     return told
 
 
-def _extremes(inputs: ReportInputs, groups: CountGroups, who: str) -> str:
-    champion = champion_of(inputs)
-    error = groups.rmse(inputs.test.rating, champion.test_prediction)
+def _extremes(inputs: ReportInputs, errors: GroupErrors, who: str) -> str:
+    error = errors.rmse[inputs.champion]
     best, worst = int(error.argmin()), int(error.argmax())
     named = [f"{who} that training never saw" if label == "0" else f"{who} with {label} ratings"
-             for label in groups.labels]  # fmt: skip
+             for label in errors.groups.labels]  # fmt: skip
     if best == worst:
         return f"All test rows are of {named[0]}."
     return (
-        f"{champion.name} is most exact for {named[best]} (typical error {error[best]:.2f}) and least for "
+        f"{inputs.champion} is most exact for {named[best]} (typical error {error[best]:.2f}) and least for "
         f"{named[worst]} ({error[worst]:.2f})."
     )
 

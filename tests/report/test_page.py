@@ -7,6 +7,7 @@ import pytest
 
 from recobatch.errors import BadInput
 from recobatch.report import sections, words
+from recobatch.report.judged import judge
 from recobatch.report.page import render, write_report
 
 
@@ -126,11 +127,12 @@ def test_a_model_whose_predictions_are_no_numbers(changed, inputs):
 
 
 def test_groups_are_named_as_people_say_it(inputs):
-    told = words.about_popularity(inputs)
+    told = words.about_popularity(inputs, judge(inputs.models, inputs.test))
     assert re.search(r"most exact for items (with \d+–\d+ ratings|that training never saw) \(typical error 0\.", told)
     counts = np.zeros_like(inputs.test.ratings_of_item)
     unseen = replace(inputs.test, ratings_of_item=counts)
-    assert "All test rows are of items that training never saw." in words.about_popularity(replace(inputs, test=unseen))
+    told = words.about_popularity(inputs, judge(inputs.models, unseen))
+    assert "All test rows are of items that training never saw." in told
 
 
 def test_a_champion_that_is_no_model(changed, tmp_path):
