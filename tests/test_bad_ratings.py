@@ -136,9 +136,10 @@ REFUSED = {
         parquet(user=ONE, item=TWO, rating=column([[1.0], []])), {}, "found ratings of type list<element: double>",
     ),
     "durations as times": (
-        parquet(user=ONE, item=TWO, rating=TWO, time=column([[1], [2]])), {},
-        "found times of type list<element: int64>",
+        parquet(user=ONE, item=TWO, rating=TWO, time=column([1, 2], pa.duration("s"))), {},
+        "found times of type duration[s], required numbers, timestamps or ISO 8601 texts",
     ),
+    "infinite times": (HEADER + b"1,1,3,inf\n", {}, "1 unreadable; first: line 2"),
     "nothing but nulls": (
         parquet(user=pa.nulls(2), item=TWO, rating=TWO), {}, "2 null; first: row 1, null, has item_id '3', rating '3'",
     ),

@@ -114,6 +114,24 @@ def test_the_share_set_aside_is_bounded_by_the_setting(tmp_path):
     assert (report.ratings, report.quarantined) == (95, 5)
 
 
+def test_the_same_file_gives_the_same_bytes(ml100k_dir, tmp_path):
+    content = (ml100k_dir / "ratings.csv").read_bytes() + b"1,1,x,4\n1,2\n"
+    written = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        report, _, _ = take_in(tmp_path / name, content)
+        written.append((report.ratings_path.read_bytes(), report.quarantine_path.read_bytes(), report.fingerprint))
+    assert written[0] == written[1]
+
+
+def test_a_quoted_line_end_beyond_the_sample_is_found(tmp_path):
+    rows = "".join(f"{n % 500},{n},3,\n" for n in range(90_000))
+    assert len(rows) > 1 << 20
+    tail = "".join(f'{n % 500},{n},3,"a\nb"\n' for n in range(90_000, 180_000)) * 1
+    report, _, _ = take_in(tmp_path, "user,item,rating,title\n" + rows + tail + "1,2\n")
+    assert (report.ratings, report.reasons) == (180_000, {"unreadable": 1})
+
+
 def test_a_later_run_leaves_no_quarantine_of_an_earlier_one(tmp_path):
     take_in(tmp_path, HEADER + "1,2,3,4\n,2,3,4\n")
     report, _, _ = take_in(tmp_path, HEADER + "1,2,3,4\n")

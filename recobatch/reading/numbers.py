@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from recobatch.reading.ids import recoded
 from recobatch.reading.raw import RawRatings
 
-_NUMBER = r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(?i:nan|inf|infinity))"
+_FINITE = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = _FINITE + r"|[+-]?(?i:nan|inf|infinity)"
 _DATE = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?)?"
 _DATE_AND_ZONE = _DATE.removesuffix("?") + r"(?:Z|[+-]\d\d:?\d\d)"
 _MISSING_TIME = ("", "nan", "nat")
@@ -37,7 +38,7 @@ def times_from(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray | None]:
     """
     if _is_text(column.type):
         codes, values = recoded(column)
-        seconds, state = _parsed_times(values)
+        seconds, state = _parsed_times(codes, values)
         by_row = np.append(state, np.uint8(RawRatings.NULL))[codes]
         return np.append(seconds, RawRatings.NO_TIME)[codes], by_row if (state == RawRatings.UNREADABLE).any() else None
     if pa.types.is_temporal(column.type):
@@ -61,24 +62,27 @@ def _has_zone(kind: pa.DataType) -> bool:
 
 
 def _whole_seconds(column: pa.ChunkedArray, per_second: float | None) -> np.ndarray:
-    missing = pc.is_null(column, nan_is_null=True).to_numpy()
     if pa.types.is_integer(column.type):
         numbers = column.cast(pa.int64(), safe=False).fill_null(0).to_numpy()
+        missing = pc.is_null(column).to_numpy()
     else:
-        numbers = np.nan_to_num(column.cast(pa.float64()).fill_null(0).to_numpy(), nan=0.0)
-    seconds = _in_seconds(numbers, missing, per_second)
-    if missing.any():
-        seconds[missing] = RawRatings.NO_TIME
+        numbers = column.cast(pa.float64()).fill_null(np.nan).to_numpy()
+        missing = ~np.isfinite(numbers)
+    known = numbers[~missing] if missing.any() else numbers
+    seconds = np.full(len(numbers), RawRatings.NO_TIME)
+    seconds[~missing] = _in_seconds(known, per_second or _per_second(known))
     return seconds
 
 
-def _in_seconds(numbers: np.ndarray, missing: np.ndarray, per_second: float | None) -> np.ndarray:
-    if per_second is None:
-        known = numbers[~missing] if missing.any() else numbers
-        magnitude = np.median(np.abs(known.astype(np.float64))) if len(known) else 0
-        per_second = next((unit for limit, unit in _UNITS if magnitude >= limit), 1.0)
+def _per_second(known: np.ndarray) -> float:
+    """What times of this magnitude count in."""
+    magnitude = np.median(np.abs(known.astype(np.float64))) if len(known) else 0
+    return next((unit for limit, unit in _UNITS if magnitude >= limit), 1.0)
+
+
+def _in_seconds(numbers: np.ndarray, per_second: float) -> np.ndarray:
     if numbers.dtype == np.int64:
-        return numbers.copy() if per_second == 1 else numbers // np.int64(per_second)
+        return numbers if per_second == 1 else numbers // np.int64(per_second)
     return np.clip(np.floor(numbers / per_second), -(2.0**62), 2.0**62).astype(np.int64)
 
 
@@ -92,14 +96,16 @@ def _parsed(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return numbers, np.select([numeric, empty], [RawRatings.SOUND, RawRatings.NULL], RawRatings.UNREADABLE)
 
 
-def _parsed_times(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Unix seconds of texts (int64), and the state of each (uint8)."""
+def _parsed_times(codes: np.ndarray, values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Unix seconds of distinct texts (int64), and the state of each (uint8); ``codes`` tell how often each occurs."""
     texts = _trimmed(values)
     seconds = np.full(len(texts), RawRatings.NO_TIME)
     missing = pc.is_in(pc.utf8_lower(texts), value_set=pa.array(_MISSING_TIME)).to_numpy(zero_copy_only=False)
-    numeric = _matches(texts, _NUMBER) & ~missing
-    counted = texts.filter(pa.array(numeric)).cast(pa.float64()).to_numpy()
-    seconds[numeric] = _in_seconds(counted, np.zeros(len(counted), dtype=bool), None)
+    numeric = _matches(texts, _FINITE)
+    numbers = np.full(len(texts) + 1, np.nan)
+    numbers[:-1][numeric] = texts.filter(pa.array(numeric)).cast(pa.float64()).to_numpy()
+    by_row = numbers[codes]
+    seconds[numeric] = _in_seconds(numbers[:-1][numeric], _per_second(by_row[~np.isnan(by_row)]))
     dated = np.zeros(len(texts), dtype=bool)
     for pattern, kind in ((_DATE, pa.timestamp("s")), (_DATE_AND_ZONE, pa.timestamp("s", tz="UTC"))):
         chosen = _matches(texts, pattern)

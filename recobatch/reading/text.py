@@ -58,7 +58,7 @@ def read_text(path: Path, layout: Layout, where: str) -> RawRatings:
             if effort.typed and "conversion error" in said:
                 effort = replace(effort, typed=effort.typed - _blamed(said, layout))
             elif not effort.forgiving:
-                effort = replace(effort, forgiving=True)
+                effort = replace(effort, forgiving=True, multiline=layout.quoting)
             elif effort.multiline:
                 effort = replace(effort, multiline=False)
             else:

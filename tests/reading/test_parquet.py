@@ -1,4 +1,5 @@
 import datetime
+import decimal
 import io
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ def parquet_of(**columns):
 
 MOMENT = datetime.datetime(1997, 12, 4, 15, 55, 49, 900_000)
 
-PARQUET_IDS = {
+IDS = {
     "int8": (pa.array([-1, 2], pa.int8()), [-1, 2]),
     "uint16": (pa.array([1, 2], pa.uint16()), [1, 2]),
     "uint64": (pa.array([1, 2**63 - 1], pa.uint64()), [1, 2**63 - 1]),
@@ -30,23 +31,37 @@ PARQUET_IDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", PARQUET_IDS)
-def test_parquet_ids_of_any_type(kind, tmp_path):
-    given, expected = PARQUET_IDS[kind]
+@pytest.mark.parametrize("kind", IDS)
+def test_ids_of_any_type(kind, tmp_path):
+    given, expected = IDS[kind]
     content = parquet_of(user=given, item=[1, 2], rating=[3.5, 4.5])
     assert clean_rows(tmp_path, content) == [(expected[0], 1, 3.5, None), (expected[1], 2, 4.5, None)]
 
 
-PARQUET_TIMES = {
+RATINGS = {
+    "halves": pa.array([4.5], pa.float16()),
+    "decimals": pa.array([decimal.Decimal("4.50")]),
+    "categories of numbers": pa.array([4.5]).dictionary_encode(),
+    "texts": pa.array([" 4.5 "]),
+}
+
+
+@pytest.mark.parametrize("kind", RATINGS)
+def test_ratings_of_any_type(kind, tmp_path):
+    assert clean_rows(tmp_path, parquet_of(user=[1], item=[2], rating=RATINGS[kind])) == [(1, 2, 4.5, None)]
+
+
+TIMES = {
     "timestamp": pa.array([MOMENT], pa.timestamp("ms")),
     "timestamp with a zone": pa.array([MOMENT], pa.timestamp("ns", "Europe/Prague")),
     "integer": pa.array([881_250_949], pa.int32()),
     "milliseconds as floats": pa.array([881_250_949_900.0]),
+    "date and time of day in categories": pa.array(["1997-12-04 15:55:49"]).dictionary_encode(),
     "text": pa.array(["1997-12-04T15:55:49.9"]),
 }
 
 
-@pytest.mark.parametrize("kind", PARQUET_TIMES)
-def test_parquet_times_of_any_type(kind, tmp_path):
-    content = parquet_of(user=[1], item=[2], rating=pa.array([4], pa.int8()), time=PARQUET_TIMES[kind])
+@pytest.mark.parametrize("kind", TIMES)
+def test_times_of_any_type(kind, tmp_path):
+    content = parquet_of(user=[1], item=[2], rating=pa.array([4], pa.int8()), time=TIMES[kind])
     assert clean_rows(tmp_path, content) == [(1, 2, 4, 881_250_949)]
