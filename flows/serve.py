@@ -18,7 +18,7 @@ def serve_batches(settings: Settings, *, cron: str | None, timezone: str) -> Non
         timezone: IANA name of the schedule's time zone.
     """
     prepare_environment(Path.cwd())
-    with prefect_server() as server:
+    with prefect_server(with_scheduler=True) as server:
         from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
         from prefect.schedules import Cron
 

@@ -25,18 +25,23 @@ _STARTUP_SECONDS = 120.0
 class LocalServer:
     """A Prefect API on a free loopback port, in a child process that dies with this one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_scheduler: bool = False) -> None:
+        """Start it.
+
+        Args:
+            with_scheduler: Whether it plans scheduled runs and serves the UI, as it must for more than one run.
+        """
+        self._environment = {} if with_scheduler else {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+        self._preferred_port = 4200 if with_scheduler else 0
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe that nobody reads would block the server
         self._start()
 
     def _start(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = _free_port(self._preferred_port)
         self.api_url = f"http://127.0.0.1:{port}/api"
         self._process = subprocess.Popen(
             [sys.executable, "-m", "flows.server", str(port), str(os.getpid())],
-            env={**os.environ, "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"},
+            env={**os.environ, **self._environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
@@ -86,8 +91,20 @@ class LocalServer:
         self._errors.close()
 
 
+def _free_port(preferred: int) -> int:
+    """A free loopback port, the preferred one if possible; 0 prefers none."""
+    with socket.socket() as probe:
+        # A port that a server left a moment ago is free again for the next one.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", preferred))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
-def prefect_server() -> Iterator[LocalServer | None]:
+def prefect_server(*, with_scheduler: bool = False) -> Iterator[LocalServer | None]:
     """Start a local server and point this process at it; None where PREFECT_API_URL names one already.
 
     To be entered before Prefect is imported: its client reads the address at import.
@@ -95,7 +112,7 @@ def prefect_server() -> Iterator[LocalServer | None]:
     if os.environ.get("PREFECT_API_URL"):
         yield None
         return
-    server = LocalServer()
+    server = LocalServer(with_scheduler=with_scheduler)
     os.environ["PREFECT_API_URL"] = server.api_url
     try:
         yield server
