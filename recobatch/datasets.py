@@ -48,9 +48,12 @@ def resolve(ratings: str, *, cache_dir: Path, on_progress: Progress | None = Non
         layout = ReadOptions(user_column=0, item_column=1, rating_column=2, time_column=3, delimiter="\t", header=False)
         return Source(ratings, str(path), titles, layout)
     parts = urlsplit(ratings)
-    if len(parts.scheme) > 1 and parts.scheme != "file":
-        return Source(Path(parts.path).name or ratings, ratings, None)
-    path = Path(url2pathname(parts.path)) if parts.scheme == "file" else Path(ratings).expanduser()
+    if "://" not in ratings:
+        path = Path(ratings).expanduser()
+    elif parts.scheme == "file":
+        path = Path(url2pathname(parts.path))
+    else:
+        return Source(Path(parts.path).name or parts.netloc, ratings, None)
     _require_file(path, ratings)
     return Source(path.name, str(path), find_titles(path))
 

@@ -24,6 +24,12 @@ def test_a_path_is_itself_and_finds_the_titles_beside_it(ml100k_dir, tmp_path):
     assert resolve((ml100k_dir / "u.data").as_uri(), cache_dir=tmp_path).uri == str(ml100k_dir / "u.data")
 
 
+def test_a_colon_makes_no_uri(tmp_path):
+    path = tmp_path / "ratings:v2.csv"
+    path.write_text("")
+    assert resolve(str(path), cache_dir=tmp_path).uri == str(path)
+
+
 def test_a_uri_is_left_to_the_reader(tmp_path):
     source = resolve("s3://bucket/night/ratings.parquet", cache_dir=tmp_path)
     assert source == Source("ratings.parquet", "s3://bucket/night/ratings.parquet", None)

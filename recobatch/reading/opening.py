@@ -39,7 +39,7 @@ def localized(uri: str) -> Iterator[Path]:
         BadRatings: If there is no such file, or it cannot be fetched or read.
     """
     scheme = urlsplit(uri).scheme
-    if len(scheme) < 2:  # none, or the drive of a Windows path
+    if "://" not in uri:
         yield _readable_file(Path(uri).expanduser())
     elif scheme == "file":
         yield _readable_file(Path(url2pathname(urlsplit(uri).path)))
