@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recobatch.datasets import resolve
 from recobatch.errors import BadRatings
 from recobatch.ingest import IngestOptions, ingest
 from recobatch.reading import ReadOptions
@@ -194,11 +195,27 @@ def test_a_place_without_ratings_is_refused(uri, words, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_permission(tmp_path):
+@pytest.fixture
+def ordinary_user():
+    """Root may read every file: for the time of the test, be somebody else."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+def test_no_permission(tmp_path, request):
     source = tmp_path / "given.csv"
     source.write_bytes(GOOD)
     source.chmod(0)
-    if os.access(source, os.R_OK):
-        pytest.skip("this user reads every file, whatever its permissions")
-    with pytest.raises(BadRatings, match="permission denied"):
-        ingest(str(source), ReadOptions(), IngestOptions(), tmp_path)
+    request.getfixturevalue("ordinary_user")
+    for read in (
+        lambda: ingest(str(source), ReadOptions(), IngestOptions(), tmp_path),
+        lambda: resolve(str(source), cache_dir=tmp_path),
+    ):
+        with pytest.raises(
+            BadRatings, match=r"found a file that this user may not read \(permission denied\), required"
+        ):
+            read()
