@@ -150,8 +150,11 @@ def opened(path: Path, where: str) -> Iterator[IO[bytes]]:
         try:
             yield stack.enter_context(_unpacked(path, where))
         except (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, OSError) as error:
-            if isinstance(error, FileNotFoundError | PermissionError):
-                raise
+            if isinstance(error, OSError) and error.errno is not None:
+                raise BadRatings(
+                    f"{where}: found a file that cannot be read ({error.strerror}), required a readable one; check the "
+                    f"disk, or copy it elsewhere"
+                ) from error
             raise BadRatings(
                 f"{where}: found a damaged or cut-off compressed file ({error}), required a whole one; "
                 f"copy it again or compress it anew"

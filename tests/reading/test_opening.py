@@ -1,6 +1,8 @@
+import errno
 import functools
 import gzip
 import http.server
+import os
 import threading
 
 import fsspec
@@ -95,3 +97,13 @@ def test_what_is_packed_is_told_by_content_and_not_by_name(tmp_path):
     path.write_bytes(gzip.compress(CONTENT))
     with opening.opened(path, "given") as stream:
         assert stream.read() == CONTENT
+
+
+def test_a_failing_disk_is_not_called_a_damaged_file(tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_bytes(CONTENT)
+    with (
+        pytest.raises(BadRatings, match=r"given: found a file that cannot be read \(Input/output error\), required"),
+        opening.opened(path, "given"),
+    ):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
