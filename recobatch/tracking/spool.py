@@ -57,7 +57,7 @@ class RunSpool:
     @classmethod
     def left_over(cls, root: Path) -> Iterator[Self]:
         """Journals whose process is gone, oldest first; each is locked while it is looked at."""
-        for folder in sorted((root / SPOOL).glob("*-*-*")):
+        for folder in sorted((root / SPOOL).glob("[0-9]*-*-*")):
             lock = _lock(folder)
             if lock is not None:
                 spool = cls(folder, lock)
@@ -80,6 +80,11 @@ class RunSpool:
         """Records that have not arrived yet, in order."""
         with self._guard:
             return self._events[self._delivered :]
+
+    @property
+    def age_days(self) -> float:
+        """Days since the journal was begun."""
+        return (time.time() - int(self.name.partition("-")[0]) / 1000) / 86_400
 
     @property
     def is_empty(self) -> bool:

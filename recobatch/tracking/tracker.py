@@ -78,8 +78,11 @@ class Tracker:
             How many runs had records waiting and are now complete.
         """
         self._has_delivered = True
+        if not self.is_up:
+            self._drop_stale()
+            return 0
         delivered = 0
-        for spool in RunSpool.left_over(self.root) if self.is_up else ():
+        for spool in RunSpool.left_over(self.root):
             if not spool.is_finished and not spool.is_empty:
                 spool.append(Event(EventKind.FINISH, {"status": "KILLED"}))
             had_records = bool(spool.pending())
@@ -89,6 +92,13 @@ class Tracker:
         if delivered:
             log.info("delivered the records of %d earlier runs to MLflow", delivered)
         return delivered
+
+    def _drop_stale(self) -> None:
+        """A server that never answers must not fill the disk."""
+        for spool in RunSpool.left_over(self.root):
+            if spool.age_days > self.options.spool_days:
+                log.warning("dropped the records of the run %s: MLflow was away for too long", spool.name)
+                spool.remove()
 
     def register(self, run: "TrackedRun", *, description: str, tags: Mapping[str, str]) -> "RegisteredVersion":
         """Make the run's logged model a version of the registered model; digests of its files are added as tags."""

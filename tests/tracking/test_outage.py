@@ -149,3 +149,17 @@ def test_nobody_at_the_address(options, root):
     start(tracker).finish()
     assert time.monotonic() - began < BOUND
     assert not tracker.is_up
+
+
+def test_a_server_that_never_answers_does_not_fill_the_disk(options, root, caplog):
+    url = f"http://127.0.0.1:{free_port()}"
+    run = start(Tracker(options(url), root))
+    run.finish()
+    run._spool.close()
+    (folder,) = spooled(root)
+    moment = int(folder.name.partition("-")[0])
+    aged = folder.with_name(folder.name.replace(str(moment), str(moment - 31 * 86_400_000)))
+    folder.rename(aged)
+    fresh = start(Tracker(options(url), root))
+    assert spooled(root) == [fresh._spool.folder]
+    assert f"dropped the records of the run {aged.name}" in caplog.text
