@@ -6,7 +6,8 @@ Importing this package does not import MLflow; creating a ``Tracker`` does.
 from recobatch.tracking.history import PastRun
 from recobatch.tracking.options import DatasetInfo, ModelFiles, TrackingOptions
 from recobatch.tracking.registry import RegisteredModel, ServedFiles
-from recobatch.tracking.tracker import Alias, RegisteredVersion, Status, TrackedRun, Tracker
+from recobatch.tracking.run import RegisteredVersion, Status, TrackedRun
+from recobatch.tracking.tracker import Alias, Tracker
 
 __all__ = [
     "Alias",

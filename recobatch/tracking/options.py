@@ -24,9 +24,6 @@ class TrackingOptions(BaseModel):
     drain_seconds: int = Field(
         default=60, ge=1, le=3600, description="longest wait for a run's remaining records to arrive, in seconds"
     )
-    spool_days: int = Field(
-        default=30, ge=1, description="days that records wait for a server that never answers, before they are dropped"
-    )
 
     def resolve_uri(self, root: Path) -> str:
         """The tracking URI in force: the setting, else the environment, else ``mlflow.db`` under ``root``."""

@@ -1,26 +1,27 @@
-"""Runs as the pipeline sees them: told what happens, never waited for."""
+"""The door to MLflow, for one process."""
 
 import getpass
-import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import asdict
+from pathlib import Path
 from typing import Literal
 
-from recobatch.tracking import model_folder
 from recobatch.tracking.connection import Connection
 from recobatch.tracking.courier import Courier
-from recobatch.tracking.events import Event, EventKind, RunState, flatten_params, mask_credentials
+from recobatch.tracking.events import Event, EventKind, flatten_params, mask_credentials
 from recobatch.tracking.history import PastRun, find_runs
-from recobatch.tracking.options import DatasetInfo, ModelFiles, TrackingOptions
-from recobatch.tracking.registry import DIGESTS_TAG, RegisteredModel, find_champion
+from recobatch.tracking.options import DatasetInfo, TrackingOptions
+from recobatch.tracking.registry import RegisteredModel, find_champion
+from recobatch.tracking.run import RegisteredVersion, TrackedRun
 from recobatch.tracking.spool import RunSpool
 
 log = logging.getLogger("recobatch.tracking")
 
-Status = Literal["FINISHED", "FAILED", "KILLED"]
 Alias = Literal["champion", "challenger"]
+
+_SPOOL_DAYS = 30
+"""How long records wait for a server that never answers."""
 
 
 class Tracker:
@@ -49,7 +50,7 @@ class Tracker:
 
     def start_run(
         self, *, batch_id: str, model_name: str, params: Mapping[str, object], dataset: DatasetInfo
-    ) -> "TrackedRun":
+    ) -> TrackedRun:
         """Begin the run of one model in one batch.
 
         Args:
@@ -96,15 +97,15 @@ class Tracker:
     def _drop_stale(self) -> None:
         """A server that never answers must not fill the disk."""
         for spool in RunSpool.left_over(self.root):
-            if spool.age_days > self.options.spool_days:
+            if spool.age_days > _SPOOL_DAYS:
                 log.warning("dropped the records of the run %s: MLflow was away for too long", spool.name)
                 spool.remove()
 
-    def register(self, run: "TrackedRun", *, description: str, tags: Mapping[str, str]) -> "RegisteredVersion":
+    def register(self, run: TrackedRun, *, description: str, tags: Mapping[str, str]) -> RegisteredVersion:
         """Make the run's logged model a version of the registered model; digests of its files are added as tags."""
         return run.register(description=description, tags=tags)
 
-    def set_alias(self, alias: Alias, version: "RegisteredVersion") -> None:
+    def set_alias(self, alias: Alias, version: RegisteredVersion) -> None:
         """Point ``champion`` or ``challenger`` at a version."""
         version.run.post(EventKind.ALIAS, {"alias": alias})
         version.run.drain()
@@ -130,145 +131,6 @@ class Tracker:
             RecobatchError: If the server does not answer.
         """
         return find_runs(self._connection, batch_ids, newest)
-
-
-class TrackedRun:
-    """One run: what happens is written to its journal at once and reaches MLflow in the background."""
-
-    def __init__(self, connection: Connection, courier: Courier, root: Path, label: str) -> None:
-        self._connection = connection
-        self._courier = courier
-        self._root = root
-        self._label = label
-        self._spool: RunSpool | None = RunSpool.create(root, label)
-        self._state = RunState()
-        self._digests: dict[str, str] = {}
-        self._placeholder = f"spooled-{self._spool.name}"
-
-    @property
-    def state(self) -> RunState:
-        return self._spool.state if self._spool else self._state
-
-    @property
-    def run_id(self) -> str:
-        """MLflow's id; ``spooled-…`` as long as the server is away."""
-        return self.state.run_id or self._placeholder
-
-    @property
-    def url(self) -> str | None:
-        """The run's page; none without a server, or while it is away."""
-        return self._connection.run_url(self.state.run_id) if self.state.run_id else None
-
-    def log_epoch(self, epoch: int, loss: float, val_loss: float | None) -> None:
-        """Note the losses of an epoch, counted from 1."""
-        values = {"loss": loss} if val_loss is None else {"loss": loss, "val_loss": val_loss}
-        self._metrics(values, step=epoch)
-
-    def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Note figures of the whole run, such as ``test_mse``."""
-        self._metrics(metrics, step=0)
-
-    def log_params(self, params: Mapping[str, object]) -> None:
-        """Note more settings, nested as they are."""
-        self.post(EventKind.PARAMS, flatten_params(params))
-
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        self.post(EventKind.TAGS, tags)
-
-    def log_text(self, text: str, artifact_path: str) -> None:
-        """Keep a text as the artifact ``artifact_path``."""
-        path = PurePosixPath(artifact_path)
-        spool = self._open_spool()
-        file = spool.new_folder() / path.name
-        file.write_text(text, encoding="utf-8")
-        self._artifact(str(file.relative_to(spool.folder)), str(path.parent))
-
-    def log_file(self, path: Path, artifact_dir: str = "") -> None:
-        """Keep a file under its own name in the artifact folder ``artifact_dir``."""
-        self._artifact(self._open_spool().keep(path), artifact_dir)
-
-    def log_bundle(self, folder: Path, artifact_dir: str = "") -> None:
-        """Keep every file below ``folder``, at the same relative place."""
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                self.log_file(path, str(PurePosixPath(artifact_dir, path.parent.relative_to(folder).as_posix())))
-
-    def log_model(self, files: ModelFiles) -> str:
-        """Log the servable model as the artifact ``model``, and its factors and vocabularies beside it.
-
-        Returns:
-            Its URI, ``runs:/<run_id>/model``.
-        """
-        spool = self._open_spool()
-        folder = spool.new_folder() / "model"
-        folder.mkdir()
-        model_folder.lay_out(folder, files)
-        self._digests = model_folder.digests(folder)
-        body = {"folder": str(folder.relative_to(spool.folder)), "sha256": self._digests, "tags": {}}
-        self.post(EventKind.MODEL, body)
-        self._artifact(spool.keep(files.factors, "factors.npz"), "factors")
-        self._artifact(spool.keep(files.users, "users.parquet"), "vocabulary")
-        self._artifact(spool.keep(files.items, "items.parquet"), "vocabulary")
-        return f"runs:/{self.run_id}/model"
-
-    def register(self, *, description: str, tags: Mapping[str, str]) -> "RegisteredVersion":
-        """See ``Tracker.register``."""
-        sums = {DIGESTS_TAG: json.dumps(self._digests)}
-        self.post(EventKind.REGISTER, {"description": description, "tags": {**tags, **sums}})
-        self.drain()
-        return RegisteredVersion(self)
-
-    def finish(self, status: Status = "FINISHED") -> None:
-        """End the run and wait, within bounds, until its records have arrived."""
-        self.post(EventKind.FINISH, {"status": status})
-        if not self._connection.is_up:
-            self._connection.open()
-        self.drain()
-        if self._spool and (waiting := self._spool.pending()):
-            log.warning("%s: %d records wait in the spool; the next run delivers them", self._label, len(waiting))
-
-    def post(self, kind: EventKind, body: Mapping[str, object]) -> None:
-        """Write one record down and have it carried."""
-        spool = self._open_spool()
-        spool.append(Event(kind, dict(body)))
-        self._courier.hand_over(spool)
-
-    def drain(self) -> None:
-        """Wait, within bounds, until the records so far have arrived; a finished run then needs no journal."""
-        if self._spool is None:
-            return
-        arrived = self._courier.drain(self._spool, self._connection.options.drain_seconds)
-        if arrived and self._spool.state.finished:
-            self._state = self._spool.state
-            self._spool.remove()
-            self._spool = None
-
-    def _open_spool(self) -> RunSpool:
-        if self._spool is None:
-            self._spool = RunSpool.create(self._root, self._label)
-            self._spool.acknowledge(0, self._state)
-        return self._spool
-
-    def _metrics(self, values: Mapping[str, float], step: int) -> None:
-        self.post(EventKind.METRICS, {"step": step, "values": {name: float(value) for name, value in values.items()}})
-
-    def _artifact(self, file: str, folder: str) -> None:
-        self.post(EventKind.ARTIFACT, {"file": file, "folder": "" if folder == "." else folder})
-
-
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """A version of the registered model, there already or waiting in the spool."""
-
-    run: TrackedRun
-
-    @property
-    def version(self) -> int | None:
-        """Its number; none while the server is away."""
-        return self.run.state.version
-
-    def __str__(self) -> str:
-        return "waiting in the spool" if self.version is None else str(self.version)
 
 
 def _user() -> str:
