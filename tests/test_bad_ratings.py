@@ -7,9 +7,12 @@ import lzma
 import os
 import zipfile
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recobatch.datasets import resolve
 from recobatch.errors import BadRatings
@@ -150,6 +153,12 @@ REFUSED = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One folder for every example of a law: each overwrites the last."""
+    return tmp_path_factory.mktemp("damaged")
+
+
 @pytest.mark.parametrize("kind", REFUSED)
 def test_is_refused_in_one_line_and_leaves_nothing(kind, tmp_path):
     content, settings, words = REFUSED[kind]
@@ -219,3 +228,33 @@ def test_no_permission(tmp_path, request):
             BadRatings, match=r"found a file that this user may not read \(permission denied\), required"
         ):
             read()
+
+
+SPLINTERS = [b"", b'"', b",", b"\n", b"\r\n", b"\0", b"::", b"\t", b"nan", b"\xff", b"\xef\xbb\xbf", b"null", b"9" * 30]
+DAMAGE = st.lists(
+    st.tuples(st.integers(0, len(GOOD)), st.integers(0, 12), st.sampled_from(SPLINTERS)), min_size=1, max_size=5
+)
+
+
+@given(DAMAGE, st.sampled_from([GOOD, ROWS, ROWS.replace(b",", b"\t"), ROWS.replace(b",", b"::"), gzip.compress(GOOD)]))
+def test_damage_of_any_kind_is_refused_or_counted(folder, damage, content):
+    for place, removed, inserted in damage:
+        content = content[:place] + inserted + content[place + removed :]
+    source = folder / "given"
+    source.write_bytes(content)
+    report, refusal = None, ""
+    try:
+        report = ingest(str(source), ReadOptions(), IngestOptions(max_quarantined=1), folder)
+    except BadRatings as error:
+        refusal = str(error)
+    if report is None:
+        assert "required" in refusal
+        assert "\n" not in refusal
+        return
+    table = pq.read_table(report.ratings_path)
+    assert len(table) == report.ratings == report.rows - report.quarantined
+    assert np.isfinite(table["rating"].to_numpy()).all()
+    assert table["user_id"].null_count == table["item_id"].null_count == 0
+    if b'"' not in content and content[:2] != b"\x1f\x8b":
+        lines = [line for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip(b"\r")]
+        assert len(lines) - report.rows in (0, 1)
