@@ -7,7 +7,7 @@ ARGS ?=
 # Bytecode is what makes the second start fast: never let a shell switch it off.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test check format lock bench faults clean
+.PHONY: help setup run test check format docs lock bench faults clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -38,6 +38,9 @@ check: $(STAMP) ## format, lint, types, layers
 format: $(STAMP) ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(STAMP) ## bring the README's table of settings up to date
+	$(BIN)/python -m flows.reference README.md
 
 lock: $(STAMP) ## refresh the hashed lock from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras pyproject.toml -o requirements.lock

@@ -1,4 +1,7 @@
-"""The settings as a table for the README: ``python -m flows.reference``."""
+"""The settings as a table for the README: ``python -m flows.reference README.md`` brings it up to date."""
+
+import sys
+from pathlib import Path
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -35,5 +38,14 @@ def _meaning(field: FieldInfo) -> str:
     return text[:1].upper() + text[1:]
 
 
+def with_settings(page: str) -> str:
+    """A page with the table of settings between its two markers."""
+    before, _, rest = page.partition("<!-- settings -->")
+    _, _, after = rest.partition("<!-- /settings -->")
+    return f"{before}<!-- settings -->\n{settings_table()}\n<!-- /settings -->{after}"
+
+
 if __name__ == "__main__":
-    print(settings_table())  # noqa: T201 - it is what this is for
+    for name in sys.argv[1:]:
+        path = Path(name)
+        path.write_text(with_settings(path.read_text(encoding="utf-8")), encoding="utf-8")
