@@ -19,7 +19,9 @@ def clean_file(path, user_id, item_id, timestamp=None):
     return path
 
 
-@pytest.mark.parametrize("ids", [[7, -3, 7, 2**62], ["zoë", "a", "zoë", "007"]])
+@pytest.mark.parametrize(
+    "ids", [[7, -3, 7, 2**62], [7, -3, 7, 0], [2**63 - 1, -(2**63), 0, 0], ["zoë", "a", "zoë", "007"]]
+)
 def test_decoding_gives_the_raw_ids_back(tmp_path, ids):
     encoded = encode(clean_file(tmp_path / "ratings.parquet", ids, ids[::-1], [5, None, 7, 8]), tmp_path)
     whole = EncodedInteractions.load(encoded.interactions_path)
