@@ -31,10 +31,11 @@ class ScoreOptions(BaseModel):
 
     models: Literal["all", "champion"] = "all"
     """Which models' predictions are published."""
-    rows_per_shard: int = Field(default=16_777_216, ge=1)
-    """About how many predictions a parquet file holds; at 3 bytes a row the default makes files of 50 MB."""
-    rows_per_group: int = Field(default=262_144, ge=1)
-    """About how many predictions a row group holds: what a reader decodes to see one user."""
+    rows_per_shard: int = Field(default=33_554_432, ge=1)
+    """About how many predictions a parquet file holds; at 3 bytes a row the default makes files of 100 MB."""
+    rows_per_group: int = Field(default=1_048_576, ge=1)
+    """About how many predictions a row group holds. A reader that looks for one user decodes one group but reads the
+    footer of every group: with fewer rows a large table is slower to ask, with more a small one."""
     threads: int | None = Field(default=None, ge=1)
     """Shards computed at once on this machine; by default one per core."""
 

@@ -43,7 +43,7 @@ def test_plan_covers_every_user_once(n_users, n_items, rows_per_shard, rows_per_
 def test_plan_makes_shards_of_about_the_size_asked_for():
     plan = plan_shards(71_567, 10_681, ScoreOptions())
     rows = [(users.stop - users.start) * 10_681 for users in plan]
-    assert all(0.9 * 16_777_216 < n <= 16_777_216 for n in rows[:-1])
+    assert all(0.9 * 33_554_432 < n <= 33_554_432 for n in rows[:-1])
     assert sum(rows) == 764_407_127
 
 
