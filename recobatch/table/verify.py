@@ -4,15 +4,12 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recobatch.table.layout import CHAMPION, MANIFEST
 from recobatch.table.manifest import FileEntry, Manifest
+from recobatch.table.pairs import PairCheck
 from recobatch.table.snapshots import Snapshot
-from recobatch.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -97,63 +94,12 @@ def _check_file(path: Path, entry: FileEntry, manifest: Manifest) -> list[str]:
 
 
 def _check_pairs(snapshot: Snapshot, model: str) -> list[str]:
-    """Hold the pairs in the files to the vocabularies' fingerprints: user by user, every item once, in order."""
-    facts, place = snapshot.manifest.models[model], f"table/model={model}"
-    users: list[pa.Array] = []
-    items: pa.Array | None = None
-    pending: list[pa.Table] = []
-    rows = 0
-    for entry in sorted(e.path for e in snapshot.manifest.files if e.path.startswith(place + "/")):
-        file = pq.ParquetFile(snapshot.path / entry)
+    """Hold the pairs in a model's files to its vocabularies' fingerprints."""
+    place, pairs = f"table/model={model}", PairCheck()
+    for name in sorted(entry.path for entry in snapshot.manifest.files if entry.path.startswith(f"{place}/")):
+        file = pq.ParquetFile(snapshot.path / name)
         for group in range(file.num_row_groups):
-            block = file.read_row_group(group, columns=["user_id", "item_id"])
-            rows += block.num_rows
-            pending.append(block)
-            if items is None:
-                items = _first_run(pa.concat_tables(pending))
-                if items is None:
-                    continue
-            pending, problem = _consume(pa.concat_tables(pending), items, users)
+            problem = pairs.take(file.read_row_group(group, columns=["user_id", "item_id"]))
             if problem:
-                return [f"{entry}: {problem}"]
-    if items is None:
-        items = pa.concat_tables(pending)["item_id"].combine_chunks()
-        pending, problem = _consume(pa.concat_tables(pending), items, users)
-    problems = []
-    if pending and sum(block.num_rows for block in pending):
-        problems.append(f"{place}: found a last user with too few items")
-    if rows != facts.rows:
-        problems.append(f"{place}: found {rows:,} rows, required {facts.rows:,}")
-    for kind, ids, required in (
-        ("users", pa.concat_arrays(users), facts.users_fingerprint),
-        ("items", items, facts.items_fingerprint),
-    ):
-        if Vocabulary(ids).fingerprint != required:
-            problems.append(f"{place}: found {len(ids):,} {kind} that are not those of the model's vocabulary")
-    return problems
-
-
-def _first_run(rows: pa.Table) -> pa.Array | None:
-    """Items of the first user, once the next user has begun."""
-    users = rows["user_id"].combine_chunks()
-    others = pc.index(pc.not_equal(users, users[0]), True).as_py()
-    return rows["item_id"].combine_chunks().slice(0, others) if others >= 0 else None
-
-
-def _consume(rows: pa.Table, items: pa.Array, users: list[pa.Array]) -> tuple[list[pa.Table], str | None]:
-    """Take whole users off the front of ``rows``, add them to ``users`` and hand back what is left."""
-    n_items, whole = len(items), rows.num_rows // len(items)
-    block = rows.slice(0, whole * n_items)
-    if not whole:
-        return [rows], None
-    user_column, item_column = block["user_id"].combine_chunks(), block["item_id"].combine_chunks()
-    heads = user_column.take(pa.array(np.arange(whole) * n_items))
-    if not user_column.equals(heads.take(pa.array(np.repeat(np.arange(whole), n_items)))):
-        return (
-            [],
-            f"found users between {heads[0]} and {heads[-1]} without {n_items:,} rows each, required all items once",
-        )
-    if not item_column.equals(items.take(pa.array(np.tile(np.arange(n_items), whole)))):
-        return [], f"found users between {heads[0]} and {heads[-1]} with other items, required all items once, in order"
-    users.append(heads)
-    return [rows.slice(whole * n_items)] if rows.num_rows > whole * n_items else [], None
+                return [f"{name}: {problem}"]
+    return [f"{place}: {problem}" for problem in pairs.finish(snapshot.manifest.models[model])]
