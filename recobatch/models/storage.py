@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 
+import recobatch.models.backend  # noqa: F401 - settles the threads
 from recobatch.errors import BadTable
 
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from recobatch.errors import BadSettings
+from recobatch.errors import BadSettings, RecobatchError
 from recobatch.interactions import EncodedInteractions
 from recobatch.training.deck import Deck, padded_length, stack
 from recobatch.training.epoch import compile_epoch, compile_predict, penalty
@@ -21,6 +21,7 @@ OnEpoch = Callable[[int, float, float], None]
 _BLOCK = 1 << 16
 _MOST_HELD_OUT = 100_000
 _REFIT_FROM = 0.01
+_MOST_REPEATS = 4
 
 
 @dataclass
@@ -47,10 +48,11 @@ class _Runner:
     objective: Objective
     update: Update
     recipe: Recipe
+    batch_size: int
 
     def epoch(self, number: int, tables: Tables, slots: Slots, deck: Deck) -> tuple[Tables, Slots, float]:
         """Run epoch ``number``, from 0; returns the mean loss too."""
-        steps_before = number * -(-deck.n_rows // self.recipe.batch_size)
+        steps_before = number * -(-deck.n_rows // self.batch_size)
         rate = self.recipe.learning_rate * self.recipe.decay**number
         tables, slots, total = self._call(tables, slots, deck.deal(), deck.n_rows, steps_before, rate)
         return tables, slots, float(total) / deck.n_rows
@@ -65,7 +67,7 @@ class _Runner:
     def _call(
         self, tables: Tables, slots: Slots, columns: list[tf.Tensor], n_rows: int, steps_before: int, rate: float
     ) -> tuple[Tables, Slots, tf.Tensor]:
-        run = compile_epoch(self.objective, self.update, self.recipe.batch_size)
+        run = compile_epoch(self.objective, self.update, self.batch_size)
         return run(
             tables, slots, *columns, tf.constant(n_rows), tf.constant(steps_before), tf.constant(rate, tf.float32)
         )
@@ -82,9 +84,10 @@ def train(
         held_out = len(validation) / len(everything)
     _check(model, data, validation, recipe)
     objective = objective_of(model)
-    runner = _Runner(objective, update_of(recipe, objective.l2), recipe)
+    update = update_of(recipe, l2=objective.l2, rating_span=float(np.ptp(data.rating)))
+    runner = _Runner(objective, update, recipe, _batch_size(recipe, data))
     start = objective.read(model)
-    length = padded_length(len(everything), recipe.batch_size)
+    length = padded_length(len(everything), runner.batch_size)
     order = rng if recipe.shuffle else None
     deck = stack(data, length=length, rng=order)
     compile_seconds = runner.compile(start, deck)
@@ -132,6 +135,11 @@ def _record(
     """Note an epoch's losses, keep its weights if they are the ones to keep, and see whether patience ran out."""
     progress.loss.append(loss)
     epoch, patience = len(progress.loss), runner.recipe.patience
+    if not np.isfinite(loss):
+        raise RecobatchError(
+            f"training: found a loss of {loss} in epoch {epoch}, required a finite one; lower "
+            f"train.learning_rate, it is {runner.recipe.learning_rate:g}"
+        )
     if validation is not None:
         progress.val_loss.append(_validate(runner.objective, tables, validation))
     if patience is None or validation is None:
@@ -159,6 +167,17 @@ def _validate(objective: Objective, tables: Tables, data: EncodedInteractions) -
         error = prediction.astype(np.float64) - data.rating[rows]
         total += float(error @ error)
     return total / len(data) + float(penalty(tables, objective.l2))
+
+
+def _batch_size(recipe: Recipe, data: EncodedInteractions) -> int:
+    """The recipe's, or the largest half, quarter, ... of it in which no row is expected to move too often at once."""
+    size = recipe.batch_size
+    if recipe.optimizer == "adam":
+        return size
+    most = max(np.bincount(data.user_index).max(), np.bincount(data.item_index).max())
+    while size > 1 and size * most > _MOST_REPEATS * len(data):
+        size //= 2
+    return size
 
 
 def _hold_out(

@@ -16,12 +16,14 @@ class Recipe(BaseModel):
     epochs: int = Field(5, ge=1, le=10_000)
     """Passes over the training ratings, at most."""
     batch_size: int = Field(32, ge=1, le=1 << 20)
-    """Ratings in a mini-batch; the last one of an epoch may be shorter."""
+    """Ratings in a mini-batch; the last one of an epoch may be shorter. With ``sgd`` it is halved until no user or item
+    is expected more than four times in one, for their moves are summed."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """``adam`` moves every parameter at every mini-batch, as Keras does; ``sgd`` moves the rows that were rated, so
     that its cost does not grow with the tables."""
     learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
-    """Step size in the first epoch. With ``sgd`` it multiplies each rating's own gradient, summed over a mini-batch."""
+    """Step size in the first epoch. With ``sgd`` it multiplies each rating's own gradient, and it and
+    ``l2_per_rating`` are meant for ratings from 1 to 5: other ranges are converted."""
     decay: float = Field(1.0, gt=0, le=1)
     """The learning rate is multiplied by this after every epoch; 1 keeps it."""
     l2_per_rating: float = Field(0.0, ge=0, allow_inf_nan=False)

@@ -74,6 +74,8 @@ class SparseSgd:
     """
 
     l2_per_rating: float
+    rating_unit: float = 1.0
+    """A quarter of the rating range: with it, learning rate and penalty mean the same on every rating scale."""
 
     def slots(self, tables: Tables) -> Slots:
         return []
@@ -87,15 +89,24 @@ class SparseSgd:
         ], slots
 
     def _move(self, table: tf.Tensor, gradient: Gradient, learning_rate: tf.Tensor) -> tf.Tensor:
+        scale = 0.5 / self.rating_unit**2
         if not isinstance(gradient, tf.IndexedSlices):
-            return table - 0.5 * learning_rate * gradient
-        rows = 0.5 * gradient.values + self.l2_per_rating * tf.gather(table, gradient.indices)
+            return table - learning_rate * scale * gradient
+        rows = scale * gradient.values + self.l2_per_rating * tf.gather(table, gradient.indices)
         return tf.tensor_scatter_nd_add(table, gradient.indices[:, None], -learning_rate * rows)
 
 
-def update_of(recipe: Recipe, l2: tuple[tuple[float, ...], ...]) -> Update:
-    """The optimizer that a recipe names; ``l2`` is the model's own penalty per table and column."""
-    return DenseAdam(l2) if recipe.optimizer == "adam" else SparseSgd(recipe.l2_per_rating)
+def update_of(recipe: Recipe, *, l2: tuple[tuple[float, ...], ...], rating_span: float) -> Update:
+    """The optimizer that a recipe names.
+
+    Args:
+        recipe: Names it and its penalty per rating.
+        l2: The model's own penalty per table and column.
+        rating_span: Highest minus lowest rating.
+    """
+    if recipe.optimizer == "adam":
+        return DenseAdam(l2)
+    return SparseSgd(recipe.l2_per_rating, rating_span / 4 if rating_span > 0 else 1.0)
 
 
 def _dense(base: tf.Tensor, gradient: Gradient, scale: tf.Tensor) -> tf.Tensor:
