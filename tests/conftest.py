@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from flows.environment import prepare_environment
+from flows.server import LocalServer
 from recobatch.interactions import EncodedInteractions
 
 # Before anything imports Prefect, MLflow or TensorFlow: they read these once.
@@ -44,3 +46,14 @@ def low_rank() -> EncodedInteractions:
         user_index.astype(np.int32), item_index.astype(np.int32), rating,
         np.arange(len(rating), dtype=np.int64), 60, 40,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory):
+    """Address of a Prefect API that lives as long as the tests."""
+    prepare_environment(tmp_path_factory.mktemp("prefect"))
+    server = LocalServer()
+    try:
+        yield server.wait_until_ready().api_url
+    finally:
+        server.stop()

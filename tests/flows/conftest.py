@@ -6,20 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from flows.environment import prepare_environment
-from flows.server import LocalServer
-
-
-@pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory):
-    """Address of a Prefect API that lives as long as the tests."""
-    prepare_environment(tmp_path_factory.mktemp("prefect"))
-    server = LocalServer()
-    try:
-        yield server.wait_until_ready().api_url
-    finally:
-        server.stop()
-
 
 @pytest.fixture
 def server(prefect_api, monkeypatch):

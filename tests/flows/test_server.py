@@ -1,0 +1,68 @@
+"""The server of a run: it answers, it dies with its run, it says why it could not start."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from flows.server import LocalServer, prefect_server
+from recobatch.errors import RecobatchError
+
+_RUN = """
+import sys, time
+from pathlib import Path
+from flows.environment import prepare_environment
+from flows.server import LocalServer
+prepare_environment(Path(sys.argv[1]))
+print(LocalServer()._process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_server_that_is_named_is_used(monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with prefect_server() as server:
+        assert server is None
+    assert os.environ["PREFECT_API_URL"] == "http://127.0.0.1:9/api"
+
+
+def test_the_server_answers_on_loopback_alone(prefect_api):
+    assert prefect_api.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(f"{prefect_api}/health", timeout=10) as answer:
+        assert answer.read() == b"true"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's word to a child is Linux's")
+def test_kill_9_takes_the_server_along(tmp_path):
+    run = subprocess.Popen([sys.executable, "-c", _RUN, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    server = int(run.stdout.readline())
+    time.sleep(0.5)
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+    deadline = time.monotonic() + 30
+    while alive(server) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(server)
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "file" / "below"))
+    server = LocalServer()
+    try:
+        with pytest.raises(RecobatchError, match=r"found the Prefect server ended with code \d+ .*set PREFECT_API_URL"):
+            server.wait_until_ready()
+    finally:
+        server.stop()
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - a process, not a file
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
