@@ -9,6 +9,7 @@ from recobatch import movielens
 from recobatch.errors import BadRatings
 from recobatch.movielens import Progress
 from recobatch.reading import ReadOptions
+from recobatch.reading.opening import NOTHING, why_unreadable
 from recobatch.titles import find_titles, read_titles
 
 __all__ = ["Progress", "Source", "read_titles", "resolve"]
@@ -59,24 +60,15 @@ def resolve(ratings: str, *, cache_dir: Path, on_progress: Progress | None = Non
 
 
 def _require_file(path: Path, ratings: str) -> None:
+    found = why_unreadable(path)
     known = ", ".join(KNOWN)
-    try:
-        path.open("rb").close()
-    except FileNotFoundError:
-        if path.name == ratings and not path.suffix:
-            raise BadRatings(
-                f"{ratings}: found neither a dataset nor a file of this name, required a dataset ({known}), a path or "
-                f"a URI; check the spelling"
-            ) from None
-        found = "nothing there"
-    except IsADirectoryError:
-        found = "a directory"
-    except PermissionError:
-        found = "a file that this user may not read (permission denied)"
-    except (OSError, ValueError) as error:
-        found = f"a path that cannot be opened ({error})"
-    else:
+    if found is None:
         return
+    if found == NOTHING and path.name == ratings and not path.suffix:
+        raise BadRatings(
+            f"{ratings}: found neither a dataset nor a file of this name, required a dataset ({known}), a path or a "
+            f"URI; check the spelling"
+        )
     raise BadRatings(
         f"{ratings}: found {found}, required a ratings file (csv, tsv or parquet) or a dataset ({known}); "
         f"check the path"

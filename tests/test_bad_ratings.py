@@ -6,6 +6,7 @@ import io
 import lzma
 import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -202,6 +203,15 @@ def test_a_place_without_ratings_is_refused(uri, words, tmp_path):
     assert "check the" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(
+            BadRatings, match="found a pipe or a device, which cannot be read twice, required a readable"
+        ):
+            ingest(str(path), ReadOptions(), IngestOptions(), tmp_path)
 
 
 @pytest.fixture

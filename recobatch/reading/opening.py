@@ -4,6 +4,7 @@ import bz2
 import contextlib
 import datetime
 import lzma
+import stat
 import tempfile
 import zipfile
 import zlib
@@ -17,6 +18,7 @@ import pyarrow as pa
 
 from recobatch.errors import BadRatings, RatingsUnreachable
 
+NOTHING = "nothing there"
 _SECONDS_TO_CONNECT = 10
 _SECONDS_WITHOUT_A_BYTE = 60
 _SECONDS_OF_RETRIES = 20
@@ -51,18 +53,30 @@ def localized(uri: str) -> Iterator[Path]:
 
 
 def _readable_file(path: Path) -> Path:
+    found = why_unreadable(path)
+    if found is None:
+        return path
+    raise BadRatings(
+        f"{path}: found {found}, required a readable ratings file; check the path, or give one file's own path"
+    )
+
+
+def why_unreadable(path: Path) -> str | None:
+    """What is there instead of a file that can be read as often as need be; None if it is one."""
     try:
-        with path.open("rb"):
-            return path
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return "a directory"
+        if not stat.S_ISREG(mode):  # opening a pipe would already take from it
+            return "a pipe or a device, which cannot be read twice"
+        path.open("rb").close()
     except FileNotFoundError:
-        found = "found nothing there"
-    except IsADirectoryError:
-        found = "found a directory"
+        return NOTHING
     except PermissionError:
-        found = "found a file that this user may not read (permission denied)"
+        return "a file that this user may not read (permission denied)"
     except (OSError, ValueError) as error:
-        found = f"found a path that cannot be opened ({error})"
-    raise BadRatings(f"{path}: {found}, required a readable ratings file; check the path, or give one file's own path")
+        return f"a path that cannot be opened ({error})"
+    return None
 
 
 def _download(uri: str, scheme: str, path: Path) -> None:
