@@ -5,6 +5,7 @@ on a fresh PREFECT_HOME) pass while this process imports TensorFlow. Where PREFE
 """
 
 import ctypes
+import http.client
 import os
 import signal
 import socket
@@ -12,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -37,10 +37,10 @@ class LocalServer:
         self._start()
 
     def _start(self) -> None:
-        port = _free_port(self._preferred_port)
-        self.api_url = f"http://127.0.0.1:{port}/api"
+        self._port = _free_port(self._preferred_port)
+        self.api_url = f"http://127.0.0.1:{self._port}/api"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "flows.server", str(port), str(os.getpid())],
+            [sys.executable, "-m", "flows.server", str(self._port), str(os.getpid())],
             env={**os.environ, **self._environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -63,17 +63,24 @@ class LocalServer:
                     f"required it to answer at {self.api_url}; set PREFECT_API_URL to a server that runs, or remove "
                     f"{os.environ.get('PREFECT_HOME')} if its database is damaged"
                 )
-            try:
-                with urllib.request.urlopen(f"{self.api_url}/health", timeout=5) as answer:
-                    if answer.status == 200:
-                        return self
-            except OSError:
-                time.sleep(0.05)
+            if self._answers():
+                return self
+            time.sleep(0.05)
         self.stop()
         raise RecobatchError(
             f"found no answer from the Prefect server at {self.api_url} within {_STARTUP_SECONDS:.0f} s, required one; "
             f"set PREFECT_API_URL to a server that runs"
         )
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
+        try:
+            connection.request("GET", "/api/health")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     def _last_words(self) -> str:
         self._errors.seek(0)
