@@ -3,6 +3,7 @@
     python benchmarks/scoring.py                    a few minutes
     python benchmarks/scoring.py --full             all 71,567 × 10,681 pairs; needs 5 GB of disk
     python benchmarks/scoring.py --implicit PYTHON  an interpreter that has implicit, for the ranking
+    python benchmarks/scoring.py --spark PYTHON     one that has pyspark, for its cross join
 
 Prints a markdown table and writes JSON lines, with CPU seconds as well, which a busy machine falsifies less. Every run
 is a process of its own, ours and the other's in turn, and the median counts. Factors are random, scaled so that
@@ -144,21 +145,37 @@ def bench_ranking(folder: Path, runs: int, users: int, python: str) -> Iterator[
     large, ids = folder / "large" / "a", folder / "implicit.npy"
 
     def implicit() -> dict:
-        script = str(Path(__file__).with_name("scoring_implicit.py"))
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": str(THREADS)}
-        done = subprocess.run(
-            [python, script, str(large), str(users), str(ids)],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=environment,
-        )
-        return json.loads(done.stdout.splitlines()[-1])
+        return elsewhere(python, "scoring_implicit.py", str(large), str(users), str(ids))
 
     out = folder / "top"
     ours, theirs = alternate(runs, lambda: measured("rank", str(large), str(out), str(users)), implicit)
     what = f"best 100 unseen of {users:,} users, {LARGE[1]:,} items"
     yield compare(what, ours, theirs, "implicit", note=same_ranking(out, np.load(ids)))
+
+
+def bench_spark(folder: Path, runs: int, users: int, python: str) -> Iterator[Row]:
+    large, part = folder / "large", min(users, 1_600)
+
+    def spark() -> dict:
+        out = tempfile.mkdtemp(dir=folder)
+        return elsewhere(python, "scoring_spark.py", str(large / "a"), str(part), f"{out}/table", str(THREADS))
+
+    ours, theirs = alternate(
+        runs, lambda: measured("publish", str(large), f"{folder}/spark", "a", str(part), "0"), spark
+    )
+    row = compare(f"{part * LARGE[1] / 1e6:.0f} M pairs of it", ours, theirs, "Spark cross join + pandas UDF + write")
+    yield per_second(row, part * LARGE[1], note="its CPU counts start-up too")
+
+
+def elsewhere(python: str, script: str, *arguments: str) -> dict:
+    """Run a rival's script with the interpreter that has the rival."""
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": str(THREADS)}
+    done = subprocess.run(
+        [python, str(Path(__file__).with_name(script)), *arguments], capture_output=True, text=True, env=environment
+    )
+    if done.returncode:
+        raise SystemExit(f"{script}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def same_ranking(out: Path, theirs: np.ndarray) -> str:
@@ -188,6 +205,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="all 71,567 users instead of 6,000")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--implicit", metavar="PYTHON", help="interpreter with implicit installed")
+    parser.add_argument("--spark", metavar="PYTHON", help="interpreter with pyspark installed")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out" / "scoring.jsonl")
     arguments = parser.parse_args()
     users = LARGE[0] if arguments.full else 6_000
@@ -197,6 +215,8 @@ def main() -> None:
         rows += bench_look_ups(folder / "out-large", arguments.runs)
         if arguments.implicit:
             rows += bench_ranking(folder, arguments.runs, users, arguments.implicit)
+        if arguments.spark:
+            rows += bench_spark(folder, arguments.runs, users, arguments.spark)
     tell(rows, arguments.out)
 
 

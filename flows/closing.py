@@ -55,6 +55,6 @@ def _queries(table: Mapping[str, Any]) -> str:
     champion = f"{table['path']}/current/champion"
     return (
         f"Table: {table['path']}/current, version {table['version']}\n"
-        f"  duckdb -c \"SELECT * FROM '{champion}/*.parquet' WHERE user_id = 1 ORDER BY prediction DESC LIMIT 10\"\n"
+        f"  duckdb -c \"FROM '{champion}/*.parquet' WHERE user_id = 1 ORDER BY prediction DESC LIMIT 10\"\n"
         f'  pd.read_parquet("{champion}")'
     )

@@ -114,6 +114,7 @@ class TrackedRun:
         self.drain()
         if self._spool and (waiting := self._spool.pending()):
             log.warning("%s: %d records wait in the spool; the next run delivers them", self._label, len(waiting))
+            self._spool.close()
 
     def post(self, kind: EventKind, body: Mapping[str, object]) -> None:
         """Write one record down and have it carried."""
@@ -123,7 +124,7 @@ class TrackedRun:
 
     def drain(self) -> None:
         """Wait, within bounds, until the records so far have arrived; a finished run then needs no journal."""
-        if self._spool is None:
+        if self._spool is None or self._spool.is_closed:
             return
         arrived = self._courier.drain(self._spool, self._connection.options.drain_seconds)
         if arrived and self._spool.state.finished:
@@ -132,6 +133,10 @@ class TrackedRun:
             self._spool = None
 
     def _open_spool(self) -> RunSpool:
+        """The journal to write to: a run goes on after its end, and after the next one has delivered its records."""
+        if self._spool is not None and self._spool.is_closed:
+            self._state = self._spool.state
+            self._spool = RunSpool.reopen(self._spool.folder)
         if self._spool is None:
             self._spool = RunSpool.create(self._root, self._label)
             self._spool.acknowledge(0, self._state)

@@ -55,12 +55,17 @@ class RunSpool:
         return cls(folder, lock)
 
     @classmethod
+    def reopen(cls, folder: Path) -> Self | None:
+        """Go on with a journal that was closed; none if it was delivered meanwhile or is being delivered."""
+        lock = _lock(folder)
+        return None if lock is None else cls(folder, lock)
+
+    @classmethod
     def left_over(cls, root: Path) -> Iterator[Self]:
         """Journals whose process is gone, oldest first; each is locked while it is looked at."""
         for folder in sorted((root / SPOOL).glob("[0-9]*-*-*")):
-            lock = _lock(folder)
-            if lock is not None:
-                spool = cls(folder, lock)
+            spool = cls.reopen(folder)
+            if spool is not None:
                 yield spool
                 spool.close()
 
@@ -80,6 +85,10 @@ class RunSpool:
         """Records that have not arrived yet, in order."""
         with self._guard:
             return self._events[self._delivered :]
+
+    @property
+    def is_closed(self) -> bool:
+        return self._lock.closed
 
     @property
     def age_days(self) -> float:

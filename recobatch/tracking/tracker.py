@@ -41,7 +41,9 @@ class Tracker:
         self._connection = Connection(options, root)
         self._connection.open()
         self._courier = Courier(self._connection)
-        self._has_delivered = False
+        self.delivered_runs = 0
+        """Earlier runs whose records had waited and arrived through this tracker."""
+        self.deliver_spool()
 
     @property
     def is_up(self) -> bool:
@@ -59,8 +61,9 @@ class Tracker:
             params: Every setting that shaped the model, nested as the settings are.
             dataset: What it is trained on; its fingerprint becomes a param too.
         """
-        if not self._has_delivered:
-            self.deliver_spool()
+        if not self.is_up:
+            self._connection.open()
+        self.deliver_spool()
         run = TrackedRun(self._connection, self._courier, self.root, model_name)
         tags = {
             "batch_id": batch_id, "model": model_name, "mlflow.user": _user(),
@@ -75,10 +78,11 @@ class Tracker:
     def deliver_spool(self) -> int:
         """Deliver what earlier runs had to leave behind; a run that was killed is closed as such.
 
+        Every new tracker and every new run does so by itself.
+
         Returns:
             How many runs had records waiting and are now complete.
         """
-        self._has_delivered = True
         if not self.is_up:
             self._drop_stale()
             return 0
@@ -92,6 +96,7 @@ class Tracker:
                 spool.remove()
         if delivered:
             log.info("delivered the records of %d earlier runs to MLflow", delivered)
+        self.delivered_runs += delivered
         return delivered
 
     def _drop_stale(self) -> None:

@@ -74,10 +74,9 @@ def test_down_at_start_everything_waits_and_the_next_run_delivers_it(line, optio
     assert "records wait in the spool; the next run delivers them" in caplog.text
 
     line.mend()
-    run._spool.close()  # as the end of the process does
     with caplog.at_level(logging.INFO, "recobatch.tracking"):
         later = Tracker(options(line.url), root)
-        assert later.deliver_spool() == 1
+        assert later.delivered_runs == 1
     assert "delivered the records of 1 earlier runs to MLflow" in caplog.text
     (found,) = runs_of(client, options)
     assert (found.info.status, curve(client, found)) == ("FINISHED", [(1, 1.0), (2, 0.5)])
@@ -122,8 +121,7 @@ def test_dies_for_good_in_mid_training(line, options, client, root):
     assert time.monotonic() - began < BOUND
     assert len(spooled(root)) == 1
     line.mend()
-    run._spool.close()
-    assert start(Tracker(options(line.url), root), "b2").run_id != run.run_id
+    assert start(tracker, "b2").run_id != run.run_id  # a process that goes on to the next batch
     statuses = {found.data.tags["batch_id"]: found.info.status for found in runs_of(client, options)}
     assert statuses == {"b1": "FINISHED", "b2": "RUNNING"}
 
@@ -151,11 +149,23 @@ def test_nobody_at_the_address(options, root):
     assert not tracker.is_up
 
 
+def test_what_is_noted_after_an_end_that_waits_is_kept_too(line, options, client, root):
+    line.cut()
+    run = start(Tracker(options(line.url), root))
+    run.finish()
+    run.log_text("late", "late.txt")
+    run.finish()
+    assert len(spooled(root)) == 1
+    line.mend()
+    assert Tracker(options(line.url), root).delivered_runs == 1
+    (found,) = runs_of(client, options)
+    assert [entry.path for entry in client.list_artifacts(found.info.run_id)] == ["late.txt"]
+
+
 def test_a_server_that_never_answers_does_not_fill_the_disk(options, root, caplog):
     url = f"http://127.0.0.1:{free_port()}"
     run = start(Tracker(options(url), root))
     run.finish()
-    run._spool.close()
     (folder,) = spooled(root)
     moment = int(folder.name.partition("-")[0])
     aged = folder.with_name(folder.name.replace(str(moment), str(moment - 31 * 86_400_000)))

@@ -207,7 +207,7 @@ time.sleep(120)
     process.kill()
     process.communicate()
     assert client.get_run(run_id).info.status == "RUNNING"
-    Tracker(TrackingOptions(), root).deliver_spool()
+    assert Tracker(TrackingOptions(), root).delivered_runs == 1
     found = client.get_run(run_id)
     assert (found.info.status, found.data.metrics["loss"]) == ("KILLED", 0.5)
 
@@ -218,7 +218,7 @@ def test_a_start_that_was_sent_but_not_noted_makes_no_second_run(root, client):
     journal = run._spool.folder / "events.jsonl"
     run._spool.close()
     journal.write_text("".join(line for line in journal.read_text().splitlines(True) if '"ack"' not in line))
-    Tracker(TrackingOptions(), root).deliver_spool()
+    Tracker(TrackingOptions(), root)
     (found,) = client.search_runs([client.get_experiment_by_name("recobatch").experiment_id])
     assert (found.info.run_id, found.info.status) == (run.run_id, "KILLED")
 
