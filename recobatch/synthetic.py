@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
-from statistics import NormalDist
 from typing import NotRequired, Self, TypedDict, Unpack
 
 import numpy as np
@@ -13,13 +12,10 @@ import pyarrow.parquet as pq
 
 from recobatch.errors import BadSettings
 from recobatch.interactions import RAW_COLUMNS
+from recobatch.long_tail import draw_pairs
 
 _FIRST_TIME, _LAST_TIME = 789_652_009, 1_574_327_703
 """Of MovieLens 25M."""
-_DENSE = 0.25
-"""From this part of all pairs on, they are all weighed up at once instead of drawn and redrawn."""
-_USER_SKEW = 1.24
-"""Spread of the logarithm of user activity: MovieLens 25M has a mean of 154 ratings a user and a median of 71."""
 _CHUNK = 1 << 20
 
 
@@ -111,7 +107,7 @@ def synthesize(**shape: Unpack[Shape]) -> tuple[pa.Table, Truth]:
         )
     rng = np.random.default_rng(shape["seed"])
     truth = _truth(rng, shape)
-    pairs = _pairs(rng, n_users, n_items, n_ratings)
+    pairs = draw_pairs(rng, n_users, n_items, n_ratings)
     rng.shuffle(pairs)
     user_index, item_index = _halves(pairs, n_items)
     rating = _observed(rng, truth, user_index, item_index, shape.get("step", 0.5))
@@ -177,86 +173,6 @@ def _truth(rng: np.random.Generator, shape: Shape) -> Truth:
         item_bias=(spread * rng.standard_normal(n_items)).astype(np.float32),
         global_bias=low + 0.67 * (high - low), min_rating=low, max_rating=high, noise=shape.get("noise", 0.7),
     )  # fmt: skip
-
-
-def _weights(rng: np.random.Generator, count: int, skew: float, largest: float) -> np.ndarray:
-    """Shares that add up to 1: log-normal quantiles in random order, none beyond ``largest`` (if that can be)."""
-    normal = NormalDist()
-    quantiles = np.array([normal.inv_cdf((place + 0.5) / count) for place in range(count)])
-    shares = np.exp(skew * quantiles)
-    for _ in range(20):
-        shares /= shares.sum()
-        np.minimum(shares, max(largest, 1 / count), out=shares)
-    return rng.permutation(shares / shares.sum())
-
-
-def _pairs(rng: np.random.Generator, n_users: int, n_items: int, n_ratings: int) -> np.ndarray:
-    """Distinct pairs as ``user * n_items + item``: int64, shape ``(n_ratings,)``."""
-    item_skew = float(np.clip(1.25 + 1.07 * (np.log10(n_items) - 3.23), 0.5, 3))
-    users = _weights(rng, n_users, _USER_SKEW, 0.5 * n_items / n_ratings)
-    items = _weights(rng, n_items, item_skew, 0.5 * n_users / n_ratings)
-    covering = _covering(rng, n_users, n_items)[:n_ratings]
-    if n_ratings >= _DENSE * n_users * n_items:
-        return _heaviest(rng, users, items, covering, n_ratings)
-    # The lowest bit tells drawn pairs, which may be dropped again, from the covering ones, which sort before them.
-    marked = covering << 1
-    while len(marked) < n_ratings:
-        missing = n_ratings - len(marked)
-        drawn = _draw(rng, users, missing + missing // 4 + 16) * n_items
-        drawn += _draw(rng, items, len(drawn))
-        marked = _distinct(np.concatenate((marked, (drawn << 1) | 1)))
-        surplus = len(marked) - n_ratings
-        if surplus > 0:
-            marked = np.delete(marked, rng.choice(np.flatnonzero(marked & 1), surplus, replace=False, shuffle=False))
-    return marked >> 1
-
-
-def _distinct(marked: np.ndarray) -> np.ndarray:
-    """Sorted, each pair once; ``np.unique`` hashes, which takes forty times as long as this sort."""
-    marked.sort()
-    pairs = marked >> 1
-    return marked[np.concatenate(([True], pairs[1:] != pairs[:-1]))]
-
-
-def _covering(rng: np.random.Generator, n_users: int, n_items: int) -> np.ndarray:
-    """As few pairs as possible with every user and every item among them."""
-    count = np.arange(max(n_users, n_items))
-    return rng.permutation(n_users)[count % n_users] * n_items + rng.permutation(n_items)[count % n_items]
-
-
-def _draw(rng: np.random.Generator, shares: np.ndarray, count: int) -> np.ndarray:
-    """Indices drawn by their shares, with Walker's alias method: int64, shape ``(count,)``."""
-    keep, alias = _alias_table(shares)
-    index = rng.integers(len(shares), size=count)
-    return np.where(rng.random(count, dtype=np.float32) < keep[index], index, alias[index])
-
-
-def _alias_table(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Vose, "A linear algorithm for generating random numbers with a given distribution", IEEE TSE 17(9), 1991."""
-    scaled = (shares * len(shares)).tolist()
-    alias = list(range(len(scaled)))
-    small = [place for place, share in enumerate(scaled) if share < 1]
-    large = [place for place, share in enumerate(scaled) if share >= 1]
-    while small and large:
-        poor, rich = small.pop(), large[-1]
-        alias[poor] = rich
-        scaled[rich] -= 1 - scaled[poor]
-        if scaled[rich] < 1:
-            small.append(large.pop())
-    for place in small + large:
-        scaled[place] = 1.0
-    return np.array(scaled, dtype=np.float32), np.array(alias, dtype=np.int64)
-
-
-def _heaviest(
-    rng: np.random.Generator, users: np.ndarray, items: np.ndarray, covering: np.ndarray, count: int
-) -> np.ndarray:
-    """A weighted sample without replacement from all pairs: the ``count`` smallest exponential arrival times."""
-    arrival = rng.standard_exponential((len(users), len(items)), dtype=np.float32)
-    arrival /= (users[:, None] * items).astype(np.float32)
-    arrival = arrival.ravel()
-    arrival[covering] = 0
-    return np.argpartition(arrival, count - 1)[:count].astype(np.int64)
 
 
 def _halves(pairs: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:
