@@ -1,4 +1,4 @@
-"""Ratings of any size with a known low-rank truth: long-tailed as real ones are, and the same for the same seed."""
+"""Long-tailed pairs, rated by a low-rank truth with noise."""
 
 import re
 from dataclasses import dataclass, fields
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from recobatch.errors import BadSettings
 from recobatch.interactions import RAW_COLUMNS
-from recobatch.long_tail import draw_pairs
+from recobatch.synthetic.pairs import draw_pairs
 
 _FIRST_TIME, _LAST_TIME = 789_652_009, 1_574_327_703
 """Of MovieLens 25M."""
