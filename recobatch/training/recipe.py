@@ -54,7 +54,7 @@ PRESETS = {
     "tuned": Preset(
         ModelOptions(n_factors=40, initial_scale=0.01, l2=0.0),
         Recipe(
-            epochs=24, batch_size=256, optimizer="sgd", learning_rate=0.05, decay=0.89, l2_per_rating=0.055,
+            epochs=26, batch_size=256, optimizer="sgd", learning_rate=0.05, decay=0.9, l2_per_rating=0.055,
             validation_fraction=0.05, patience=5, refit=True,
         ),
     ),
