@@ -1,5 +1,6 @@
 """The kernel gives what the model gives, and the same bits whichever way the users are cut."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -90,3 +91,15 @@ def test_threads_at_once_give_the_same_bits():
     with ThreadPoolExecutor(4) as pool:
         parts = list(pool.map(part, range(0, 400, 40)))
     assert np.array_equal(np.concatenate(parts), whole)
+
+
+def test_a_child_forked_in_the_middle_of_scoring_scores_on_its_own():
+    """The thread that holds the limit stays behind in the parent; the child must not wait for it."""
+    kernel = ScoringKernel.of(make_model(40, 90))
+    with one_blas_thread():
+        whole = kernel.predict(slice(0, 40))
+        if (child := os.fork()) == 0:  # pragma: no cover - in the child
+            with one_blas_thread():
+                same = np.array_equal(kernel.predict(slice(0, 40)), whole)
+            os._exit(0 if same else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
