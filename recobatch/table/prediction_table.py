@@ -237,7 +237,6 @@ class PredictionTable:
         with explained("move the snapshot into place", target):
             staging.rename(target)
             fsync_folder(self.root / VERSIONS)
-            fsync_folder(self.root)
         snapshot = Snapshot(target, manifest)
         point_at(self.root, snapshot)
         return snapshot

@@ -167,11 +167,14 @@ class Staging:
         link.symlink_to(Path("table") / f"model={champion}")
 
     def _fsync(self) -> None:
-        """Files first, then folders from the inside out: a name on the disk never leads to missing content."""
-        for folder, _, names in os.walk(self.path, topdown=False):
-            for name in names:
-                if not (path := Path(folder, name)).is_symlink():
-                    fsync_file(path)
+        """Files first, then folders from the inside out: a name on the disk never leads to missing content.
+
+        The shards are on the disk already: ``open_shard`` fsyncs each, beside the shards that are still computed.
+        """
+        for path in (self.path / MANIFEST, self.path / TITLES):
+            if path.exists():
+                fsync_file(path)
+        for folder, _, _ in os.walk(self.path, topdown=False):
             fsync_folder(Path(folder))
 
 
