@@ -49,7 +49,7 @@ class Courier:
 
     def _carry(self, spool: RunSpool) -> None:
         delivery = Delivery(self._connection, spool)
-        while self._connection.is_up and (pending := spool.pending()):
+        while self._connection.is_up and not spool.is_closed and (pending := spool.pending()):
             batch = next(in_batches(pending))
             try:
                 state = delivery.deliver(batch, spool.state)

@@ -114,7 +114,8 @@ class TrackedRun:
         self.drain()
         if self._spool and (waiting := self._spool.pending()):
             log.warning("%s: %d records wait in the spool; the next run delivers them", self._label, len(waiting))
-            self._spool.close()
+            if not self._connection.is_up:  # else they are still on their way
+                self._spool.close()
 
     def post(self, kind: EventKind, body: Mapping[str, object]) -> None:
         """Write one record down and have it carried."""
