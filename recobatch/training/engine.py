@@ -141,7 +141,7 @@ def _record(
             f"train.learning_rate, it is {runner.recipe.learning_rate:g}"
         )
     if validation is not None:
-        progress.val_loss.append(_validate(runner.objective, tables, validation))
+        progress.val_loss.append(_validate(runner, tables, validation))
     if patience is None or validation is None:
         progress.best, progress.best_epoch = tables, epoch
     elif progress.val_loss[-1] < progress.best_loss:
@@ -158,15 +158,15 @@ def _refit(runner: _Runner, progress: _Progress, start: Tables, deck: Deck) -> N
     progress.best, progress.refitted = tables, True
 
 
-def _validate(objective: Objective, tables: Tables, data: EncodedInteractions) -> float:
+def _validate(runner: _Runner, tables: Tables, data: EncodedInteractions) -> float:
     """Keras' evaluate: mean squared error plus penalties."""
-    predict, total = compile_predict(objective), 0.0
+    predict, total = compile_predict(runner.objective), 0.0
     for start in range(0, len(data), _BLOCK):
         rows = slice(start, start + _BLOCK)
         prediction = predict(tables, tf.constant(data.user_index[rows]), tf.constant(data.item_index[rows])).numpy()
         error = prediction.astype(np.float64) - data.rating[rows]
         total += float(error @ error)
-    return total / len(data) + float(penalty(tables, objective.l2))
+    return total / len(data) + float(penalty(tables, runner.update.l2))
 
 
 def _batch_size(recipe: Recipe, data: EncodedInteractions) -> int:

@@ -44,7 +44,7 @@ def compile_epoch(objective: Objective, update: Update, batch_size: int) -> Epoc
         def stretch(step: tf.Tensor, tables: Tables, slots: Slots, loss: tf.Tensor) -> tuple:
             end = tf.minimum(step + stride, n_steps)
             rows = tf.minimum(end * batch_size, n_rows) - step * batch_size
-            loss += tf.cast(rows, tf.float32) * penalty(tables, objective.l2)
+            loss += tf.cast(rows, tf.float32) * penalty(tables, update.l2)
             return tf.while_loop(lambda step, *_: step < end, mini_batch, (step, tables, slots, loss))
 
         start = (tf.constant(0), tables, slots, tf.constant(0.0))
@@ -64,7 +64,7 @@ def penalty(tables: Tables, l2: tuple[tuple[float, ...], ...]) -> tf.Tensor:
     """Keras' regularisation loss of all tables; columns are summed first, which vectorises."""
     terms = [
         tf.reduce_sum(tf.constant(factors) * tf.reduce_sum(table * table, 0))
-        for table, factors in zip(tables, l2, strict=True)
+        for table, factors in zip(tables, l2, strict=bool(l2))
         if any(factors)
     ]
     return tf.add_n(terms) if terms else tf.constant(0.0)

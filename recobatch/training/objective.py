@@ -6,6 +6,7 @@ from typing import Protocol, TypeAlias
 import keras
 import tensorflow as tf
 
+from recobatch.errors import BadSettings
 from recobatch.factors import Link
 from recobatch.models.factor_form import FactorForm, embedding_of, find_factor_form
 
@@ -118,27 +119,26 @@ class TapeObjective:
             variable.assign(table)
 
     def predict(self, tables: Tables, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
-        return self._call(tables, user, item)[0]
+        fixed = [tf.convert_to_tensor(variable) for variable in self.model.non_trainable_variables]
+        prediction, _ = self.model.stateless_call(tables, fixed, [user[:, None], item[:, None]])
+        return tf.reshape(prediction, [-1])
 
     def error(
         self, tables: Tables, user: tf.Tensor, item: tf.Tensor, rating: tf.Tensor, weight: tf.Tensor
     ) -> tuple[tf.Tensor, list[Gradient]]:
         with tf.GradientTape() as tape:
             tape.watch(tables)
-            prediction, penalty = self._call(tables, user, item)
-            squared = tf.reduce_sum(weight * (prediction - rating) ** 2)
-            target = squared + penalty
-        return squared, tape.gradient(target, tables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-
-    def _call(self, tables: Tables, user: tf.Tensor, item: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Predictions, and those penalties of the model that are not a weight's own L2."""
-        fixed = [tf.convert_to_tensor(variable) for variable in self.model.non_trainable_variables]
-        prediction, _ = self.model.stateless_call(tables, fixed, [user[:, None], item[:, None]])
-        return tf.reshape(prediction, [-1]), tf.zeros(())
+            squared = tf.reduce_sum(weight * (self.predict(tables, user, item) - rating) ** 2)
+        return squared, tape.gradient(squared, tables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
 def objective_of(model: keras.Model) -> Objective:
-    """The hand-written objective where the model's form allows it, else the tape's."""
+    """The hand-written objective where the model's form allows it, else the tape's.
+
+    Raises:
+        BadSettings: If the model has a part that the compiled epochs would leave out: dropout, batch normalisation, a
+            penalty other than L2.
+    """
     form = find_factor_form(model)
     if form is not None and _is_plain(form, model):
         penalties = tuple(
@@ -152,7 +152,21 @@ def objective_of(model: keras.Model) -> Objective:
             form.max_rating,
             penalties,
         )
+    _check(model)
     return TapeObjective(model, tuple((_variable_l2(variable),) for variable in model.trainable_variables))
+
+
+def _check(model: keras.Model) -> None:
+    penalties = (variable.regularizer for variable in model.trainable_variables)
+    strange = [each for each in penalties if not isinstance(each, keras.regularizers.L2 | None)]
+    strange += [
+        each for each in model.layers if isinstance(each, keras.layers.Dropout | keras.layers.BatchNormalization)
+    ]
+    if strange:
+        raise BadSettings(
+            f"model {model.name!r}: found {type(strange[0]).__name__}, required layers that act alike in training and "
+            f"prediction, and no penalty but L2; leave it out, or train with model.fit"
+        )
 
 
 def _layers(model: keras.Model) -> list[list[keras.layers.Embedding]]:

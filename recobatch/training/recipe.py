@@ -20,7 +20,7 @@ class Recipe(BaseModel):
     is expected more than four times in one, for their moves are summed."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """``adam`` moves every parameter at every mini-batch, as Keras does; ``sgd`` moves the rows that were rated, so
-    that its cost does not grow with the tables."""
+    that its cost does not grow with the tables; a model's own penalty, which touches every row, is then left out."""
     learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
     """Step size in the first epoch. With ``sgd`` it multiplies each rating's own gradient, and it and
     ``l2_per_rating`` are meant for ratings from 1 to 5: other ranges are converted."""

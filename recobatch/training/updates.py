@@ -18,6 +18,10 @@ class Update(Protocol):
     def __hash__(self) -> int:
         """Equal ones share compiled code."""
 
+    @property
+    def l2(self) -> tuple[tuple[float, ...], ...]:
+        """The penalty of every table that is part of the loss, per column; empty where none is."""
+
     def slots(self, tables: Tables) -> Slots:
         """What to remember before the first step."""
 
@@ -39,7 +43,11 @@ class Update(Protocol):
 
 @dataclass(frozen=True)
 class DenseAdam:
-    """Kingma and Ba 2015, algorithm 1, in Keras' arrangement: the penalty's gradient moves every row at every step."""
+    """Kingma and Ba 2015, algorithm 1, in Keras' arrangement: the penalty's gradient moves every row at every step.
+
+    Keras itself squares the gradients of a row that occurs twice in a mini-batch one by one where its table has no
+    penalty, which is no longer Adam; here they are added up first, with a penalty and without.
+    """
 
     l2: tuple[tuple[float, ...], ...]
     beta_1: float = 0.9
@@ -76,6 +84,7 @@ class SparseSgd:
     l2_per_rating: float
     rating_unit: float = 1.0
     """A quarter of the rating range: with it, learning rate and penalty mean the same on every rating scale."""
+    l2: tuple[tuple[float, ...], ...] = ()
 
     def slots(self, tables: Tables) -> Slots:
         return []
