@@ -19,6 +19,7 @@ from recobatch.gate import Candidate
 from recobatch.ingest import IngestReport
 from recobatch.interactions import EncodedInteractions, Split
 from recobatch.models import build_model, diagram_svg, save_model, summary_text, to_factors
+from recobatch.reading import without_secrets
 from recobatch.score import ScoringInputs
 from recobatch.tracking import DatasetInfo, ModelFiles, TrackedRun
 from recobatch.training import train
@@ -53,7 +54,7 @@ class Ratings:
     def info(self) -> DatasetInfo:
         """As MLflow is told."""
         return DatasetInfo(
-            name=self.source.name, source=self.source.uri, fingerprint=self.report.fingerprint,
+            name=self.source.name, source=without_secrets(self.source.uri), fingerprint=self.report.fingerprint,
             n_ratings=self.report.ratings, n_users=self.n_users, n_items=self.n_items,
         )  # fmt: skip
 

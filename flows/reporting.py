@@ -18,6 +18,7 @@ from recobatch import __version__
 from recobatch.evaluate import predict_rows
 from recobatch.factors import FactorModel
 from recobatch.interactions import Split
+from recobatch.reading import without_secrets
 from recobatch.report import DataSummary, ModelResult, PublishedTable, ReportInputs, TestRows
 from recobatch.report.page import write_report
 from recobatch.report.pictures import save_loss_curves, save_model_pictures
@@ -64,7 +65,7 @@ def _inputs(
         data=_data(ratings, parts, next(iter(trained.values()))), test=_test_rows(split),
         item_titles=_item_titles(ratings, titles), table=table, gate=gate,
         settings=flatten_params(job.settings.model_dump(mode="json")),
-        command=f"recobatch run {job.settings.data.ratings}", code_version=__version__,
+        command=f"recobatch run {without_secrets(job.settings.data.ratings)}", code_version=__version__,
     )  # fmt: skip
 
 
@@ -90,7 +91,7 @@ def _test_rows(split: Split) -> TestRows:
 def _data(ratings: Ratings, parts: Parts, model: TrainedModel) -> DataSummary:
     report, aside = ratings.report, ratings.report.quarantine_path
     return DataSummary(
-        name=ratings.source.name, source=ratings.source.uri, fingerprint=report.fingerprint,
+        name=ratings.source.name, source=without_secrets(ratings.source.uri), fingerprint=report.fingerprint,
         n_ratings=report.ratings, n_users=ratings.n_users, n_items=ratings.n_items, n_train=parts.sizes["train"],
         n_test=parts.sizes["test"], n_validation=parts.sizes.get("validation", 0), cold_rows=model.test["cold_rows"],
         quarantined=report.reasons, quarantine_path=str(aside) if aside else None,

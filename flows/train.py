@@ -24,16 +24,18 @@ from flows.job import Job
 from flows.settings import Settings
 from recobatch import datasets
 from recobatch.encode import encode
-from recobatch.errors import RecobatchError
+from recobatch.errors import RatingsUnreachable, RecobatchError
 from recobatch.gate import check_baseline, choose_champion
 from recobatch.ingest import ingest
+from recobatch.reading import without_secrets
 from recobatch.split import split
 from recobatch.workspace import source_fingerprint
 
 
 def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Whether a failure may be gone in a moment: what was refused on purpose stays refused."""
-    return not isinstance(state.result(raise_on_failure=False), RecobatchError)
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, RatingsUnreachable) or not isinstance(error, RecobatchError)
 
 
 @task(
@@ -50,7 +52,7 @@ def ingest_ratings(job: Job) -> Ratings:
         cache = settings.data.cache.expanduser()
         source = datasets.resolve(settings.data.ratings, cache_dir=cache, on_progress=line.download)
         origin = source_fingerprint(source.uri)
-    job.tell("fetch", f"{source.name} from {source.uri}")
+    job.tell("fetch", f"{source.name} from {without_secrets(source.uri)}")
     read = source.read.updated(settings.data.read_options())
     with job.stage("ingest"):
         shaped_by = {"origin": origin, "read": read.model_dump(), "options": settings.ingest.model_dump()}
