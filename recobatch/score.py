@@ -143,7 +143,11 @@ def _users_per_write(n_items: int, rows_per_group: int) -> int:
 
 
 def parquet_settings(item_type: pa.DataType) -> dict[str, object]:
-    """Parquet settings measured best for this table; see the benchmarks."""
+    """Parquet settings measured best for this table.
+
+    Text ids are dictionaries: DELTA_BYTE_ARRAY is smaller, but slower to write, and pyarrow cannot read it back into a
+    dictionary.
+    """
     integers = pa.types.is_integer(item_type)
     return {
         "compression": "zstd",

@@ -8,6 +8,8 @@ import pytest
 from tests.faults.disk import FULL_SWEEP
 from tests.faults.numbered import check_tidy, check_whole, inputs_of, publish_number, read_number
 
+pytestmark = pytest.mark.timeout(3600 if FULL_SWEEP else 300)
+
 
 def test_killed_at_every_call_while_consumers_read(three, writer, readers):
     numbers = itertools.count(4)

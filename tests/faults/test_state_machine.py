@@ -6,6 +6,7 @@ import tempfile
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -17,6 +18,7 @@ from tests.faults.numbered import check_tidy, check_whole, inputs_of, publish_nu
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 CALLS = st.integers(1, 60)
+pytestmark = pytest.mark.timeout(3600 if FULL_SWEEP else 300)
 
 
 class TableMachine(RuleBasedStateMachine):
