@@ -24,6 +24,9 @@ __all__ = [
 ]
 
 
+LEAST_SHARDS = 4
+
+
 class ScoreOptions(BaseModel):
     """What is scored, and how it is cut into files."""
 
@@ -50,10 +53,13 @@ def plan_shards(n_users: int, n_items: int, options: ScoreOptions) -> list[slice
 
     Returns:
         Ranges of user indices, ascending, that together cover ``[0, n_users)`` once. Every range but the last starts
-        and stops at whole row groups.
+        and stops at whole row groups. A table too small for ``LEAST_SHARDS`` of that size is cut into smaller
+        ones that the cores can share, unless it has fewer row groups than that: then it is done in no time.
     """
     step = _users_per_write(n_items, options.rows_per_group)
-    step *= max(1, options.rows_per_shard // (step * max(1, n_items)))
+    groups = -(-n_users // step)
+    per_shard = max(1, options.rows_per_shard // (step * max(1, n_items)))
+    step *= min(per_shard, groups // LEAST_SHARDS) if groups >= LEAST_SHARDS else per_shard
     return [slice(start, min(n_users, start + step)) for start in range(0, n_users, step)]
 
 

@@ -47,6 +47,12 @@ def test_plan_makes_shards_of_about_the_size_asked_for():
     assert sum(rows) == 764_407_127
 
 
+@pytest.mark.parametrize(("n_users", "n_items", "shards"), [(943, 1682, 1), (6040, 3706, 5), (162_541, 59_047, 291)])
+def test_plan_lets_the_cores_share_a_table_of_any_size(n_users, n_items, shards):
+    plan = plan_shards(n_users, n_items, ScoreOptions())
+    assert len(plan) == shards
+
+
 def test_every_pair_once_sorted_with_the_models_numbers(tmp_path, model, inputs):
     report = score_shard(inputs, slice(0, 50), tmp_path / "part.parquet", metadata=META, options=ScoreOptions())
     table = pq.read_table(report.path)
