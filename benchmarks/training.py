@@ -54,8 +54,8 @@ def bench_fit(u_data: Path, runs: int) -> Iterator[dict]:
         row = medians([measured("fit", u_data, name, 5) for _ in range(runs)]) | {"what": f"fit {name}"}
         row |= {"ratio": row["fit_seconds"] / row["seconds"], "cpu_ratio": row["fit_cpu"] / row["cpu"]}
         tell(
-            name, f"{row['seconds']:.2f}", f"{row['fit_seconds']:.1f}", f"{row['ratio']:.1f}", f"{row['cpu_ratio']:.1f}",
-            f"{row['compile']:.2f}", f"{row['largest_loss_difference']:.0e}",
+            name, f"{row['seconds']:.2f}", f"{row['fit_seconds']:.1f}", f"{row['ratio']:.1f}",
+            f"{row['cpu_ratio']:.1f}", f"{row['compile']:.2f}", f"{row['largest_loss_difference']:.0e}",
         )  # fmt: skip
         yield row
 

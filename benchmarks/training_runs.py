@@ -41,7 +41,6 @@ def against_fit(u_data: Path, name: str, epochs: int) -> dict:
     def ours() -> list[float]:
         model = fresh(name, data.train, "notebook", 0)
         history = train(model, data.train, validation=data.test, recipe=recipe, seed=0)
-        compiled.append(history.compile_seconds)
         return history.loss + history.val_loss
 
     def fit() -> list[float]:
@@ -52,13 +51,14 @@ def against_fit(u_data: Path, name: str, epochs: int) -> dict:
         ).history  # fmt: skip
         return known["loss"] + known["val_loss"]
 
-    compiled: list[float] = []
-    fresh(name, data.train, "notebook", 0)  # imports Keras, for both sides
+    # Imports Keras, for both sides, and compiles; the time to compile is told separately.
+    model = fresh(name, data.train, "notebook", 0)
+    first = train(model, data.train, validation=data.test, recipe=recipe.model_copy(update={"epochs": 1}), seed=0)
     ours_losses, seconds, cpu = timed(ours)
     fit_losses, fit_seconds, fit_cpu = timed(fit)
     difference = float(np.abs(np.subtract(ours_losses, fit_losses)).max())
     return {
-        "seconds": seconds - compiled[0], "cpu": cpu - compiled[0], "compile": compiled[0],
+        "seconds": seconds, "cpu": cpu, "compile": first.compile_seconds,
         "fit_seconds": fit_seconds, "fit_cpu": fit_cpu, "largest_loss_difference": difference,
     }  # fmt: skip
 
@@ -98,7 +98,8 @@ def growth(folder: Path, name: str, n_ratings: int, n_users: int, n_items: int, 
     found = factors.predict_pairs(test.user_index, test.item_index)
     return {
         "epoch_seconds": float(np.median(np.diff(moments))),
-        "seconds": history.seconds, "compile": history.compile_seconds, "cpu_per_epoch": cpu / len(history.loss), "epochs": len(history.loss), "ratings": len(data),
+        "seconds": history.seconds, "compile": history.compile_seconds,
+        "cpu_per_epoch": cpu / len(history.loss), "epochs": len(history.loss), "ratings": len(data),
         "test_mse": evaluate(factors, train=data, test=test).mse, "noise": float(np.mean((clean - test.rating) ** 2)),
         "rmse_to_truth": float(np.sqrt(np.mean((clean - found) ** 2))), "spread_of_truth": float(clean.std()),
     }  # fmt: skip
