@@ -63,7 +63,7 @@ def batch_scoring(
                 snapshot = publish(
                     job, staging, entries, champion, expected_rows=ratings.n_pairs, titles=titles,
                     extra={
-                        "inputs": summary.inputs_fingerprint(settings, ratings), "summary": result,
+                        "inputs": summary.inputs_fingerprint(job.settings, ratings), "summary": result,
                         "facts": facts.to_dict(),
                     },
                 )  # fmt: skip

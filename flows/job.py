@@ -13,7 +13,7 @@ from prefect.logging import get_run_logger
 
 from flows import STARTED
 from flows.progress import Line, current_display
-from flows.settings import Settings
+from flows.settings import Settings, load_settings
 from recobatch.errors import GateRefused
 from recobatch.table import PredictionTable
 from recobatch.tracking import DatasetInfo, Status, TrackedRun, Tracker, TrackingOptions
@@ -37,7 +37,12 @@ class Job:
 
     @classmethod
     def open(cls, settings: Settings, *, fresh: bool = False) -> "Job":
-        """Begin a batch in the current folder."""
+        """Begin a batch in the current folder.
+
+        What the settings do not say explicitly is read from the environment and recobatch.toml, here where the batch
+        runs: a deployment's parameters need not repeat them.
+        """
+        settings = load_settings(settings.model_dump(exclude_unset=True))
         job = cls(settings, Path.cwd(), new_batch_id(), fresh)
         job.timings["start"] = time.perf_counter() - STARTED
         return job

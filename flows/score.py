@@ -118,7 +118,7 @@ def score_pairs(settings: Settings = Settings()) -> dict[str, Any]:  # noqa: B00
     with job.closing(), job.table.lock(holder=job.batch_id):
         job.table.clean()
         model = fetch_champion(job)
-        users, items, _ = _plan(model, settings.score)
+        users, items, _ = _plan(model, job.settings.score)
         with staged(job) as staging:
             entries = score_models(job, {model.name: model}, staging)
             facts = check_against_published(job, model, entries)

@@ -26,6 +26,8 @@ from recobatch.training.recipe import PRESETS, Recipe
 
 TOML_NAME = "recobatch.toml"
 _PREFIX = "RECOBATCH_"
+_NOT_A_SETTING = "RECOBATCH_HOME"
+"""The project folder, for the deployments of prefect.yaml."""
 
 
 class _Section(BaseModel):
@@ -153,7 +155,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     layer: dict[str, Any] = {}
     for name, text in environment.items():
-        if name.startswith(_PREFIX):
+        if name.startswith(_PREFIX) and name != _NOT_A_SETTING:
             _put(layer, name.removeprefix(_PREFIX).lower().split("__"), text, name)
     return layer
 

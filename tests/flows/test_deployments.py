@@ -11,6 +11,7 @@ import pytest
 
 from flows.server import LocalServer
 from recobatch.synthetic import write_synthetic
+from recobatch.table import PredictionTable
 
 REPO = Path(__file__).parents[2]
 PREFECT = [sys.executable, "-m", "prefect"]
@@ -92,9 +93,11 @@ def test_the_deployments_run_fail_and_give_way_as_documented(environment, client
         first, second = (start(client, "batch-scoring/batch-scoring") for _ in range(2))
         states = [ended(client, run) for run in (first, second)]
         assert sorted(state.name for state in states) == ["Cancelled", "Completed"]
-        assert (folder / "predictions" / "current").is_symlink()
+        assert len(list((folder / "predictions" / "versions").iterdir())) == 1
 
         assert ended(client, start(client, "score-pairs/score-pairs")).is_completed()
+    # The environment's settings count where the run takes place: these are not MovieLens' rows.
+    assert set(PredictionTable(folder / "predictions").current().rows.values()) == {80 * 40}
     schedules = {
         name: [
             (s.schedule.cron, s.schedule.timezone) for s in client.read_deployment_by_name(f"{name}/{name}").schedules
