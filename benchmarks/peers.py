@@ -16,7 +16,7 @@ import venv
 from pathlib import Path
 
 PEERS = {
-    "surprise": ("numpy<2", "pandas<3", "scikit-surprise==1.1.4"),
+    "surprise": ("numpy<2", "scipy<1.16", "pandas<3", "scikit-surprise==1.1.4"),
     "cornac": ("cornac==2.3.5",),
     "lenskit": ("lenskit==2025.8.1",),
     "cmfrec": ("numpy<2", "cmfrec==3.5.1.post13"),
