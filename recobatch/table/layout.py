@@ -1,9 +1,11 @@
 """The names in a table folder, and whether a folder is ours to write in."""
 
+import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
-from recobatch.durable import TEMPORARY, explained, fsync_folder, write_file
+from recobatch.durable import TEMPORARY, explained, fsync_folder
 from recobatch.errors import BadSettings, BadTable
 
 MARKER = ".recobatch-table"
@@ -56,7 +58,11 @@ def claim(root: Path) -> None:
     with explained("make the table folder", root):
         root.mkdir(parents=True, exist_ok=True)
         (root / VERSIONS).mkdir(exist_ok=True)
-        write_file(root / MARKER, b'{"format": 1}\n')
+        # Not by way of a temporary file: a rival that was faster would clean it away. That it is there is what counts.
+        with suppress(FileExistsError), (root / MARKER).open("xb") as marker:
+            marker.write(b'{"format": 1}\n')
+            marker.flush()
+            os.fsync(marker.fileno())
         fsync_folder(root)
 
 

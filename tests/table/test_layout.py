@@ -1,5 +1,7 @@
 """A folder that is not ours is never touched."""
 
+import os
+
 import pytest
 
 from recobatch.errors import BadTable, RecobatchError
@@ -69,3 +71,18 @@ def test_an_empty_folder_and_a_missing_parent_become_tables(tmp_path, inputs):
     for root in (tmp_path / "empty", tmp_path / "a" / "b" / "c"):
         publish(PredictionTable(root), "v1", inputs)
         assert PredictionTable(root).current().version == "v1"
+
+
+def test_a_rival_that_cleans_while_the_folder_is_claimed_is_no_obstacle(tmp_path, monkeypatch):
+    """Two first runs at once: the faster one has claimed, locked and cleaned while the slower one still claims."""
+    root, real = tmp_path / "predictions", os.fsync
+
+    def fsync(handle):
+        monkeypatch.undo()
+        with PredictionTable(root).lock(holder="rival"):
+            PredictionTable(root).clean()
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    claim(root)
+    assert PredictionTable(root).current() is None
