@@ -19,7 +19,7 @@ PEERS = {
     "surprise": ("numpy<2", "scipy<1.16", "pandas<3", "scikit-surprise==1.1.4"),
     "cornac": ("cornac==2.3.5",),
     "lenskit": ("lenskit==2025.8.1",),
-    "cmfrec": ("numpy<2", "cmfrec==3.5.1.post13"),
+    "cmfrec": ("numpy<2", "threadpoolctl", "cmfrec==3.5.1.post13"),
 }
 """Tool → what to install. surprise and cmfrec compile C at installation, which takes minutes."""
 HERE = Path(__file__).parent
