@@ -76,7 +76,7 @@ def cmfrec(train: tuple, test: tuple) -> tuple:
     from cmfrec import CMF
 
     frame = pd.DataFrame(dict(zip(("UserId", "ItemId", "Rating"), train, strict=True)))
-    setting = {"k": 40, "lambda_": 10.0, "niter": 15}
+    setting = {"k": 50, "lambda_": 12.0, "niter": 15}
     model = CMF(**setting, verbose=False, nthreads=2, random_state=0)
     clock = Clock()
     model.fit(frame)
