@@ -1,11 +1,13 @@
 """What every test module shares: the real data where it lies about, and a small synthetic set with a known truth."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from absl.logging import get_absl_handler
 from hypothesis import settings
 
 from flows.environment import prepare_environment
@@ -17,6 +19,8 @@ for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", *(name for name in os.env
     os.environ.pop(name, None)
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="recobatch-prefect-")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# TensorFlow's log handler keeps the stderr it finds, here pytest's own, and closes it when Prefect sets logging up.
+get_absl_handler().python_handler.setStream(sys.__stderr__)
 
 # A shared machine is slow at times, and no test asserts a timing.
 settings.register_profile("recobatch", deadline=None)
