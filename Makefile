@@ -50,5 +50,16 @@ lock: $(STAMP) ## refresh the hashed lock from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dask --extra build -c requirements.lock pyproject.toml -o requirements-run.lock
 	printf 'uv\n' | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.11 -c requirements.lock - -o requirements-uv.lock
 
+U_DATA ?= $(HOME)/.cache/recobatch/movielens-100k/u.data
+
+bench: $(STAMP) ## our times beside those of what they beat, as ratios; FULL=--full for the large shapes
+	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python benchmarks/training.py --u-data $(U_DATA) $(FULL)
+	$(BIN)/python benchmarks/scoring.py $(FULL)
+	$(BIN)/python benchmarks/peers.py --u-data $(U_DATA)
+
+faults: $(STAMP) ## the long sweep of the fault tests
+	FAULTS_SWEEP=full $(BIN)/python -m pytest tests/faults
+
 clean: ## remove what can be made again (never predictions/ or mlruns/)
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

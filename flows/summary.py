@@ -139,4 +139,7 @@ def _rounded(timings: Mapping[str, float]) -> dict[str, float]:
 
 def closed(job: Job, result: Mapping[str, Any]) -> dict[str, Any]:
     """The summary with the seconds and stages up to now."""
-    return {**result, "seconds": round(job.seconds, 3), "timings": _rounded(job.timings), "reused": list(job.reused)}
+    return {
+        **result, "seconds": round(job.seconds, 3), "timings": _rounded(job.timings), "reused": list(job.reused),
+        "delivered_runs": job.tracker.delivered_runs,
+    }  # fmt: skip

@@ -147,9 +147,10 @@ def register_models(job: Job, trained: Mapping[str, TrainedModel], champion: str
             )
             if model.name == champion:
                 job.tracker.set_alias("champion", version)
+                told = f"{champion} is the champion of the registry, version {version}"
             elif model is best_other:
                 job.tracker.set_alias("challenger", version)
-    job.tell("register", f"{champion} is the champion of the registry")
+    job.tell("register", told)
 
 
 def train_all(job: Job, ratings: Ratings, parts: Parts) -> dict[str, TrainedModel]:

@@ -1,5 +1,7 @@
 """Which users and items a published snapshot knows."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -8,14 +10,20 @@ from recobatch.table.snapshots import Snapshot
 
 
 def published_users(snapshot: Snapshot) -> pa.Array:
-    """Raw ids of the users, distinct; from the best items where there are some, for they are fewer rows."""
-    files = sorted(snapshot.top_path().glob("*.parquet")) or sorted(snapshot.table_path().glob("*.parquet"))
+    """Raw ids of the users, distinct."""
+    # The best items are fewer rows, but leave out whoever has rated everything.
+    users = _distinct_users(snapshot.top_path())
+    n_users = snapshot.rows[snapshot.champion] // len(published_items(snapshot))
+    return users if users is not None and len(users) == n_users else _distinct_users(snapshot.table_path())
+
+
+def _distinct_users(folder: Path) -> pa.Array | None:
     distinct = [
         pc.unique(batch["user_id"])
-        for file in files
+        for file in sorted(folder.glob("*.parquet"))
         for batch in pq.ParquetFile(file).iter_batches(1 << 20, columns=["user_id"])
     ]
-    return pc.unique(pa.chunked_array(distinct))
+    return pc.unique(pa.chunked_array(distinct)) if distinct else None
 
 
 def published_items(snapshot: Snapshot) -> pa.Array:

@@ -1,0 +1,35 @@
+"""Who is in a published snapshot."""
+
+import numpy as np
+import pytest
+
+from recobatch.factors import FactorModel
+from recobatch.rated import RatedPairs
+from recobatch.score import ScoreOptions, ScoringInputs, score_shard
+from recobatch.table import ModelEntry, PredictionTable, published_items, published_users
+from recobatch.top import top_shard
+from recobatch.vocabulary import Vocabulary
+
+
+@pytest.mark.parametrize("with_top", [True, False])
+def test_users_and_items_are_those_of_the_table(tmp_path, with_top):
+    import pyarrow as pa
+
+    users, items = pa.array(["ann", "bob", "cy"]), pa.array([7, 9])
+    model = FactorModel(np.ones((3, 1), "f4"), np.ones((2, 1), "f4"), np.zeros(3, "f4"), np.zeros(2, "f4"))
+    # Bob has rated everything: the best unseen items do not know him.
+    rated = RatedPairs(np.array([0, 0, 2, 2]), np.array([0, 1], "i4"), 2)
+    inputs = ScoringInputs(*(tmp_path / name for name in ("factors.npz", "users", "items", "rated.npz")))
+    for value, path in ((model, inputs.factors), (Vocabulary(users), inputs.users), (Vocabulary(items), inputs.items),
+                        (rated, inputs.rated)):  # fmt: skip
+        value.save(path)
+    table = PredictionTable(tmp_path / "predictions")
+    with table.lock(holder="test"):
+        staging = table.stage("v1")
+        everyone = slice(0, 3)
+        shard = score_shard(inputs, everyone, staging.shard_path("m", 0), metadata={}, options=ScoreOptions())
+        top = [top_shard(inputs, everyone, staging.top_path("m", 0), metadata={})] if with_top else []
+        entry = ModelEntry("m", "run", "f", "u", "i", (shard,), tuple(top))
+        snapshot = staging.publish({"m": entry}, champion="m", expected_rows=6)
+    assert published_users(snapshot).to_pylist() == ["ann", "bob", "cy"]
+    assert published_items(snapshot).to_pylist() == [7, 9]
