@@ -3,27 +3,16 @@
 import sys
 from pathlib import Path
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from flows.settings import Settings
+from flows.settings import walk_fields
 
 
 def settings_table() -> str:
     """Every setting with its default and meaning, as markdown."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
-    return "\n".join(rows + _rows(Settings, ""))
-
-
-def _rows(model: type[BaseModel], path: str) -> list[str]:
-    rows: list[str] = []
-    for name, field in model.model_fields.items():
-        below = field.annotation
-        if isinstance(below, type) and issubclass(below, BaseModel):
-            rows += _rows(below, f"{path}{name}.")
-        else:
-            rows.append(f"| `{path}{name}` | {_default(field)} | {_meaning(field)} |")
-    return rows
+    rows += [f"| `{key}` | {_default(field)} | {_meaning(field)} |" for key, field in walk_fields()]
+    return "\n".join(rows)
 
 
 def _default(field: FieldInfo) -> str:

@@ -6,11 +6,12 @@ Later wins: defaults, the preset, ``recobatch.toml``, ``RECOBATCH_SECTION__KEY``
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 
 from recobatch.drift import DriftOptions
 from recobatch.errors import BadSettings
@@ -211,16 +212,19 @@ def _check_known(layer: Mapping[str, Any], source: str, model: type[BaseModel] =
             _check_known(value, source, below, f"{name}.")
 
 
-def all_keys(model: type[BaseModel] = Settings, path: str = "") -> list[str]:
-    """Every setting as ``section.key``, in the order of the tree."""
-    keys: list[str] = []
+def walk_fields(model: type[BaseModel] = Settings, path: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every setting as ``section.key`` with its field, in the order of the tree."""
     for key, field in model.model_fields.items():
         below = field.annotation
         if isinstance(below, type) and issubclass(below, BaseModel):
-            keys += all_keys(below, f"{path}{key}.")
+            yield from walk_fields(below, f"{path}{key}.")
         else:
-            keys.append(f"{path}{key}")
-    return keys
+            yield f"{path}{key}", field
+
+
+def all_keys() -> list[str]:
+    """Every setting as ``section.key``."""
+    return [key for key, _ in walk_fields()]
 
 
 def _explain(error: ValidationError) -> str:
