@@ -68,6 +68,15 @@ def test_force_reuses_finished_stages(batch):
     assert len(forced["models"]["explicit_mf"]["loss"]) == 3
 
 
+def test_dask_publishes_the_same_bits(batch, at_project):
+    batch("--table", "engines")
+    threads = {model: predictions(at_project, "engines", model) for model in MODELS}
+    outcome = batch("--table", "engines", "--force", "--engine", "dask")
+    assert outcome.code == 0, outcome.err
+    for model in MODELS:
+        assert predictions(at_project, "engines", model).equals(threads[model])
+
+
 def test_a_refused_champion_leaves_the_old_table(batch, recobatch, ratings_csv, at_project):
     stands = batch("--table", "gate").json["table"]["version"]
     hopeless = ("--set", "models=explicit_mf", "--set", "train.epochs=1")
