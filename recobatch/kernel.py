@@ -47,7 +47,8 @@ class ScoringKernel:
         stop = min(self.model.n_users, -(-users.stop // BLOCK_USERS) * BLOCK_USERS)
         folded = self._fold(slice(start, stop))
         predictions = np.empty((stop - start, self.model.n_items), dtype=np.float32)
-        with np.errstate(over="ignore"):  # exp(+large) is inf, and 1 / inf the lower end of the sigmoid
+        # exp(+large) is inf, and 1 / inf the lower end of the sigmoid; no number is counted, and refused.
+        with np.errstate(over="ignore", invalid="ignore"):
             for first in range(0, stop - start, BLOCK_USERS):
                 block = predictions[first : first + BLOCK_USERS]
                 np.matmul(folded[first : first + BLOCK_USERS], self.items, out=block)
@@ -69,7 +70,8 @@ class ScoringKernel:
         folded, buffer = self._fold(slice(start, stop)), np.empty((BLOCK_USERS, self.model.n_items), dtype=np.float32)
         for first in range(start, stop, BLOCK_USERS):
             factors = folded[first - start : first - start + BLOCK_USERS]
-            block = np.matmul(factors, self.items, out=buffer[: len(factors)])
+            with np.errstate(over="ignore", invalid="ignore"):
+                block = np.matmul(factors, self.items, out=buffer[: len(factors)])
             part = slice(max(first, users.start), min(first + BLOCK_USERS, users.stop))
             yield part, block[part.start - first : part.stop - first]
 
