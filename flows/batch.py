@@ -11,6 +11,7 @@ from prefect.artifacts import create_markdown_artifact
 from flows import summary
 from flows.handover import Ratings, TrainedModel
 from flows.job import Job
+from flows.notification import tell_failure
 from flows.reporting import published_table, report_batch
 from flows.score import ToScore, check_against_published, publish, score_models, staged
 from flows.settings import Settings
@@ -29,7 +30,7 @@ from recobatch.errors import GateRefused
 __all__ = ["batch_scoring", "train_models"]
 
 
-@flow(name="batch-scoring")
+@flow(name="batch-scoring", on_failure=[tell_failure], on_crashed=[tell_failure])
 def batch_scoring(
     settings: Settings = Settings(),  # noqa: B008 - it is frozen
     force: bool = False,

@@ -12,6 +12,7 @@ from pathlib import Path
 from prefect.logging import get_run_logger
 
 from flows import STARTED
+from flows.json_log import log_as_json
 from flows.progress import Line, current_display
 from flows.settings import Settings, load_settings
 from recobatch.errors import GateRefused
@@ -43,6 +44,8 @@ class Job:
         runs: a deployment's parameters need not repeat them.
         """
         settings = load_settings(settings.model_dump(exclude_unset=True))
+        if settings.log.format == "json":
+            log_as_json()
         job = cls(settings, Path.cwd(), new_batch_id(), fresh)
         job.timings["start"] = time.perf_counter() - STARTED
         return job
@@ -96,12 +99,21 @@ class Job:
                 run.finish(status)
             self.work.prune(keep_days=self.settings.work.keep_days)
 
-    def tell(self, stage: str, story: str, *, reused: bool = False) -> None:
-        """One line of the story that the log tells, with the seconds of its stage."""
+    def tell(self, stage: str, story: str, *, reused: bool = False, **counts: int | float) -> None:
+        """One line of the story that the log tells, with the seconds of its stage.
+
+        Args:
+            stage: Whose line it is.
+            story: For people.
+            reused: Whether an earlier run had done the work.
+            counts: The figures of the story, for lines of JSON.
+        """
         if reused:
             self.reused.append(stage)
-        how = "reused" if reused else f"{self.timings.get(stage, 0.0):.2f} s"
-        get_run_logger().info("%s: %s (%s)", stage, story, how)
+        seconds = self.timings.get(stage, 0.0)
+        beside = {"batch_id": self.batch_id, "stage": stage, "seconds": round(seconds, 3), "reused": reused}
+        how = "reused" if reused else f"{seconds:.2f} s"
+        get_run_logger().info("%s: %s (%s)", stage, story, how, extra={**beside, "counts": counts})
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from flows.environment import prepare_environment
+from flows.json_log import log_as_json
 from flows.progress import Display
 from flows.server import prefect_server
 from flows.settings import Settings
@@ -26,7 +27,9 @@ def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -
         RecobatchError: As the flow raised it.
     """
     prepare_environment(Path.cwd())
+    as_lines = settings.log.format == "json"
     display = Display()
+    display.enabled &= not as_lines
     with display.live(), prefect_server() as server:
         with display.line("start"):
             flow = _import_flow(name)
@@ -34,6 +37,8 @@ def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -
             if server is not None:
                 server.wait_until_ready()
         _calm_console(quiet=display.enabled)
+        if as_lines:
+            log_as_json()
         try:
             result = flow(settings=settings, **parameters)
         finally:

@@ -14,6 +14,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows import summary
 from flows.job import Job
+from flows.notification import tell_failure
 from flows.settings import Settings
 from recobatch.drift import BatchFacts, Gone, Spread, check_drift
 from recobatch.gate import check_finite
@@ -61,7 +62,7 @@ def score_models(job: Job, models: Mapping[str, ToScore], staging: Staging) -> d
                 done.append(report)
                 line.advance(report.rows, note=f"{report.rows / 1e6:.1f} million of {name}")
             entries[name] = _entry(models[name], done, [future.result() for future in tops])
-    job.tell("score", f"{total:,} predictions of {len(models)} models")
+    job.tell("score", f"{total:,} predictions of {len(models)} models", predictions=total)
     check_finite({name: sum(shard.non_finite for shard in entry.shards) for name, entry in entries.items()})
     return entries
 
@@ -107,11 +108,12 @@ def publish(
     with job.stage("publish"):
         snapshot = staging.publish(entries, champion=champion, expected_rows=expected_rows, extra=extra, titles=titles)
         job.table.retain(job.settings.table.keep)
-    job.tell("publish", f"version {snapshot.version} in {job.settings.table.path}")
+    told = f"version {snapshot.version} in {job.settings.table.path}"
+    job.tell("publish", told, rows=sum(snapshot.rows.values()))
     return snapshot
 
 
-@flow(name="score-pairs")
+@flow(name="score-pairs", on_failure=[tell_failure], on_crashed=[tell_failure])
 def score_pairs(settings: Settings = Settings()) -> dict[str, Any]:  # noqa: B008 - it is frozen
     """Score every pair with the registered champion and publish."""
     job = Job.open(settings)

@@ -10,62 +10,29 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
+from flows.sections import DataSettings, LogSettings, NotifySettings, Section, TableSettings, TopSettings, WorkSettings
 from recobatch.drift import DriftOptions
 from recobatch.errors import BadSettings
 from recobatch.gate import GateOptions
 from recobatch.ingest import IngestOptions
 from recobatch.models import MODEL_NAMES, ModelOptions
-from recobatch.reading import ReadOptions
 from recobatch.score import ScoreOptions
 from recobatch.split import SplitOptions
-from recobatch.table import TableOptions
 from recobatch.tracking import TrackingOptions
 from recobatch.training.recipe import PRESETS, Recipe
 
 TOML_NAME = "recobatch.toml"
 _PREFIX = "RECOBATCH_"
-_NOT_A_SETTING = "RECOBATCH_HOME"
-"""The project folder, for the deployments of prefect.yaml."""
+WEBHOOK_VARIABLE = "RECOBATCH_NOTIFY__WEBHOOK"
+"""The address that failures are posted to. It is a secret and no setting: settings are shown, stored and logged."""
+_NOT_SETTINGS = {"RECOBATCH_HOME", WEBHOOK_VARIABLE}
+"""Variables beside the settings; RECOBATCH_HOME is the project folder, for the deployments of prefect.yaml."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class DataSettings(ReadOptions):
-    """Where the ratings come from and how the file is laid out."""
-
-    ratings: str = Field(default="movielens-100k", description="Dataset name, path or URI")
-    cache: Path = Field(default=Path("~/.cache/recobatch"), description="Folder where named datasets are kept")
-
-    def read_options(self) -> ReadOptions:
-        """What the caller says of the file's layout."""
-        return ReadOptions(**self.model_dump(include=set(ReadOptions.model_fields)))
-
-
-class TableSettings(TableOptions):
-    """Where the table is published."""
-
-    path: Path = Field(default=Path("predictions"), description="Folder of the published table")
-
-
-class TopSettings(_Section):
-    """The table of best unseen items."""
-
-    k: int = Field(default=100, ge=0, description="Unseen items kept per user; 0 writes no top table")
-
-
-class WorkSettings(_Section):
-    """Where stages leave their output between and within runs."""
-
-    path: Path = Field(default=Path(".recobatch/work"), description="Folder of stage outputs")
-    keep_days: float = Field(default=2.0, ge=0, description="Days after which an unused stage output is removed")
-
-
-class Settings(_Section):
+class Settings(Section):
     """Every setting of the job."""
 
     preset: Literal["notebook", "tuned"] = Field(default="notebook", description="Recipe to start from")
@@ -84,6 +51,8 @@ class Settings(_Section):
     table: TableSettings = TableSettings()
     tracking: TrackingOptions = TrackingOptions()
     work: WorkSettings = WorkSettings()
+    log: LogSettings = LogSettings()
+    notify: NotifySettings = NotifySettings()
 
     @field_validator("models", mode="before")
     @classmethod
@@ -111,7 +80,8 @@ def load_settings(
         toml: File with the same keys; a missing file is fine.
 
     Raises:
-        BadSettings: If a key is unknown or a value is out of range; the message names the key and its source.
+        BadSettings: If a key is unknown or a value is out of range; the message names the key and its source. Also if
+            the webhook's variable holds no address: better now than when there is something to tell.
     """
     layers = [
         (str(toml), _read_toml(toml)),
@@ -121,6 +91,7 @@ def load_settings(
     ]
     for source, layer in layers:
         _check_known(layer, source)
+    webhook_address(environment)
     merged: dict[str, Any] = {}
     for _, layer in layers:
         _merge(merged, layer)
@@ -130,6 +101,18 @@ def load_settings(
         return Settings.model_validate(tree)
     except ValidationError as error:
         raise BadSettings(_explain(error)) from None
+
+
+def webhook_address(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The address in ``RECOBATCH_NOTIFY__WEBHOOK``, for nothing but posting to it.
+
+    Raises:
+        BadSettings: If it is no address; the message does not show it.
+    """
+    address = environment.get(WEBHOOK_VARIABLE) or None
+    if address is not None and not address.startswith(("http://", "https://")):
+        raise BadSettings(f"{WEBHOOK_VARIABLE}: found no http:// or https:// address, required one; mend or unset it")
+    return address
 
 
 def _preset(name: object) -> dict[str, Any]:
@@ -156,7 +139,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     layer: dict[str, Any] = {}
     for name, text in environment.items():
-        if name.startswith(_PREFIX) and name != _NOT_A_SETTING:
+        if name.startswith(_PREFIX) and name not in _NOT_SETTINGS:
             _put(layer, name.removeprefix(_PREFIX).lower().split("__"), text, name)
     return layer
 
@@ -201,6 +184,11 @@ def _merge(target: dict[str, Any], layer: Mapping[str, Any]) -> None:
 def _check_known(layer: Mapping[str, Any], source: str, model: type[BaseModel] = Settings, path: str = "") -> None:
     for key, value in layer.items():
         name = f"{path}{key}"
+        if name == "notify.webhook":
+            raise BadSettings(
+                f"{source}: found the secret {name}, required it where nobody reads along; set the variable "
+                f"{WEBHOOK_VARIABLE}, or name a Prefect Secret block in notify.block"
+            )
         if key not in model.model_fields:
             near = difflib.get_close_matches(name, all_keys(), n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else "the README lists them all"

@@ -24,7 +24,7 @@ def shaping(settings: Settings, name: str) -> dict[str, Any]:
 
 def inputs_fingerprint(settings: Settings, ratings: Ratings) -> str:
     """Sha256 of everything that shapes a published table: equal inputs give an equal table."""
-    tree = settings.model_dump(mode="json", exclude={"data", "table", "tracking", "work", "engine"})
+    tree = settings.model_dump(mode="json", exclude={"data", "table", "tracking", "work", "engine", "log", "notify"})
     return fingerprint({"ratings": ratings.report.fingerprint, "settings": tree, "code": code_fingerprint()})
 
 

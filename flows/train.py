@@ -21,6 +21,7 @@ from flows.handover import (
     write_trained,
 )
 from flows.job import Job
+from flows.notification import tell_failure
 from flows.settings import Settings
 from recobatch import datasets
 from recobatch.encode import encode
@@ -60,12 +61,14 @@ def ingest_ratings(job: Job) -> Ratings:
             "ingest", shaped_by, lambda out: report_of(ingest(source.uri, read, settings.ingest, out))
         )
         report = report_in(clean)
-    job.tell("ingest", f"{report.ratings:,} ratings, {report.quarantined:,} set aside", reused=clean.reused)
+    counts = {"ratings": report.ratings, "quarantined": report.quarantined}
+    job.tell("ingest", f"{report.ratings:,} ratings, {report.quarantined:,} set aside", reused=clean.reused, **counts)
     with job.stage("encode"):
         shaped_by = {"ratings": report.fingerprint}
         encoded = job.work.stage("encode", shaped_by, lambda out: sizes_of(encode(report.ratings_path, out)))
     ratings = Ratings.of(source, report, encoded)
-    job.tell("encode", f"{ratings.n_users:,} users × {ratings.n_items:,} items", reused=encoded.reused)
+    counts = {"users": ratings.n_users, "items": ratings.n_items}
+    job.tell("encode", f"{ratings.n_users:,} users × {ratings.n_items:,} items", reused=encoded.reused, **counts)
     return ratings
 
 
@@ -77,7 +80,7 @@ def split_ratings(job: Job, ratings: Ratings) -> Parts:
         shaped_by = {"encoded": ratings.key, "options": options.model_dump()}
         done = job.work.stage("split", shaped_by, lambda out: write_parts(split(ratings.interactions(), options), out))
     parts = Parts.of(done)
-    job.tell("split", ", ".join(f"{n:,} {part}" for part, n in parts.sizes.items()), reused=done.reused)
+    job.tell("split", ", ".join(f"{n:,} {part}" for part, n in parts.sizes.items()), reused=done.reused, **parts.sizes)
     return parts
 
 
@@ -103,7 +106,8 @@ def train_model(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedM
             for epoch, loss in enumerate(history["loss"]):
                 on_epoch(epoch + 1, loss, history["val_loss"][epoch] if history["val_loss"] else math.nan)
     model = TrainedModel(name, done.path, run, history, done.report["test"], done.report["validation_mse"])
-    job.tell(stage, f"test MSE {model.test['mse']:.4f} after {len(history['loss'])} epochs", reused=done.reused)
+    counts = {"epochs": len(history["loss"]), "test_mse": model.test["mse"]}
+    job.tell(stage, f"test MSE {model.test['mse']:.4f} after {counts['epochs']} epochs", reused=done.reused, **counts)
     return model
 
 
@@ -163,7 +167,7 @@ def train_all(job: Job, ratings: Ratings, parts: Parts) -> dict[str, TrainedMode
     return trained
 
 
-@flow(name="train-models")
+@flow(name="train-models", on_failure=[tell_failure], on_crashed=[tell_failure])
 def train_models(settings: Settings = Settings(), fresh: bool = False) -> dict[str, Any]:  # noqa: B008 - it is frozen
     """Ingest to registered models; nothing is scored."""
     job = Job.open(settings, fresh=fresh)

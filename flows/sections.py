@@ -1,0 +1,67 @@
+"""The sections of the settings that say how the job is run; the others belong to the stages they steer."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from recobatch.reading import ReadOptions
+from recobatch.table import TableOptions
+
+
+class Section(BaseModel):
+    """A part of the tree of settings: frozen, and without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class DataSettings(ReadOptions):
+    """Where the ratings come from and how the file is laid out."""
+
+    ratings: str = Field(default="movielens-100k", description="Dataset name, path or URI")
+    cache: Path = Field(default=Path("~/.cache/recobatch"), description="Folder where named datasets are kept")
+
+    def read_options(self) -> ReadOptions:
+        """What the caller says of the file's layout."""
+        return ReadOptions(**self.model_dump(include=set(ReadOptions.model_fields)))
+
+
+class TableSettings(TableOptions):
+    """Where the table is published."""
+
+    path: Path = Field(default=Path("predictions"), description="Folder of the published table")
+
+
+class TopSettings(Section):
+    """The table of best unseen items."""
+
+    k: int = Field(default=100, ge=0, description="Unseen items kept per user; 0 writes no top table")
+
+
+class WorkSettings(Section):
+    """Where stages leave their output between and within runs."""
+
+    path: Path = Field(default=Path(".recobatch/work"), description="Folder of stage outputs")
+    keep_days: float = Field(default=2.0, ge=0, description="Days after which an unused stage output is removed")
+
+
+class LogSettings(Section):
+    """What the log is written like."""
+
+    format: Literal["text", "json"] = Field(
+        default="text", description="Lines for people, or one JSON object a line for a log collector"
+    )
+
+
+class NotifySettings(Section):
+    """Who is told of a run that failed or was refused; the address itself is a secret and no setting."""
+
+    block: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Name of a Prefect Secret block with the webhook's address, where RECOBATCH_NOTIFY__WEBHOOK is "
+        "not set",
+    )
+    timeout_seconds: float = Field(
+        default=5, gt=0, le=60, description="Longest that a webhook may hold up a run that failed, in seconds"
+    )
