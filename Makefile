@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SPARK := $(VENV)/.spark
 ARGS ?=
 # Bytecode is what makes the second start fast: never let a shell switch it off.
 unexport PYTHONDONTWRITEBYTECODE
@@ -13,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## create .venv and install from the hashed lock
+setup: $(STAMP) $(SPARK) ## create .venv and install from the hashed locks
 
 $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("found Python %d.%d, required 3.11 to 3.13: make PYTHON=python3.12 ..." % v)'
@@ -23,10 +24,15 @@ $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# 450 MB that only a test of the consumers needs: the batch job starts without.
+$(SPARK): requirements-spark.lock $(STAMP)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-spark.lock
+	@touch $@
+
 run: $(STAMP) ## the batch job on MovieLens 100k: make run ARGS="--preset tuned"
 	@$(BIN)/recobatch run $(ARGS)
 
-test: $(STAMP) ## the whole test suite
+test: $(STAMP) $(SPARK) ## the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(STAMP) ## format, lint, types, layers
@@ -48,6 +54,7 @@ docs: $(STAMP) ## bring the README's table of settings and its drawing up to dat
 lock: $(STAMP) ## refresh the hashed lock from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dask --extra build -c requirements.lock pyproject.toml -o requirements-run.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group spark -c requirements.lock -o requirements-spark.lock
 	printf 'uv\n' | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.11 -c requirements.lock - -o requirements-uv.lock
 
 U_DATA ?= $(HOME)/.cache/recobatch/movielens-100k/u.data

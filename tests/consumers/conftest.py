@@ -9,9 +9,11 @@ import pytest
 
 from recobatch.score import ScoreOptions, score_block
 from recobatch.table import PredictionTable
-from tests.small_table import make_ids, make_model, make_rated, publish, write_inputs
+from tests.small_table import make_ids, make_model, make_rated, score_into, write_inputs
 
 N_USERS, N_ITEMS = 90, 70
+MODELS = ("explicit_mf", "explicit_mf_bias")
+"""The last is the champion."""
 
 
 @dataclass(frozen=True)
@@ -21,37 +23,49 @@ class Expected:
     root: Path
     user_ids: list[int]
     item_ids: list[int]
-    predictions: dict[str, np.ndarray]
-    """Per version of the champion, shape ``(n_users, n_items)``."""
+    predictions: dict[tuple[str, str], np.ndarray]
+    """By version and model, shape ``(n_users, n_items)``."""
     rated: np.ndarray
 
-    def checksum(self, version: str) -> tuple[int, int, int, float]:
-        """Rows, sum of user ids, sum of item ids, sum of predictions rounded to hundredths."""
-        values = self.predictions[version].astype(np.float64)
-        users, items = sum(self.user_ids) * N_ITEMS, sum(self.item_ids) * N_USERS
-        return values.size, users, items, round(float(values.sum()), 2)
+    def whole(self, version: str) -> list[tuple]:
+        """Every row of the champion: user, item, prediction, rated."""
+        predictions = self.predictions[version, MODELS[-1]]
+        return [
+            (user, item, float(predictions[u, i]), bool(self.rated[u, i]))
+            for u, user in enumerate(self.user_ids)
+            for i, item in enumerate(self.item_ids)
+        ]
 
-    def top(self, version: str, user: int, k: int) -> list[tuple[int, float]]:
-        """Best unseen items of a user: item id and prediction; ties in the order of the ids."""
-        row = self.user_ids.index(user)
+    def top(self, version: str, user: int, k: int) -> list[tuple[int, int, float]]:
+        """Best unseen items of a user: user, item, prediction; ties in the order of the ids."""
+        row, predictions = self.user_ids.index(user), self.predictions[version, MODELS[-1]]
         unseen = [i for i in range(N_ITEMS) if not self.rated[row, i]]
-        best = sorted(unseen, key=lambda i: (-self.predictions[version][row, i], i))[:k]
-        return [(self.item_ids[i], float(self.predictions[version][row, i])) for i in best]
+        best = sorted(unseen, key=lambda i: (-predictions[row, i], i))[:k]
+        return [(user, self.item_ids[i], float(predictions[row, i])) for i in best]
+
+    def pair(self, version: str, user: int, item: int) -> list[tuple[str, float]]:
+        """Both models' predictions."""
+        place = self.user_ids.index(user), self.item_ids.index(item)
+        return [(name, float(self.predictions[version, name][place])) for name in MODELS]
 
 
 @pytest.fixture(scope="session")
 def expected(tmp_path_factory) -> Expected:
-    """Versions v1 and v2 of models ``bias`` and ``plain``, several files each; ``plain`` of v2 is current."""
+    """Versions v1 and v2 of two models, several files each; v2 is current."""
     folder = tmp_path_factory.mktemp("consumers")
     users, items = make_ids(N_USERS), make_ids(N_ITEMS)
     titles = pa.table({"item_id": items.ids, "title": [f"Film {n}" for n in range(N_ITEMS)]})
+    options = ScoreOptions(rows_per_shard=1200, rows_per_group=600)
+    table = PredictionTable(folder / "predictions")
     predictions = {}
-    for version, seed in (("v1", 1), ("v2", 2)):
-        model = make_model(N_USERS, N_ITEMS, seed=seed)
-        inputs = write_inputs(folder / version, model, users=users, items=items)
-        options = ScoreOptions(rows_per_shard=1200, rows_per_group=600)
-        publish(PredictionTable(folder / "predictions"), version, inputs, names=("bias", "plain"), options=options,
-                top=10, titles=titles)  # fmt: skip
-        predictions[version] = score_block(model, slice(0, N_USERS))
+    for number, version in enumerate(("v1", "v2")):
+        with table.lock(holder=version):
+            staging, entries = table.stage(version), {}
+            for seed, name in enumerate(MODELS, start=2 * number + 1):
+                model = make_model(N_USERS, N_ITEMS, seed=seed)
+                inputs = write_inputs(folder / version / name, model, users=users, items=items)
+                entries[name] = score_into(staging, name, inputs, options=options, top=10)
+                predictions[version, name] = score_block(model, slice(0, N_USERS))
+            staging.publish(entries, champion=MODELS[-1], expected_rows=N_USERS * N_ITEMS, titles=titles)
     rated = make_rated(N_USERS, N_ITEMS).mask(slice(0, N_USERS))
     return Expected(folder / "predictions", users.ids.to_pylist(), items.ids.to_pylist(), predictions, rated)

@@ -1,0 +1,127 @@
+"""Every snippet of the pages about querying runs, and all five tools give the answers that were computed."""
+
+import os
+import shutil
+from collections import defaultdict
+from contextlib import chdir
+
+import pytest
+
+from recobatch.table import PredictionTable
+from tests.conftest import REPO
+from tests.consumers.conftest import N_ITEMS, N_USERS
+from tests.docs.pages import blocks
+from tests.docs.snippets import Session, rows_of
+
+TOOLS = ("pandas", "polars", "duckdb", "pyarrow", "spark")
+USER, ITEM = 196, 100
+"""Of whom the pages ask."""
+
+# Said by Spark 4 at its start; the pages hand nothing over to pandas.
+pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
+
+
+class Reader:
+    """Somebody who reads a tool's page from the top, and runs what it shows."""
+
+    def __init__(self, tool, expected):
+        self.session, self.folder = Session(), expected.root.parent
+        self.blocks = defaultdict(list)
+        for block in blocks(REPO / "docs" / "query" / f"{tool}.md"):
+            self.blocks[block.heading].append(block)
+        self.answers = {heading: self.ask(heading) for heading in self.blocks if heading != "Pin a version"}
+
+    def ask(self, heading, part=slice(None)):
+        """The rows that each block below a heading gives."""
+        with chdir(self.folder):
+            return [rows_of(self.session.run(block)) for block in self.blocks[heading][part]]
+
+
+@pytest.fixture(scope="module", params=TOOLS)
+def reader(request, expected):
+    if request.param == "spark":
+        with pytest.MonkeyPatch.context() as patch:
+            keep_spark_small(patch)
+            reader = Reader("spark", expected)
+            yield reader
+            stop(reader.session.names["spark"])
+    else:
+        yield Reader(request.param, expected)
+
+
+def keep_spark_small(patch):
+    """Let Spark start in one thread, and listen to nobody but this machine."""
+    pytest.importorskip("pyspark", reason="no pyspark: make test installs it")
+    if not shutil.which("java") and "JAVA_HOME" not in os.environ:
+        pytest.skip("no Java, which Spark needs: apt-get install default-jre-headless")
+    patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+    options = ("master=local[1]", "ui.enabled=false", "sql.shuffle.partitions=1", "log.level=ERROR")
+    patch.setenv("PYSPARK_SUBMIT_ARGS", " ".join(f"--conf spark.{option}" for option in options) + " pyspark-shell")
+
+
+def stop(spark):
+    """End Spark and its Java process, which would otherwise live as long as the tests."""
+    gateway = spark.sparkContext._gateway
+    spark.stop()
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait(timeout=60)
+
+
+def test_every_page_asks_the_same_questions():
+    asked = {tool: [b.heading for b in blocks(REPO / "docs" / "query" / f"{tool}.md")] for tool in TOOLS}
+    questions = {tuple(dict.fromkeys(headings))[-7:] for headings in asked.values()}
+    assert len(questions) == 1
+
+
+def test_the_whole_table(reader, expected):
+    (rows,) = reader.answers["The whole table"]
+    assert len(rows) == len(expected.user_ids) * len(expected.item_ids)
+    assert sorted(rows) == expected.whole("v2")
+    assert {tuple(type(value) for value in row) for row in rows} == {(int, int, float, bool)}
+
+
+def test_one_user(reader, expected):
+    (rows,) = reader.answers["One user"]
+    assert rows == [row[1:] for row in expected.whole("v2") if row[0] == USER]
+
+
+def test_the_best_unseen_items_of_every_user_ready_made_and_computed(reader, expected):
+    ready, computed = reader.answers["The ten best unseen items of every user"]
+    assert ready == computed == [row for user in expected.user_ids for row in expected.top("v2", user, 10)]
+
+
+def test_with_titles(reader, expected):
+    (rows,) = reader.answers["With titles"]
+    titles = {item: f"Film {number}" for number, item in enumerate(expected.item_ids)}
+    assert rows == [(item, titles[item], prediction) for _, item, prediction in expected.top("v2", USER, 10)]
+
+
+def test_both_models_of_a_pair(reader, expected):
+    (rows,) = reader.answers["Both models' predictions of a pair"]
+    assert sorted(rows) == expected.pair("v2", USER, ITEM)
+
+
+def test_current_is_followed_and_a_pinned_version_stays(reader, expected):
+    assert sorted(reader.answers["Follow the current version"][-1]) == expected.whole("v2")
+    note, read = slice(0, 1), slice(1, 2)
+    reader.ask("Pin a version", note)
+    table = PredictionTable(expected.root)
+    table.rollback("v1")
+    try:
+        assert sorted(reader.ask("Pin a version", read)[0]) == expected.whole("v2") != expected.whole("v1")
+        assert sorted(reader.ask("Follow the current version")[-1]) == expected.whole("v1")
+    finally:
+        table.rollback("v2")
+
+
+@pytest.mark.parametrize("reader", ["pyarrow", "spark"], indirect=True)
+def test_what_was_made_through_the_link_fails_after_a_publish_and_is_never_a_mixture(reader, expected):
+    champion = reader.session.names["champion"]
+    table = PredictionTable(expected.root)
+    table.rollback("v1")
+    try:
+        with chdir(reader.folder), pytest.raises(Exception, match=r"part-\d{5}-v2\.parquet"):
+            champion.head(N_USERS * N_ITEMS)
+    finally:
+        table.rollback("v2")

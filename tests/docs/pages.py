@@ -1,0 +1,76 @@
+"""The blocks of a markdown page, as CommonMark reads it, and what the page says of each.
+
+A block in a language that runs is run. One that cannot be says why, in a comment right before it:
+
+    <!-- not run: needs a Docker daemon -->
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+from tests.conftest import REPO
+
+RUN = {"bash", "console", "python", "sql", "toml"}
+SHOWN = {"text", "json"}
+_EXCUSE = re.compile(r"<!-- not run: (.+?) -->", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: str
+    """Path from the root of the repository."""
+    line: int
+    """Of the fence, from 1."""
+    heading: str
+    """The nearest one above."""
+    language: str
+    """Empty for an indented block, which has none."""
+    text: str
+    excuse: str | None
+    """Why it is not run, if the page says so."""
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+    @property
+    def first_line(self) -> str:
+        return self.text.strip().partition("\n")[0]
+
+
+def blocks(path: Path) -> list[Block]:
+    """Every block of a page in order, but those that are directives to the site's generator."""
+    return [block for block in _blocks(path) if not block.language.startswith("{")]
+
+
+def runnable(path: Path) -> list[Block]:
+    """Those that a reader would run, and that can be run here."""
+    return [block for block in blocks(path) if block.language in RUN and block.excuse is None]
+
+
+def pages() -> list[Path]:
+    """README and everything under docs."""
+    return [REPO / "README.md", *sorted((REPO / "docs").rglob("*.md"))]
+
+
+def _blocks(path: Path) -> Iterator[Block]:
+    heading, excuse = "", None
+    tokens = MarkdownIt("commonmark").parse(path.read_text(encoding="utf-8"))
+    for place, token in enumerate(tokens):
+        if token.type == "heading_open":
+            heading = tokens[place + 1].content
+        elif token.type == "html_block":
+            found = _EXCUSE.search(token.content)
+            excuse = " ".join(found[1].split()) if found else None
+        elif token.type in {"fence", "code_block"}:
+            language = token.info.split()[0] if token.info.strip() else ""
+            page = path.relative_to(REPO).as_posix()
+            yield Block(page, token.map[0] + 1, heading, language, token.content, excuse)
+            excuse = None
+        elif token.type.endswith("_open"):
+            excuse = None
