@@ -29,9 +29,20 @@ def _meaning(field: FieldInfo) -> str:
 
 def with_settings(page: str) -> str:
     """A page with the table of settings between its two markers."""
-    before, _, rest = page.partition("<!-- settings -->")
-    _, _, after = rest.partition("<!-- /settings -->")
-    return f"{before}<!-- settings -->\n{settings_table()}\n<!-- /settings -->{after}"
+    return between_markers(page, "settings", settings_table())
+
+
+def between_markers(page: str, name: str, text: str) -> str:
+    """A page with ``text`` between ``<!-- name -->`` and ``<!-- /name -->``.
+
+    Raises:
+        ValueError: If the page has not these two markers.
+    """
+    before, opening, rest = page.partition(f"<!-- {name} -->")
+    _, closing, after = rest.partition(f"<!-- /{name} -->")
+    if not opening or not closing:
+        raise ValueError(f"found no <!-- {name} --> and <!-- /{name} --> in the page, required both; put them in")
+    return f"{before}{opening}\n{text}\n{closing}{after}"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recobatch.factors import FactorModel
 from recobatch.kernel import BLOCK_USERS, ScoringKernel, one_blas_thread
-from recobatch.shards import LoadedInputs, ScoringInputs, ShardFile, ShardReport, open_shard
+from recobatch.shards import LoadedInputs, ScoringInputs, ShardFile, ShardReport, described, open_shard
 
 __all__ = [
     "ScoreOptions",
@@ -115,12 +115,12 @@ def score_shard(
 
 
 def prediction_schema(user_type: pa.DataType, item_type: pa.DataType) -> pa.Schema:
-    """Columns of the published table; none of them ever holds a null."""
+    """Columns of the published table, each with its meaning; none of them ever holds a null."""
     return pa.schema([
-        pa.field("user_id", user_type, nullable=False),
-        pa.field("item_id", item_type, nullable=False),
-        pa.field("prediction", pa.float32(), nullable=False),
-        pa.field("rated", pa.bool_(), nullable=False),
+        described("user_id", user_type, "the user's id as it was in the ratings"),
+        described("item_id", item_type, "the item's id as it was in the ratings"),
+        described("prediction", pa.float32(), "the rating that the model expects, in the unit of the ratings"),
+        described("rated", pa.bool_(), "whether the user rated the item in the ratings"),
     ])  # fmt: skip
 
 

@@ -22,6 +22,9 @@ from recobatch.factors import FactorModel
 from recobatch.rated import RatedPairs
 from recobatch.vocabulary import Vocabulary
 
+DESCRIPTION = "description"
+"""Key of a column's meaning in its metadata, as Arrow readers show it."""
+
 
 @dataclass(frozen=True)
 class ScoringInputs:
@@ -129,6 +132,11 @@ class PredictionStats:
     def bounds(self) -> tuple[float, float]:
         """Least and greatest finite prediction, or two NaN where there is none."""
         return (self.low, self.high) if self.low <= self.high else (math.nan, math.nan)
+
+
+def described(name: str, type_: pa.DataType, meaning: str) -> pa.Field:
+    """A column that never holds a null, and that says in the file itself what it means."""
+    return pa.field(name, type_, nullable=False, metadata={DESCRIPTION: meaning})
 
 
 @dataclass

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from recobatch.errors import BadInput, BadTable
 from recobatch.kernel import ScoringKernel, one_blas_thread
 from recobatch.ranking import best_candidates, rank_candidates
-from recobatch.shards import LoadedInputs, ScoringInputs, ShardReport, open_shard
+from recobatch.shards import LoadedInputs, ScoringInputs, ShardReport, described, open_shard
 
 USERS_PER_GROUP = 2048
 """Users in a row group."""
@@ -53,12 +53,12 @@ def top_shard(
 
 
 def top_schema(user_type: pa.DataType, item_type: pa.DataType) -> pa.Schema:
-    """Columns of the best items; none of them ever holds a null."""
+    """Columns of the best items, each with its meaning; none of them ever holds a null."""
     return pa.schema([
-        pa.field("user_id", user_type, nullable=False),
-        pa.field("rank", pa.int32(), nullable=False),
-        pa.field("item_id", item_type, nullable=False),
-        pa.field("prediction", pa.float32(), nullable=False),
+        described("user_id", user_type, "the user's id as it was in the ratings"),
+        described("rank", pa.int32(), "place among the user's unseen items, from 1, the best"),
+        described("item_id", item_type, "the item's id as it was in the ratings"),
+        described("prediction", pa.float32(), "as in the table of all predictions, to the bit"),
     ])  # fmt: skip
 
 

@@ -40,8 +40,11 @@ class FileEntry:
     path: str
     """Relative to the snapshot's folder, with forward slashes."""
     rows: int
+    """As its footer says."""
     bytes: int
+    """Its size."""
     sha256: str
+    """Of the whole file, as 64 hex digits."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Column:
     """A column of the table."""
 
     name: str
+    """As in the files."""
     type: str
     """As pyarrow spells it."""
 
@@ -58,14 +62,23 @@ class ModelFacts:
     """What the manifest keeps of a model."""
 
     mlflow_run_id: str
+    """The MLflow run that holds the model."""
     factors_fingerprint: str
+    """Of the factors that made the predictions; the same factors give the same predictions."""
     users_fingerprint: str
+    """Of the ids of the users, in their order."""
     items_fingerprint: str
+    """Of the ids of the items, in their order."""
     rows: int
+    """Predictions: users × items."""
     non_finite: int
+    """Predictions that are infinite or not a number: 0, or the gate would have refused them."""
     min_prediction: float | None
+    """The least, in rating units."""
     max_prediction: float | None
+    """The greatest, in rating units."""
     mean_prediction: float | None
+    """Mean of all predictions, in rating units."""
     sd_prediction: float | None
     """Spread of all predictions, in rating units; this and the mean show drift between batches."""
 
@@ -90,6 +103,7 @@ class Manifest:
     """Everything needed to check a snapshot and to trace it to its models."""
 
     version: str
+    """Name of the snapshot's folder, and part of every file's name."""
     sequence: int
     """Grows by one with every publish; clocks may be set back, this is not."""
     created: str
@@ -99,7 +113,9 @@ class Manifest:
     columns: tuple[Column, ...]
     """Of every file under ``table/``."""
     models: Mapping[str, ModelFacts]
+    """By name."""
     files: tuple[FileEntry, ...]
+    """Every file of the snapshot but this one."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Whatever the batch wants to keep with the snapshot; JSON."""
 

@@ -1,0 +1,42 @@
+"""The page about the schema says what files are, and what the code says of its records."""
+
+import pyarrow.parquet as pq
+import pytest
+
+from flows.schema_page import describe, with_schema
+from recobatch.table import PredictionTable
+from tests.conftest import REPO
+from tests.small_table import make_ids, make_model, publish, write_inputs
+
+PAGE = (REPO / "docs" / "schema.md").read_text(encoding="utf-8")
+
+
+def test_the_page_is_up_to_date():
+    assert with_schema(PAGE) == PAGE, "make docs brings it up to date"
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["integers", "texts"])
+@pytest.mark.parametrize("table", ["table", "top"])
+def test_published_files_are_as_the_page_says(tmp_path, table, text):
+    ids = {"users": make_ids(300, text=text), "items": make_ids(200, text=text)}
+    inputs = write_inputs(tmp_path / "in", make_model(300, 200), **ids)
+    snapshot = publish(PredictionTable(tmp_path / "predictions"), "v1", inputs, top=10)
+    files = sorted((snapshot.path / table).rglob("*.parquet"))
+    assert files
+    section = PAGE.partition("/model=<name>/*.parquet`" if table == "table" else "## The best unseen items")[2]
+    for file in files:
+        for name, (kind, storage, meaning) in describe(file).items():
+            (row,) = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith(f"| `{name}` |")]
+            assert kind in row
+            assert storage in row
+            assert meaning
+            assert meaning in row
+
+
+def test_published_files_name_version_model_and_run(tmp_path):
+    inputs = write_inputs(tmp_path / "in", make_model(30, 20))
+    snapshot = publish(PredictionTable(tmp_path / "predictions"), "v1", inputs)
+    for file in snapshot.path.rglob("part-*.parquet"):
+        said = {key.decode() for key in pq.read_metadata(file).metadata} - {"ARROW:schema"}
+        assert said == {"version", "model", "mlflow_run_id"}
+        assert all(f"`{key}`" in PAGE for key in said)
