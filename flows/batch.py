@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
@@ -24,7 +23,6 @@ from flows.train import (
     train_all,
     train_models,
 )
-from recobatch.datasets import read_titles
 from recobatch.errors import GateRefused
 
 __all__ = ["batch_scoring", "train_models"]
@@ -52,7 +50,7 @@ def batch_scoring(
         parts = split_ratings(job, ratings)
         trained = train_all(job, ratings, parts)
         champion = compare_models(job, trained)
-        titles = _titles(ratings)
+        titles = ratings.titles()
         report = partial(report_batch, job, ratings, parts, trained, champion, titles=titles)
         try:
             check_gate(job, trained[champion], parts)
@@ -94,7 +92,3 @@ def _to_score(job: Job, trained: Mapping[str, TrainedModel], champion: str, rati
         name: ToScore(name, model.run.run_id, model.scoring_inputs(ratings), model.test["mse"])
         for name, model in wanted.items()
     }
-
-
-def _titles(ratings: Ratings) -> pa.Table | None:
-    return read_titles(ratings.source.titles) if ratings.source.titles else None

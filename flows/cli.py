@@ -82,12 +82,17 @@ def train(ratings: str | None, fresh: bool, as_json: bool, **options: Any) -> No
 
 
 @cli.command()
+@ratings_options
 @job_options
-def score(as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Score every pair with the registered champion and publish."""
+def score(ratings: str | None, fresh: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+    """Score every pair with the registered champion and publish.
+
+    Ratings that are new since it was trained are counted, and marked as rated in the table. RATINGS are by default the
+    champion's own, as they are now.
+    """
     from flows.launch import launch
 
-    launch("score-pairs", _settings(None, options), as_json=as_json)
+    launch("score-pairs", _settings(ratings, options), as_json=as_json, fresh=fresh)
 
 
 @cli.command()

@@ -14,6 +14,8 @@ def print_closing(summary: Mapping[str, Any], out: TextIO) -> None:
         console.print("Nothing new since the published batch; the table stands (--force publishes again).")
     if any("test_mse" in model for model in summary["models"].values()):
         console.print(_comparison(summary))
+    if news := summary.get("data", {}).get("news"):
+        console.print(f"{news['told'][0].upper()}{news['told'][1:]}.", highlight=False, markup=False)
     console.print(_timings(summary["timings"], summary["seconds"]), highlight=False)
     if "table" in summary:
         console.print(_queries(summary["table"]), highlight=False, markup=False)

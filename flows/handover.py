@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 
 from flows.settings import Settings
 from recobatch.baselines import baseline_errors
-from recobatch.datasets import Source
+from recobatch.datasets import Source, read_titles
 from recobatch.drift import Spread
 from recobatch.encode import Encoded
 from recobatch.evaluate import evaluate
@@ -40,12 +41,12 @@ class Ratings:
     """Fingerprint of everything that shaped them."""
     n_users: int
     n_items: int
+    newest: int | None
+    """Unix seconds of the newest rating; None where no time is known."""
 
     @classmethod
     def of(cls, source: Source, report: IngestReport, encoded: StageOutput) -> Self:
-        return cls(
-            source, report, encoded.path, encoded.key, encoded.report["n_users"], encoded.report["n_items"]
-        )  # fmt: skip
+        return cls(source, report, encoded.path, encoded.key, **encoded.report)
 
     @property
     def n_pairs(self) -> int:
@@ -60,6 +61,21 @@ class Ratings:
 
     def interactions(self) -> EncodedInteractions:
         return EncodedInteractions.load(self.folder / "interactions.parquet")
+
+    def tags(self) -> dict[str, str]:
+        """What a version in the registry keeps, so that the ratings can be read again when it scores.
+
+        An address with credentials in it is not kept: ratings from there have to be named.
+        """
+        tags = {} if self.newest is None else {"newest_rating": str(self.newest)}
+        if without_secrets(self.source.location) == self.source.location:
+            layout = self.source.read.model_dump(exclude_none=True)
+            tags |= {"ratings": self.source.location, "ratings_layout": json.dumps(layout)}
+        return tags
+
+    def titles(self) -> pa.Table | None:
+        """Of the items, where the source has them."""
+        return read_titles(self.source.titles) if self.source.titles else None
 
 
 @dataclass(frozen=True)
@@ -136,7 +152,8 @@ def report_in(done: StageOutput) -> IngestReport:
 
 
 def sizes_of(encoded: Encoded) -> dict[str, Any]:
-    return {"n_users": encoded.n_users, "n_items": encoded.n_items, "n_ratings": encoded.n_ratings}
+    """The figures of an encode that ``Ratings`` keeps."""
+    return {"n_users": encoded.n_users, "n_items": encoded.n_items, "newest": encoded.newest}
 
 
 def write_parts(parts: Split, out: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows import summary
+from flows.extend import current_ratings, extend_champion
 from flows.job import Job
 from flows.notification import tell_failure
 from flows.settings import Settings
@@ -32,6 +33,8 @@ class ToScore:
     inputs: ScoringInputs
     test_mse: float | None
     """None where its training did not tell."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Of its version in the registry, where it comes from there."""
 
 
 @task(name="score shard", cache_policy=NO_CACHE)
@@ -114,21 +117,30 @@ def publish(
 
 
 @flow(name="score-pairs", on_failure=[tell_failure], on_crashed=[tell_failure])
-def score_pairs(settings: Settings = Settings()) -> dict[str, Any]:  # noqa: B008 - it is frozen
-    """Score every pair with the registered champion and publish."""
-    job = Job.open(settings)
+def score_pairs(settings: Settings = Settings(), fresh: bool = False) -> dict[str, Any]:  # noqa: B008 - it is frozen
+    """Score every pair with the registered champion and publish.
+
+    Args:
+        settings: Every setting of the job; without ``data.ratings`` the champion's own ratings are read again.
+        fresh: Redo every stage, reuse nothing.
+    """
+    job = Job.open(settings, fresh=fresh)
     with job.closing(), job.table.lock(holder=job.batch_id):
         job.table.clean()
-        model = fetch_champion(job)
+        model, news = fetch_champion(job), None
+        if (ratings := current_ratings(job, model.tags)) is not None:
+            inputs, news = extend_champion(job, model.inputs, model.tags, ratings)
+            model = replace(model, inputs=inputs)
         users, items, _ = _plan(model, job.settings.score)
         with staged(job) as staging:
             entries = score_models(job, {model.name: model}, staging)
             facts = check_against_published(job, model, entries)
             snapshot = publish(
-                job, staging, entries, model.name, expected_rows=users * items, titles=None,
+                job, staging, entries, model.name, expected_rows=users * items,
+                titles=ratings and ratings.titles(),
                 extra={"batch_id": job.batch_id, "flow": "score-pairs", "facts": facts.to_dict()},
             )  # fmt: skip
-        return summary.of_scoring(job, model, users, items, snapshot)
+        return summary.of_scoring(job, model, users, items, snapshot, news)
 
 
 @task(name="fetch champion", retries=2, retry_delay_seconds=[1, 5], cache_policy=NO_CACHE)
@@ -144,7 +156,7 @@ def fetch_champion(job: Job) -> ToScore:
     job.tell("fetch champion", f"{name}, version {champion.version}")
     test_mse = float(champion.tags["test_mse"]) if "test_mse" in champion.tags else None
     inputs = ScoringInputs(files.factors, files.users, files.items, files.rated)
-    return ToScore(name, champion.run_id, inputs, test_mse)
+    return ToScore(name, champion.run_id, inputs, test_mse, champion.tags)
 
 
 class staged:

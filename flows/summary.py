@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flows.job import Job
     from flows.score import ToScore
     from flows.settings import Settings
+    from recobatch.extend import News
     from recobatch.table import Snapshot
 
 
@@ -49,7 +50,7 @@ def version_tags(job: Job, model: TrainedModel, ratings: Ratings) -> dict[str, s
     return {
         "model": model.name, "batch_id": job.batch_id, "dataset": ratings.source.name,
         "dataset_fingerprint": ratings.report.fingerprint, "test_mse": f"{model.test['mse']:.6f}",
-        "test_rmse": f"{model.test['rmse']:.6f}", "test_mae": f"{model.test['mae']:.6f}",
+        "test_rmse": f"{model.test['rmse']:.6f}", "test_mae": f"{model.test['mae']:.6f}", **ratings.tags(),
     }  # fmt: skip
 
 
@@ -96,13 +97,15 @@ def of_table(job: Job, snapshot: Snapshot) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def of_scoring(job: Job, model: ToScore, n_users: int, n_items: int, snapshot: Snapshot) -> dict[str, Any]:
-    """The summary of a batch that only scored."""
+def of_scoring(
+    job: Job, model: ToScore, n_users: int, n_items: int, snapshot: Snapshot, news: News | None
+) -> dict[str, Any]:
+    """The summary of a batch that only scored; ``data.news`` is null where no ratings were read."""
     return {
         "batch_id": job.batch_id, "champion": model.name, "seconds": round(job.seconds, 3),
-        "data": {"users": n_users, "items": n_items},
+        "data": {"users": n_users, "items": n_items, "news": news and {**news.to_dict(), "told": str(news)}},
         "models": {model.name: {"mlflow_run_id": model.mlflow_run_id}},
-        "table": of_table(job, snapshot), "timings": _rounded(job.timings),
+        "table": of_table(job, snapshot), "timings": _rounded(job.timings), "reused": list(job.reused),
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from prefect import flow, task
@@ -55,6 +56,7 @@ def ingest_ratings(job: Job) -> Ratings:
         origin = source_fingerprint(source.uri)
     job.tell("fetch", f"{source.name} from {without_secrets(source.uri)}")
     read = source.read.updated(settings.data.read_options())
+    source = replace(source, read=read)
     with job.stage("ingest"):
         shaped_by = {"origin": origin, "read": read.model_dump(), "options": settings.ingest.model_dump()}
         clean = job.work.stage(

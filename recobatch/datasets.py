@@ -26,6 +26,8 @@ class Source:
     """The dataset's name, or the file's."""
     uri: str
     """Path or URI of the ratings."""
+    location: str
+    """What finds them again from any folder: the dataset's name, an absolute path, or a URI."""
     titles: Path | None
     """File with the items' titles, for ``read_titles``."""
     read: ReadOptions = field(default_factory=ReadOptions)
@@ -47,16 +49,16 @@ def resolve(ratings: str, *, cache_dir: Path, on_progress: Progress | None = Non
     if ratings == movielens.NAME:
         path, titles = movielens.fetch(cache_dir.expanduser() / movielens.NAME, on_progress)
         layout = ReadOptions(user_column=0, item_column=1, rating_column=2, time_column=3, delimiter="\t", header=False)
-        return Source(ratings, str(path), titles, layout)
+        return Source(ratings, str(path), ratings, titles, layout)
     parts = urlsplit(ratings)
     if "://" not in ratings:
         path = Path(ratings).expanduser()
     elif parts.scheme == "file":
         path = Path(url2pathname(parts.path))
     else:
-        return Source(Path(parts.path).name or parts.netloc, ratings, None)
+        return Source(Path(parts.path).name or parts.netloc, ratings, ratings, None)
     _require_file(path, ratings)
-    return Source(path.name, str(path), find_titles(path))
+    return Source(path.name, str(path), str(path.absolute()), find_titles(path))
 
 
 def _require_file(path: Path, ratings: str) -> None:

@@ -31,6 +31,8 @@ class Encoded:
     n_users: int
     n_items: int
     n_ratings: int
+    newest: int | None
+    """Unix seconds of the newest rating; None where no time is known."""
 
 
 def encode(ratings_path: Path, out: Path) -> Encoded:
@@ -49,13 +51,18 @@ def encode(ratings_path: Path, out: Path) -> Encoded:
     )  # fmt: skip
     encoded = Encoded(
         out / "interactions.parquet", out / "users.parquet", out / "items.parquet", out / "rated.npz",
-        len(users), len(items), len(interactions),
+        len(users), len(items), len(interactions), _newest(interactions),
     )  # fmt: skip
     interactions.save(encoded.interactions_path)
     users.save(encoded.users_path)
     items.save(encoded.items_path)
     RatedPairs.collect(interactions).save(encoded.rated_path)
     return encoded
+
+
+def _newest(interactions: EncodedInteractions) -> int | None:
+    newest = int(interactions.timestamp.max(initial=UNKNOWN_TIME))
+    return None if newest == UNKNOWN_TIME else newest
 
 
 def _numbered(ids: pa.ChunkedArray) -> tuple[Vocabulary, np.ndarray]:

@@ -22,13 +22,32 @@ class RatedPairs:
     @classmethod
     def collect(cls, interactions: EncodedInteractions) -> Self:
         """Sort the pairs of ``interactions`` by user, then item; each pair counts once."""
-        key = interactions.user_index.astype(np.int64) * interactions.n_items + interactions.item_index
+        return cls.of_pairs(
+            interactions.user_index, interactions.item_index,
+            n_users=interactions.n_users, n_items=interactions.n_items,
+        )  # fmt: skip
+
+    @classmethod
+    def of_pairs(cls, user_index: np.ndarray, item_index: np.ndarray, *, n_users: int, n_items: int) -> Self:
+        """As ``collect``, from indices: integers, shape ``(n,)`` each, in any order."""
+        key = user_index.astype(np.int64) * n_items + item_index
         key.sort()  # np.unique hashes, which takes forty times as long as this sort
         key = key[np.append(key[:-1] != key[1:], True)] if len(key) else key
-        users = key // interactions.n_items
-        indptr = np.concatenate(([0], np.cumsum(np.bincount(users, minlength=interactions.n_users))))
-        items = (key - users * interactions.n_items).astype(np.int32)
-        return cls(indptr.astype(np.int64), items, interactions.n_items)
+        users = key // n_items
+        indptr = np.concatenate(([0], np.cumsum(np.bincount(users, minlength=n_users))))
+        items = (key - users * n_items).astype(np.int32)
+        return cls(indptr.astype(np.int64), items, n_items)
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """User and item index of every rated pair, ascending: int64 and int32, shape ``(n_rated,)`` each."""
+        return np.repeat(np.arange(self.n_users), np.diff(self.indptr)), self.item_index
+
+    def contains(self, user_index: np.ndarray, item_index: np.ndarray) -> np.ndarray:
+        """Whether each of the given pairs was rated: bool, shape ``(n,)``."""
+        users, items = self.pairs()
+        rated, wanted = users * self.n_items + items, user_index.astype(np.int64) * self.n_items + item_index
+        place = np.searchsorted(rated, wanted)
+        return np.append(rated, -1)[place] == wanted
 
     @property
     def n_users(self) -> int:

@@ -34,6 +34,9 @@ class ScoreOptions(BaseModel):
 
     models: Literal["all", "champion"] = "all"
     """Which models' predictions are published."""
+    unknown: Literal["leave_out", "biases"] = "leave_out"
+    """What ``score`` does with users and items of the ratings that the champion does not know: leave them out of the
+    table, or score them from its biases alone, as the average user or item."""
     rows_per_shard: int = Field(default=33_554_432, ge=1)
     """About how many predictions a parquet file holds; at 3 bytes a row the default makes files of 100 MB."""
     rows_per_group: int = Field(default=1_048_576, ge=1)

@@ -20,7 +20,9 @@ def test_a_name_stands_for_the_cached_dataset(ml100k_dir, tmp_path):
 
 def test_a_path_is_itself_and_finds_the_titles_beside_it(ml100k_dir, tmp_path):
     source = resolve(str(ml100k_dir / "ratings.csv"), cache_dir=tmp_path)
-    assert source == Source("ratings.csv", str(ml100k_dir / "ratings.csv"), ml100k_dir / "items.csv")
+    assert source == Source(
+        "ratings.csv", str(ml100k_dir / "ratings.csv"), str(ml100k_dir / "ratings.csv"), ml100k_dir / "items.csv"
+    )  # fmt: skip
     assert resolve((ml100k_dir / "u.data").as_uri(), cache_dir=tmp_path).uri == str(ml100k_dir / "u.data")
 
 
@@ -32,7 +34,7 @@ def test_a_colon_makes_no_uri(tmp_path):
 
 def test_a_uri_is_left_to_the_reader(tmp_path):
     source = resolve("s3://bucket/night/ratings.parquet", cache_dir=tmp_path)
-    assert source == Source("ratings.parquet", "s3://bucket/night/ratings.parquet", None)
+    assert source == Source("ratings.parquet", *["s3://bucket/night/ratings.parquet"] * 2, None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,115 @@
+"""Nightly scoring: the registered champion, and what is new since it was trained."""
+
+import json
+import os
+import subprocess
+import sys
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from recobatch.vocabulary import Vocabulary
+
+QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
+HEADER = "userId,movieId,rating,timestamp"
+
+
+@pytest.fixture(scope="module")
+def rows(low_rank):
+    """The low-rank truth as lines of csv; times begin at 1,000,000,000."""
+    columns = zip(low_rank.user_index, low_rank.item_index, low_rank.rating, low_rank.timestamp, strict=True)
+    return [f"u{user:02d},{item + 100},{rating:.4f},{10**9 + time}" for user, item, rating, time in columns]
+
+
+@pytest.fixture
+def nightly(recobatch, at_project, rows):
+    """A champion trained on ``growing.csv``, which a callable then appends to and scores."""
+    ratings = at_project / "growing.csv"
+
+    def write(lines):
+        ratings.write_text("\n".join([HEADER, *lines]) + "\n")
+
+    write(rows)
+    (at_project / "items.csv").write_text("movieId,title\n" + "".join(f"{n},Film {n}\n" for n in range(100, 150)))
+    trained = recobatch("train", ratings, *QUICK)
+    assert trained.code == 0, trained.err
+
+    def nightly(added, *more):
+        write([*rows, *added])
+        return recobatch("score", "--table", "nightly", "--json", *more)
+
+    return nightly
+
+
+def published(project, query):
+    files = project / "nightly" / "current" / "champion" / "*.parquet"
+    return duckdb.sql(query.format(table=f"'{files}'")).fetchall()
+
+
+def test_a_night_without_arguments_counts_marks_and_takes_in_what_is_new(nightly, at_project, recobatch, rows):
+    unrated = next(f"u00,{item}" for item in range(100, 140) if not any(row.startswith(f"u00,{item},") for row in rows))
+    again = ",".join(rows[0].split(",")[:2])
+    added = [f"{unrated},4.5,2000000000", f"{again},2.5,2000000001", "u00,149,5,2000000002", "zoe,101,3,2000000003"]
+
+    outcome = nightly(added)
+    assert outcome.code == 0, outcome.err
+    news = outcome.json["data"]["news"]
+    assert (news["new_ratings"], news["rated_again"], news["users_with_new_ratings"]) == (4, 1, 2)
+    assert news["unknown_users"] == {"count": 1, "first": ["zoe"]}
+    assert news["unknown_items"] == {"count": 1, "first": [149]}
+    assert outcome.json["data"]["users"] == 60
+    assert outcome.json["table"]["rows"] == {outcome.json["champion"]: 2400}
+    assert published(at_project, "SELECT sum(rated::int) FROM {table}") == [(len(rows) + 1,)]
+    before = published(at_project, "SELECT user_id, item_id, prediction FROM {table}")
+
+    outcome = nightly(added, "--set", "score.unknown=biases", "--set", "drift.prediction_shift=null")
+    assert outcome.code == 0, outcome.err
+    assert (outcome.json["data"]["users"], outcome.json["data"]["items"]) == (61, 41)
+    query = "SELECT count(*), count(DISTINCT (user_id, item_id)), sum(rated::int), bool_and(isfinite(prediction))"
+    assert published(at_project, query + " FROM {table}") == [(61 * 41, 61 * 41, len(rows) + 3, True)]
+    after = {row[:2]: row[2] for row in published(at_project, "SELECT user_id, item_id, prediction FROM {table}")}
+    assert all(after[user, item] == pytest.approx(was, abs=1e-5) for user, item, was in before)
+
+    best = recobatch("top", "zoe", "--table", "nightly", "-k", "40", "--json").json["items"]
+    assert len(best) == 40, "all but the one that zoe has rated"
+    assert all(row["title"] == f"Film {row['item_id']}" and row["item_id"] != 101 for row in best)
+    manifest = json.loads((at_project / "nightly" / "current" / "manifest.json").read_text())
+    (model,) = manifest["models"].values()
+    for column, fingerprint in (("user_id", "users_fingerprint"), ("item_id", "items_fingerprint")):
+        ids = [value for (value,) in published(at_project, f"SELECT DISTINCT {column} FROM {{table}}")]
+        assert Vocabulary.build(pa.array(ids)).fingerprint == model[fingerprint]
+
+
+def test_without_its_ratings_the_champion_scores_what_it_was_trained_with(nightly, at_project, recobatch, rows):
+    nightly([])
+    (at_project / "growing.csv").unlink()
+    outcome = recobatch("score", "--table", "nightly", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["data"] == {"users": 60, "items": 40, "news": None}
+    assert published(at_project, "SELECT sum(rated::int) FROM {table}") == [(len(rows),)]
+    named = recobatch("score", at_project / "growing.csv", "--table", "nightly")
+    assert named.code == 2
+    assert "found nothing there" in named.refusal
+
+
+def test_ratings_that_are_named_may_be_only_the_new_ones(nightly, at_project, recobatch, rows):
+    nightly([])
+    (at_project / "since.csv").write_text(f"{HEADER}\nu01,100,4,2000000000\nu02,100,4,2000000000\n")
+    outcome = recobatch("score", "since.csv", "--table", "nightly", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["data"]["news"]["ratings"] == 2
+    known = sum(row.startswith(("u01,100,", "u02,100,")) for row in rows)
+    assert published(at_project, "SELECT sum(rated::int) FROM {table}") == [(len(rows) + 2 - known,)]
+
+
+def test_a_whole_night_imports_no_tensorflow(nightly, at_project, prefect_api):
+    program = (
+        "import sys\nfrom flows.cli import main\ntry:\n    main()\nfinally:\n"
+        "    print([name for name in ('prefect', 'mlflow', 'tensorflow', 'keras') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", program, "score", "--table", "light", "--set", "score.unknown=biases"]
+    env = {**os.environ, "PREFECT_API_URL": prefect_api}
+    done = subprocess.run(command, cwd=at_project, env=env, capture_output=True, text=True, check=True, timeout=200)
+    assert "0 new ratings of 0 users since training." in done.stdout
+    assert done.stdout.splitlines()[-1] == "['prefect', 'mlflow']"
