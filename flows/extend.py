@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.handover import Ratings
 from flows.job import Job
-from flows.settings import DataSettings
+from flows.sections import DataSettings
 from flows.train import ingest_ratings
 from recobatch import datasets
 from recobatch.errors import BadInput
