@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from flows.settings import Settings
+from recobatch.addresses import without_secrets
 from recobatch.baselines import baseline_errors
 from recobatch.datasets import Source, read_titles
 from recobatch.drift import Spread
@@ -20,7 +21,6 @@ from recobatch.gate import Candidate
 from recobatch.ingest import IngestReport
 from recobatch.interactions import EncodedInteractions, Split
 from recobatch.models import build_model, diagram_svg, save_model, summary_text, to_factors
-from recobatch.reading import without_secrets
 from recobatch.score import ScoringInputs
 from recobatch.tracking import DatasetInfo, ModelFiles, TrackedRun
 from recobatch.training import train

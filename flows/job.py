@@ -12,6 +12,7 @@ from pathlib import Path
 from prefect.logging import get_run_logger
 
 from flows import STARTED
+from flows.credentials import with_ratings_of_block
 from flows.json_log import log_as_json
 from flows.progress import Line, current_display
 from flows.settings import Settings, load_settings
@@ -43,7 +44,7 @@ class Job:
         What the settings do not say explicitly is read from the environment and recobatch.toml, here where the batch
         runs: a deployment's parameters need not repeat them.
         """
-        settings = load_settings(settings.model_dump(exclude_unset=True))
+        settings = with_ratings_of_block(load_settings(settings.model_dump(exclude_unset=True)))
         if settings.log.format == "json":
             log_as_json()
         job = cls(settings, Path.cwd(), new_batch_id(), fresh)

@@ -15,10 +15,10 @@ from prefect.cache_policies import NO_CACHE
 from flows.handover import Parts, Ratings, TrainedModel
 from flows.job import Job
 from recobatch import __version__
+from recobatch.addresses import without_secrets
 from recobatch.evaluate import predict_rows
 from recobatch.factors import FactorModel
 from recobatch.interactions import Split
-from recobatch.reading import without_secrets
 from recobatch.report import DataSummary, ModelResult, PublishedTable, ReportInputs, TestRows
 from recobatch.report.page import write_report
 from recobatch.report.pictures import save_loss_curves, save_model_pictures

@@ -18,7 +18,16 @@ class Section(BaseModel):
 class DataSettings(ReadOptions):
     """Where the ratings come from and how the file is laid out."""
 
-    ratings: str = Field(default="movielens-100k", description="Dataset name, path or URI")
+    ratings: str = Field(
+        default="movielens-100k",
+        description="Dataset name, path or URI; one with a password or signature in it only as an environment variable",
+    )
+    block: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Name of a Prefect Secret block with the ratings' path or URI, read when a run begins, in place of "
+        "``data.ratings``",
+    )
     cache: Path = Field(default=Path("~/.cache/recobatch"), description="Folder where named datasets are kept")
 
     def read_options(self) -> ReadOptions:

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, ValidationError, field_validator, model_serializer
 from pydantic.fields import FieldInfo
 
+from flows.credentials import kept_to_the_environment, shown, with_secrets_of
 from flows.sections import DataSettings, LogSettings, NotifySettings, Section, TableSettings, TopSettings, WorkSettings
+from recobatch.addresses import masked
 from recobatch.drift import DriftOptions
 from recobatch.errors import BadSettings
 from recobatch.gate import GateOptions
@@ -63,6 +65,11 @@ class Settings(Section):
                 raise ValueError(f"found the model {name!r}, required some of {', '.join(MODEL_NAMES)}")
         return names
 
+    @model_serializer(mode="wrap", when_used="json")
+    def _shown(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As Prefect stores the settings with every flow run: no address holds a password."""
+        return dict(shown(serialize(self)))
+
 
 def load_settings(
     given: Mapping[str, Any] | None = None,
@@ -73,6 +80,9 @@ def load_settings(
 ) -> Settings:
     """Merge every source into one tree.
 
+    An address with a password in it is taken from the environment alone. Where the tree is written as JSON, as Prefect
+    does, the address is written without; given that, the environment's own is put back in its place.
+
     Args:
         given: Nested values from the command line's own options; they win.
         assignments: ``section.key=value`` texts, as of ``--set``.
@@ -81,20 +91,23 @@ def load_settings(
 
     Raises:
         BadSettings: If a key is unknown or a value is out of range; the message names the key and its source. Also if
-            the webhook's variable holds no address: better now than when there is something to tell.
+            a password stands elsewhere than in the environment, or the webhook's variable holds no address: better now
+            than when there is something to tell.
     """
+    of_environment = _from_environment(environment)
     layers = [
         (str(toml), _read_toml(toml)),
-        ("environment", _from_environment(environment)),
+        ("environment", of_environment),
         ("--set", _from_assignments(assignments)),
         ("command line", dict(given or {})),
     ]
     for source, layer in layers:
         _check_known(layer, source)
+        kept_to_the_environment(layer, of_environment, source)
     webhook_address(environment)
     merged: dict[str, Any] = {}
     for _, layer in layers:
-        _merge(merged, layer)
+        _merge(merged, with_secrets_of(of_environment, layer))
     tree = _preset(merged.get("preset", "notebook"))
     _merge(tree, merged)
     try:
@@ -149,7 +162,7 @@ def _from_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
-            raise BadSettings(f"--set: found {assignment!r}, required section.key=value, as in train.epochs=8")
+            raise BadSettings(f"--set: found {masked(assignment)!r}, required section.key=value, as in train.epochs=8")
         _put(layer, key.strip().split("."), text, "--set")
     return layer
 
@@ -166,7 +179,7 @@ def _parse(text: str) -> object:
     """A comma makes a list, ``null`` is None; everything else stays text, which the field's own type converts."""
     if text == "null":
         return None
-    if "," in text and text.strip() != ",":
+    if "," in text and "://" not in text and text.strip() != ",":
         return [part.strip() for part in text.strip("[]").split(",") if part.strip()]
     return text
 
@@ -196,7 +209,9 @@ def _check_known(layer: Mapping[str, Any], source: str, model: type[BaseModel] =
         below = model.model_fields[key].annotation
         if isinstance(below, type) and issubclass(below, BaseModel):
             if not isinstance(value, Mapping):
-                raise BadSettings(f"{source}: found {name}={value!r}, required a key below it, as in {name}.key=value")
+                raise BadSettings(
+                    f"{source}: found {name}={masked(repr(value))}, required a key below it, as in {name}.key=value"
+                )
             _check_known(value, source, below, f"{name}.")
 
 
@@ -221,6 +236,6 @@ def _explain(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"]) or "settings"
     required = first["msg"].removeprefix("Value error, ")
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return (
+    return masked(
         f"{where}: found {first['input']!r}, required: {required}{more}; mend it in --set, RECOBATCH_… or {TOML_NAME}"
     )

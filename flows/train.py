@@ -25,11 +25,11 @@ from flows.job import Job
 from flows.notification import tell_failure
 from flows.settings import Settings
 from recobatch import datasets
+from recobatch.addresses import without_secrets
 from recobatch.encode import encode
 from recobatch.errors import RatingsUnreachable, RecobatchError
 from recobatch.gate import check_baseline, choose_champion
 from recobatch.ingest import ingest
-from recobatch.reading import without_secrets
 from recobatch.split import split
 from recobatch.workspace import source_fingerprint
 

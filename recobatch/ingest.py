@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from recobatch import quarantine
+from recobatch.addresses import without_secrets
 from recobatch.interactions import RAW_COLUMNS
 from recobatch.quarantine import Reason
-from recobatch.reading import Ids, RawRatings, ReadOptions, localized, read_ratings, without_secrets
+from recobatch.reading import Ids, RawRatings, ReadOptions, localized, read_ratings
 from recobatch.reading.lines import lines_of
 from recobatch.vocabulary import Vocabulary
 

@@ -18,6 +18,8 @@ from uuid import uuid4
 
 import fsspec
 
+from recobatch.addresses import without_secrets
+
 _DONE = "done.json"
 
 
@@ -135,6 +137,16 @@ def source_fingerprint(uri: str) -> str:
         return file_digest(path)
     try:
         filesystem, remote = fsspec.core.url_to_fs(uri)
-        return str(filesystem.ukey(remote))
-    except (OSError, ValueError, ImportError, NotImplementedError):
+        return (
+            _web_fingerprint(uri, filesystem.info(remote)) if uri.startswith("http") else str(filesystem.ukey(remote))
+        )
+    except Exception:  # noqa: BLE001 - every vendor has its own; what is wrong the download will tell
         return uuid4().hex
+
+
+def _web_fingerprint(uri: str, info: Mapping[str, Any]) -> str:
+    """By what the web server says of the content; fsspec's own key of a web page is its address, whatever is there."""
+    told = {name: info.get(name) for name in ("ETag", "Content-MD5", "Digest", "Last-Modified")}
+    if not any(told.values()):
+        return uuid4().hex
+    return fingerprint({**told, "size": info.get("size"), "address": without_secrets(uri)})

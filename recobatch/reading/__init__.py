@@ -5,9 +5,9 @@ tsv or any other delimiter, or parquet; plain or as gz, bz2, xz, zst, lz4 or a z
 a header. What was not told by ``ReadOptions`` is read off the file.
 """
 
-from recobatch.reading.opening import localized, without_secrets
+from recobatch.reading.opening import localized
 from recobatch.reading.options import ReadOptions
 from recobatch.reading.ratings import read_ratings
 from recobatch.reading.raw import Ids, RawRatings, Unreadable
 
-__all__ = ["Ids", "RawRatings", "ReadOptions", "Unreadable", "localized", "read_ratings", "without_secrets"]
+__all__ = ["Ids", "RawRatings", "ReadOptions", "Unreadable", "localized", "read_ratings"]

@@ -11,11 +11,12 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import pyarrow as pa
 
+from recobatch.addresses import holds_secret, masked, without_secrets
 from recobatch.errors import BadRatings, RatingsUnreachable
 
 NOTHING = "nothing there"
@@ -85,12 +86,12 @@ def _download(uri: str, scheme: str, path: Path) -> None:
     except (FileNotFoundError, IsADirectoryError, PermissionError, ImportError, ValueError) as error:
         raise BadRatings(
             f"{_not_fetched(uri, error)}; check the address, or download it and give the local path"
-        ) from error
-    except Exception as error:  # every vendor's file system has its own
+        ) from _tellable(uri, error)
+    except Exception as error:  # noqa: BLE001 - every vendor's file system has its own
         raise RatingsUnreachable(
             f"{_not_fetched(uri, error)}; check the connection and your credentials, or download it and give the local "
             f"path"
-        ) from error
+        ) from _tellable(uri, error)
     if not path.is_file():
         raise BadRatings(
             f"{without_secrets(uri)}: found a directory, required one ratings file; give that file's own address"
@@ -125,18 +126,15 @@ def _fetch_by_arrow(uri: str, scheme: str, path: Path) -> None:
 
 
 def _not_fetched(uri: str, error: Exception) -> str:
-    said = (str(error).strip().splitlines() or [""])[0].replace(uri, "it")[:200]
+    said = masked((str(error).strip().splitlines() or [""])[0].replace(uri, "it"))[:200]
     return (
         f"{without_secrets(uri)}: could not fetch it ({type(error).__name__}: {said}), required a file that can be read"
     )
 
 
-def without_secrets(uri: str) -> str:
-    """A path or URI as it may be shown: no password, and no query, since that may hold a signature."""
-    parts = urlsplit(uri)
-    if "://" not in uri or parts.scheme == "file":
-        return uri
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+def _tellable(uri: str, error: Exception) -> Exception | None:
+    """The cause, unless the traceback of it would write an address with a password into every log."""
+    return None if holds_secret(uri) else error
 
 
 def _network_options(scheme: str) -> dict[str, object]:

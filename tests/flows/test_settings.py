@@ -102,3 +102,47 @@ def test_a_flow_given_some_settings_reads_the_rest_where_it_runs(monkeypatch, tm
     given = Settings.model_validate({"seed": 9, "train": {"batch_size": 64}})
     settings = Job.open(given).settings
     assert (settings.seed, settings.train.batch_size, settings.train.epochs) == (9, 64, 7)
+
+
+SECRET = {
+    "RECOBATCH_DATA__RATINGS": "https://ann:hu,sh@host/a.csv?sig=hush",
+    "RECOBATCH_TRACKING__URI": "https://hush@host",
+}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"given": {"data": {"ratings": "https://ann:hush@host/a.csv"}}},
+        {"assignments": ["data.ratings=https://host/a.csv?sig=hush"]},
+        {"text": '[tracking]\nuri = "postgresql://ann:hush@host/db"'},
+        {"given": {"tracking": {"uri": "https://host?token=hush"}}, "environment": SECRET},
+    ],
+)
+def test_a_password_stands_in_the_environment_alone(load, arguments):
+    with pytest.raises(BadSettings, match=r"found a password or signature .*variable RECOBATCH_") as caught:
+        load(**arguments)
+    assert "hush" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_are_stored_without_passwords_and_the_environment_puts_them_back(load):
+    from fastapi.encoders import jsonable_encoder
+
+    settings = load(environment=SECRET)
+    assert [settings.data.ratings, settings.tracking.uri] == list(SECRET.values())
+    stored = jsonable_encoder(settings)  # as Prefect does
+    assert "hush" not in str(stored) + settings.model_dump_json()
+    assert [stored["data"]["ratings"], stored["tracking"]["uri"]] == ["https://host/a.csv", "https://host"]
+    assert load(stored, environment=SECRET) == settings
+    assert load(settings.model_dump(exclude_unset=True), environment=SECRET) == settings
+    assert load(stored | {"data": {"ratings": "other.csv"}}, environment=SECRET).data.ratings == "other.csv"
+
+
+@pytest.mark.parametrize(
+    "assignment", ["data=https://ann:hush@host", "https://ann:hush@host", "preset=https://ann:hush@host"]
+)
+def test_a_password_in_the_wrong_place_is_not_repeated(load, assignment):
+    with pytest.raises(BadSettings, match="https://host") as caught:
+        load(None, [assignment])
+    assert "hush" not in str(caught.value)

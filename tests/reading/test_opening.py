@@ -10,7 +10,7 @@ import pytest
 
 from recobatch.errors import BadRatings, RatingsUnreachable
 from recobatch.ingest import IngestOptions, ingest
-from recobatch.reading import ReadOptions, localized, opening, without_secrets
+from recobatch.reading import ReadOptions, localized, opening
 
 CONTENT = b"user,item,rating\n1,2,3\n"
 
@@ -77,19 +77,6 @@ def test_a_folder_elsewhere_is_refused():
         file.write(CONTENT)
     with pytest.raises(BadRatings, match="memory://folder/inner: "), localized("memory://folder/inner"):
         pass
-
-
-@pytest.mark.parametrize(
-    ("uri", "shown"),
-    [
-        ("s3://key:secret@bucket/a/b.csv", "s3://bucket/a/b.csv"),
-        ("https://host:1/a.csv?sig=x#y", "https://host:1/a.csv"),
-        ("/data/odd?name#1.csv", "/data/odd?name#1.csv"),
-        ("file:///data/a.csv", "file:///data/a.csv"),
-    ],
-)
-def test_addresses_are_shown_without_secrets(uri, shown):
-    assert without_secrets(uri) == shown
 
 
 def test_what_is_packed_is_told_by_content_and_not_by_name(tmp_path):

@@ -1,0 +1,159 @@
+"""One whole run of the real program with secrets everywhere: none of them is kept, and nothing is pickled."""
+
+import base64
+import functools
+import http.server
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recobatch.synthetic import write_synthetic
+from tests.pickles import pickles_in
+from tests.tracking.server import free_port, serving
+
+PROGRAM = [sys.executable, "-c", "from flows.cli import main; main()"]
+QUICK = ("--set=train.epochs=2", "--set=model.n_factors=4", "--set=gate.baseline=none", "--json")
+USER = "ann:hush-password"
+SECRETS = {
+    "AWS_ACCESS_KEY_ID": "hush-aws-id",
+    "AWS_SECRET_ACCESS_KEY": "hush-aws-key",
+    "RECOBATCH_NOTIFY__WEBHOOK": "http://127.0.0.1:9/hush-hook",
+}
+
+
+class Guarded(http.server.SimpleHTTPRequestHandler):
+    """Gives its files to who knows the password and the signature."""
+
+    def log_message(self, *_args):
+        pass
+
+    def do_GET(self):
+        told = self.headers.get("Authorization", "").removeprefix("Basic ")
+        if base64.b64decode(told).decode() == USER and self.path.endswith("?sig=hush-signature"):
+            super().do_GET()
+        else:
+            self.send_error(401)
+
+    do_HEAD = do_GET
+
+
+@contextmanager
+def guarded(folder):
+    handler = functools.partial(Guarded, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Run:
+    """A finished run: what it said, and every folder in which something of it may lie."""
+
+    def __init__(self, done, host, project, folders):
+        self.done, self.host, self.project, self.folders = done, host, project, folders
+
+    def bytes_of_all_files(self):
+        for folder in self.folders:
+            for path in folder.rglob("*"):
+                if path.is_file():
+                    yield path, path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def run(prefect_api, tmp_path_factory):
+    project, shelf, tracked = (tmp_path_factory.mktemp(name) for name in ("secretive", "shelf", "tracked"))
+    write_synthetic(shelf / "ratings.csv", n_users=60, n_items=30, n_ratings=900, seed=3)
+    port = free_port()
+    mlflow = [
+        "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{tracked}/mlflow.db", "--artifacts-destination", str(tracked / "artifacts"),
+    ]  # fmt: skip
+    with guarded(shelf) as host, serving(mlflow, f"http://127.0.0.1:{port}", tracked):
+        environment = {
+            **os.environ, **SECRETS, "PREFECT_API_URL": prefect_api,
+            "MLFLOW_TRACKING_URI": f"http://{USER}@127.0.0.1:{port}",
+            "RECOBATCH_DATA__RATINGS": f"http://{USER}@{host}/ratings.csv?sig=hush-signature",
+        }  # fmt: skip
+        done = [
+            subprocess.run(
+                [*PROGRAM, "run", *QUICK], cwd=project, env=environment | more, capture_output=True, text=True
+            )
+            for more in (
+                {},
+                {"RECOBATCH_DATA__RATINGS": f"http://{USER}@{host}/gone.csv?sig=hush-signature"},
+            )
+        ]
+    return Run(done, host, project, [project, tracked, Path(os.environ["PREFECT_HOME"])])
+
+
+@pytest.mark.slow
+def test_the_run_used_its_secrets(run):
+    good, bad = run.done
+    assert good.returncode == 0, good.stderr
+    assert json.loads(good.stdout.splitlines()[-1])["data"]["ratings"] == 900
+    assert bad.returncode == 2, bad.stderr
+    assert f"http://{run.host}/gone.csv: could not fetch it" in bad.stderr
+
+
+@pytest.mark.slow
+def test_no_secret_is_kept_anywhere(run):
+    wanted = [b"hush-", base64.b64encode(USER.encode())[:12]]
+    said = "".join(done.stdout + done.stderr for done in run.done).encode()
+    assert not [secret for secret in wanted if secret in said]
+    kept = [(str(path), secret) for path, content in run.bytes_of_all_files() for secret in wanted if secret in content]
+    assert kept == []
+
+
+@pytest.mark.slow
+def test_what_is_kept_is_the_address_without_its_secret(run):
+    address = f"http://{run.host}/ratings.csv".encode()
+    keeping = {path.name for path, content in run.bytes_of_all_files() if address in content}
+    assert {"prefect.db", "mlflow.db"} <= {name.removesuffix("-wal") for name in keeping}
+    assert any(name.endswith(".html") for name in keeping)
+
+
+@pytest.mark.slow
+def test_nothing_that_a_run_leaves_is_pickled(run):
+    names = {path.name for path, _ in run.bytes_of_all_files()}
+    assert {"model.keras", "factors.npz", "rated.npz", "users.parquet", "manifest.json", "MLmodel"} <= names
+    assert [found for folder in run.folders for found in pickles_in(folder)] == []
+
+
+def packed(content):
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr("inner/x", content)
+    return sink.getvalue()
+
+
+def saved(array):
+    sink = io.BytesIO()
+    np.savez(sink, x=array)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "is_one"),
+    [
+        *((pickle.dumps({"a": [1, 2.5]}, protocol), True) for protocol in range(6)),
+        (packed(packed(pickle.dumps([1]))), True),
+        (saved(np.array([{}, 1], dtype=object)), True),
+        (saved(np.arange(3)), False),
+        (packed(b'{"a": 1}'), False),
+        (b"user,item,rating\n1,2,3\n", False),
+        (b"", False),
+    ],
+)
+def test_a_pickle_is_found_whatever_it_is_called(content, is_one, tmp_path):
+    (tmp_path / "innocent.csv").write_bytes(content)
+    assert bool(pickles_in(tmp_path)) == is_one

@@ -1,0 +1,48 @@
+"""What an address gives away, and what is left of it where it is shown."""
+
+import pytest
+
+from recobatch.addresses import holds_secret, masked, without_secrets
+
+SECRET = {
+    "s3://key:hush@bucket/a/b.csv": "s3://bucket/a/b.csv",
+    "https://ann:hush@host:1/a.csv": "https://host:1/a.csv",
+    "https://hush@host/a.csv": "https://host/a.csv",
+    "https://host:1/a.csv?sig=hush#y": "https://host:1/a.csv",
+    "https://host/a.csv?v=2&X-Amz-Signature=hush": "https://host/a.csv",
+    "https://host/a.csv?access_token=hush&v=2": "https://host/a.csv",
+    "s3://bucket/a.csv?access_key=hush": "s3://bucket/a.csv",
+    "postgresql+psycopg://me:hush@db/mlflow": "postgresql+psycopg://db/mlflow",
+    "simplecache::https://ann:hush@host/a.csv": "simplecache::https://host/a.csv",
+    "sftp://ann:hu@sh@host/a.csv": "sftp://host/a.csv",
+}
+HARMLESS = {
+    "/data/odd?name#1.csv": "/data/odd?name#1.csv",
+    "file:///data/a.csv?key=1": "file:///data/a.csv?key=1",
+    "ann:pass@here.csv": "ann:pass@here.csv",
+    "movielens-100k": "movielens-100k",
+    "https://host/a.csv?version=3": "https://host/a.csv",
+    "https://host:8080/a.csv": "https://host:8080/a.csv",
+    "s3://bucket/a.csv?region=eu-west-1": "s3://bucket/a.csv",
+    "abfs://container@account.example/a.csv": "abfs://account.example/a.csv",
+    "sqlite:////srv/mlflow.db": "sqlite:////srv/mlflow.db",
+}
+
+
+@pytest.mark.parametrize(("address", "shown"), (SECRET | HARMLESS).items())
+def test_an_address_is_shown_without_its_secret(address, shown):
+    assert without_secrets(address) == shown
+
+
+@pytest.mark.parametrize("address", SECRET)
+def test_a_password_or_signature_is_found_and_masked_within_a_text(address):
+    assert holds_secret(address)
+    said = masked(f"401, message='no', url='{address}' and \"{address}\"")
+    assert "hush" not in said
+    assert "ann" not in said
+    assert said.startswith("401, message='no', url='")
+
+
+@pytest.mark.parametrize("address", [a for a in HARMLESS if not a.startswith("file:")])
+def test_other_addresses_are_left_in_peace(address):
+    assert not holds_secret(address)
