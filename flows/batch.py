@@ -24,6 +24,7 @@ from flows.train import (
     train_models,
 )
 from recobatch.errors import GateRefused
+from recobatch.table import Snapshot
 
 __all__ = ["batch_scoring", "train_models"]
 
@@ -69,11 +70,19 @@ def batch_scoring(
         except GateRefused as refusal:
             report(table=None, gate=str(refusal))
             raise
+        _track_published(trained, snapshot)
         register_models(job, trained, champion, ratings)
         result["table"] = summary.of_table(job, snapshot)
         result["report"] = str(report(table=published_table(result)).relative_to(job.root))
         create_markdown_artifact(summary.markdown(result), key="batch-result", description="Result of the batch")
     return summary.closed(job, result)
+
+
+def _track_published(trained: Mapping[str, TrainedModel], snapshot: Snapshot) -> None:
+    """From a run in MLflow, the way to its predictions."""
+    for name, rows in snapshot.rows.items():
+        trained[name].run.log_metrics({"published_rows": rows})
+        trained[name].run.set_tags({"table_version": snapshot.version})
 
 
 def _published_already(job: Job, ratings: Ratings) -> dict[str, Any] | None:

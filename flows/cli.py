@@ -96,6 +96,20 @@ def score(ratings: str | None, fresh: bool, as_json: bool, **options: Any) -> No
 
 
 @cli.command()
+@click.argument("batches", nargs=-1, metavar="[BATCH]...")
+@click.option(
+    "-n", "--newest", default=1, show_default=True, type=click.IntRange(min=1), help="Without BATCH: how many batches."
+)
+@set_option
+@json_option
+def compare(batches: tuple[str, ...], newest: int, assignments: tuple[str, ...], as_json: bool) -> None:
+    """Compare the models of a batch as MLflow keeps them; of several, with the change from one to the next."""
+    from flows.compare import print_batches
+
+    print_batches(_settings(None, {"assignments": assignments}), batches, newest=newest, as_json=as_json)
+
+
+@cli.command()
 @click.argument("user_id")
 @click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="How many items.")
 @click.option("--all", "include_seen", is_flag=True, help="Also items that the user has rated.")

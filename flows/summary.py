@@ -37,7 +37,7 @@ def metrics(model: TrainedModel, ratings: Ratings, parts: Parts) -> dict[str, fl
         "test_rows": test["n_rows"], "test_cold_rows": test["cold_rows"], "test_cold_items": test["cold_items"],
         "test_cold_users": test["cold_users"], "train_seconds": history["seconds"],
         "compile_seconds": history["compile_seconds"], "best_epoch": history["best_epoch"],
-        "quarantined": ratings.report.quarantined,
+        "epochs": len(history["loss"]), "quarantined": ratings.report.quarantined,
         **{f"baseline_{name}_mse": error for name, error in parts.baselines.items()},
     }  # fmt: skip
     if model.validation_mse is not None:

@@ -130,6 +130,8 @@ def compare_models(job: Job, trained: Mapping[str, TrainedModel]) -> str:
     """Name the champion."""
     with job.stage("compare"):
         champion = choose_champion({name: model.candidate() for name, model in trained.items()})
+        for model in trained.values():
+            model.run.set_tags({"champion": champion})
     job.tell("compare", f"the champion is {champion}")
     return champion
 

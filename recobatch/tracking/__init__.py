@@ -3,7 +3,7 @@
 Importing this package does not import MLflow; creating a ``Tracker`` does.
 """
 
-from recobatch.tracking.history import PastRun
+from recobatch.tracking.history import PastRun, has_history
 from recobatch.tracking.options import DatasetInfo, ModelFiles, TrackingOptions
 from recobatch.tracking.registry import RegisteredModel, ServedFiles
 from recobatch.tracking.run import RegisteredVersion, Status, TrackedRun
@@ -21,4 +21,5 @@ __all__ = [
     "TrackedRun",
     "Tracker",
     "TrackingOptions",
+    "has_history",
 ]

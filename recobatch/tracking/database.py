@@ -5,16 +5,19 @@ import secrets
 from pathlib import Path
 
 
+def local_database(uri: str) -> Path | None:
+    """The file behind a ``sqlite:///`` URI; none behind others."""
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
+
+
 def prepare_database(uri: str) -> None:
     """Create the sqlite database of a ``sqlite:///`` URI if it is not there; other URIs are left alone.
 
     MLflow migrates an empty file in place, table by table: two processes doing so at once, or one that is killed,
     leave a database that no later start can mend. So it is made under another name, under a lock, and renamed.
     """
-    if not uri.startswith("sqlite:///"):
-        return
-    path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
-    if path.exists() and path.stat().st_size:
+    path = local_database(uri)
+    if path is None or (path.exists() and path.stat().st_size):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with (path.parent / f".{path.name}.lock").open("w") as lock:

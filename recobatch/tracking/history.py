@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recobatch.errors import BadInput, RecobatchError
 from recobatch.tracking.connection import Connection
+from recobatch.tracking.database import local_database
+from recobatch.tracking.options import TrackingOptions
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -28,7 +31,15 @@ class PastRun:
     metrics: Mapping[str, float]
     """Last value of each."""
     params: Mapping[str, str]
+    tags: Mapping[str, str]
+    """Ours, not MLflow's own."""
     url: str | None
+
+
+def has_history(options: TrackingOptions, root: Path) -> bool:
+    """Whether there may be earlier batches: a local database that was never made has none, and asking makes it."""
+    path = local_database(options.resolve_uri(root))
+    return path is None or path.exists()
 
 
 def find_runs(connection: Connection, batch_ids: Sequence[str], newest: int) -> list[PastRun]:
@@ -68,5 +79,6 @@ def _past_run(connection: Connection, run: "Run") -> PastRun:
     return PastRun(
         run.data.tags["batch_id"], run.data.tags.get("model", ""), run.info.run_id, run.info.status,
         datetime.fromtimestamp(run.info.start_time / 1000, UTC), dict(run.data.metrics), dict(run.data.params),
+        {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.")},
         connection.run_url(run.info.run_id),
     )  # fmt: skip

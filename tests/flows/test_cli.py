@@ -25,7 +25,7 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
     )
     assert not loaded & {"prefect", "mlflow", "tensorflow", "keras", "pandas", "pyarrow", "numpy", "pydantic"}
     shown = CliRunner().invoke(cli, ["--help"]).output
-    for command in ("run", "train", "score", "top", "verify", "rollback", "serve", "synth"):
+    for command in ("run", "train", "score", "compare", "top", "verify", "rollback", "serve", "synth"):
         assert f"  {command} " in shown
 
 
