@@ -28,7 +28,9 @@ def _options(*decorators: Callable[[_Command], _Command]) -> Callable[[_Command]
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout.")
-table_option = click.option("--table", metavar="DIR", help="Folder of the published table.  [default: predictions]")
+table_option = click.option(
+    "--table", metavar="DIR", help="Folder or URI of the published table.  [default: predictions]"
+)
 set_option = click.option(
     "--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting; may be repeated."
 )
@@ -197,10 +199,10 @@ def _without_none(tree: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in pruned.items() if value is not None and value != {}}
 
 
-def _table_path(table: str | None) -> Path:
-    """The table's folder, without the cost of the settings tree where the option names it."""
+def _table_path(table: str | None) -> str:
+    """The table's folder or URI, without the cost of the settings tree where the option names it."""
     if table is not None:
-        return Path(table)
+        return table
     from flows.table_path import configured_table_path
 
     return configured_table_path()

@@ -28,9 +28,9 @@ def _timings(timings: Mapping[str, float], seconds: float) -> str:
 
 
 def _queries(table: Mapping[str, Any]) -> str:
-    champion = f"{table['path']}/current/champion"
+    champion = table["champion_path"]
     return (
-        f"Table: {table['path']}/current, version {table['version']}\n"
+        f"Table: {table['path']}, version {table['version']}\n"
         f"  duckdb -c \"FROM '{champion}/*.parquet' WHERE user_id = 1 ORDER BY prediction DESC LIMIT 10\"\n"
         f'  pd.read_parquet("{champion}")'
     )

@@ -17,7 +17,7 @@ from flows.json_log import log_as_json
 from flows.progress import Line, current_display
 from flows.settings import Settings, load_settings
 from recobatch.errors import GateRefused
-from recobatch.table import PredictionTable
+from recobatch.table import Table, open_table
 from recobatch.tracking import DatasetInfo, Status, TrackedRun, Tracker, TrackingOptions
 from recobatch.workspace import Workspace
 
@@ -56,8 +56,8 @@ class Job:
         return Workspace(self.root / self.settings.work.path, fresh=self.fresh)
 
     @cached_property
-    def table(self) -> PredictionTable:
-        return PredictionTable(self.root / self.settings.table.path)
+    def table(self) -> Table:
+        return open_table(self.settings.table.path, root=self.root)
 
     @property
     def tracker(self) -> Tracker:

@@ -7,13 +7,19 @@ from typing import Any
 import click
 
 from recobatch.errors import BadTable
-from recobatch.table import PredictionTable
-from recobatch.top import best_items
+from recobatch.table import is_uri, open_table
+from recobatch.top import best_items, best_of_parts
 
 
-def print_top(table: Path, user_id: str, *, k: int, unseen_only: bool, model: str | None, as_json: bool) -> None:
+def print_top(table: str, user_id: str, *, k: int, unseen_only: bool, model: str | None, as_json: bool) -> None:
     """Print a user's best items, with titles where the table knows them."""
-    rows = best_items(table, user_id, k=k, unseen_only=unseen_only, model=model).to_pylist()
+    if is_uri(table):
+        snapshot = open_table(table).snapshot()
+        parts, place = snapshot.parts("table", model), f"{snapshot.location}/table/model={model or snapshot.champion}"
+        best = best_of_parts(parts, user_id, place=place, titles=snapshot.titles, k=k, unseen_only=unseen_only)
+    else:
+        best = best_items(Path(table), user_id, k=k, unseen_only=unseen_only, model=model)
+    rows = best.to_pylist()
     if as_json:
         click.echo(json.dumps({"user_id": user_id, "items": rows}))
         return
@@ -23,9 +29,9 @@ def print_top(table: Path, user_id: str, *, k: int, unseen_only: bool, model: st
         click.echo(f"{row['rank']:>4}  {row['prediction']:.3f}  {row['item_id']!s:>{width}}{title}")
 
 
-def print_verified(table: Path, version: str | None, *, as_json: bool) -> None:
+def print_verified(table: str, version: str | None, *, as_json: bool) -> None:
     """Check a snapshot to the last pair; damage is an error."""
-    report = PredictionTable(table).verify(version)
+    report = open_table(table).verify(version)
     facts: dict[str, Any] = {
         "version": report.version, "ok": report.ok, "files": report.files, "rows": report.rows,
         "bytes": report.bytes, "problems": list(report.problems),
@@ -42,9 +48,9 @@ def print_verified(table: Path, version: str | None, *, as_json: bool) -> None:
         click.echo(f"{table}: version {report.version} is whole: {report.rows:,} predictions in {report.files} files")
 
 
-def print_rollback(table: Path, version: str | None, *, as_json: bool) -> None:
+def print_rollback(table: str, version: str | None, *, as_json: bool) -> None:
     """Point the table at an earlier snapshot."""
-    snapshot = PredictionTable(table).rollback(version)
+    snapshot = open_table(table).rollback(version)
     if as_json:
         click.echo(json.dumps({"version": snapshot.version, "champion": snapshot.champion}))
     else:

@@ -111,4 +111,4 @@ def _item_titles(ratings: Ratings, titles: pa.Table | None) -> Sequence[str]:
 def published_table(result: Mapping[str, Any]) -> PublishedTable:
     """The summary's table as the page tells it."""
     table = result["table"]
-    return PublishedTable(path=table["path"], version=table["version"], rows=table["rows"])
+    return PublishedTable(champion_path=table["champion_path"], version=table["version"], rows=table["rows"])

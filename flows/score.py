@@ -20,7 +20,7 @@ from flows.settings import Settings
 from recobatch.drift import BatchFacts, Gone, Spread, check_drift
 from recobatch.gate import check_finite
 from recobatch.score import ScoreOptions, ScoringInputs, ShardReport, plan_shards, score_shard
-from recobatch.table import ModelEntry, ModelFacts, Snapshot, Staging, published_items, published_users
+from recobatch.table import ModelEntry, ModelFacts, Published, Staging, published_items, published_users
 from recobatch.top import top_shard
 
 
@@ -106,7 +106,7 @@ def prediction_spread(entry: ModelEntry) -> Spread:
 def publish(
     job: Job, staging: Staging, entries: Mapping[str, ModelEntry], champion: str, *, expected_rows: int,
     extra: Mapping[str, Any], titles: pa.Table | None,
-) -> Snapshot:  # fmt: skip
+) -> Published:  # fmt: skip
     """Check what was staged against the expected product, and swap the table's pointer."""
     with job.stage("publish"):
         snapshot = staging.publish(entries, champion=champion, expected_rows=expected_rows, extra=extra, titles=titles)

@@ -38,7 +38,10 @@ class DataSettings(ReadOptions):
 class TableSettings(TableOptions):
     """Where the table is published."""
 
-    path: Path = Field(default=Path("predictions"), description="Folder of the published table")
+    path: str = Field(
+        default="predictions", min_length=1,
+        description="Folder of the published table, or ``s3://bucket/prefix``, ``gs://…``, ``az://…``",
+    )  # fmt: skip
 
 
 class TopSettings(Section):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from recobatch.table import is_uri
 from recobatch.workspace import code_fingerprint, fingerprint
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from flows.score import ToScore
     from flows.settings import Settings
     from recobatch.extend import News
-    from recobatch.table import Snapshot
+    from recobatch.table import Published
 
 
 def shaping(settings: Settings, name: str) -> dict[str, Any]:
@@ -88,17 +89,20 @@ def _of_model(model: TrainedModel) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def of_table(job: Job, snapshot: Snapshot) -> dict[str, Any]:
+def of_table(job: Job, snapshot: Published) -> dict[str, Any]:
     """The published table, as the summary tells it."""
+    path = job.settings.table.path
+    fixed = f"{snapshot.location}/table/model={snapshot.champion}"  # an object store has no link that moves along
     return {
-        "path": str(job.settings.table.path), "version": snapshot.version, "rows": snapshot.rows,
+        "path": path, "champion_path": fixed if is_uri(path) else f"{path}/current/champion",
+        "version": snapshot.version, "rows": snapshot.rows,
         "score_seconds": round(job.timings.get("score", 0.0), 3),
         "publish_seconds": round(job.timings.get("publish", 0.0), 3),
     }  # fmt: skip
 
 
 def of_scoring(
-    job: Job, model: ToScore, n_users: int, n_items: int, snapshot: Snapshot, news: News | None
+    job: Job, model: ToScore, n_users: int, n_items: int, snapshot: Published, news: News | None
 ) -> dict[str, Any]:
     """The summary of a batch that only scored; ``data.news`` is null where no ratings were read."""
     return {

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,8 @@ from recobatch.kernel import ScoringKernel, one_blas_thread
 from recobatch.ranking import best_candidates, rank_candidates
 from recobatch.shards import LoadedInputs, ScoringInputs, ShardReport, described, open_shard
 
+Part: TypeAlias = Path | pa.NativeFile
+"""A parquet file on disk, or one that is open already."""
 USERS_PER_GROUP = 2048
 """Users in a row group."""
 
@@ -117,11 +119,31 @@ def best_items(
     """
     snapshot, champion = _current_folder(table_root)
     folder = _model_folder(snapshot, model or champion)
+    titles = snapshot / "titles.parquet"
+    return best_of_parts(
+        sorted(folder.glob("*.parquet")), user_id, place=str(folder), titles=titles if titles.is_file() else None,
+        k=k, unseen_only=unseen_only,
+    )  # fmt: skip
+
+
+def best_of_parts(
+    parts: Sequence[Part], user_id: int | str, *, place: str, titles: Part | None, k: int, unseen_only: bool
+) -> pa.Table:
+    """Look up a user's best items in the files of one model, wherever they lie; see ``best_items``.
+
+    Args:
+        parts: The parquet files, by first user.
+        user_id: Raw id.
+        place: Where they lie, for messages.
+        titles: File with ``item_id`` and ``title``, if there is one.
+        k: At most how many items.
+        unseen_only: Whether to leave out items that the user rated.
+    """
     try:
-        rows = _rows_of(sorted(folder.glob("*.parquet")), user_id, folder)
+        rows = _rows_of(parts, user_id, place)
     except (OSError, pa.ArrowException) as error:
         raise BadTable(
-            f"{folder}: found a file that cannot be read ({error}), required parquet as it was published; "
+            f"{place}: found a file that cannot be read ({error}), required parquet as it was published; "
             f"see recobatch verify, then recobatch rollback"
         ) from error
     if unseen_only:
@@ -129,7 +151,7 @@ def best_items(
     best = pc.sort_indices(rows, sort_keys=[("prediction", "descending"), ("item_id", "ascending")])[:k]
     rows = rows.take(best).drop_columns("user_id")
     rows = rows.add_column(0, "rank", pa.arange(1, rows.num_rows + 1).cast(pa.int32()))
-    return _with_titles(rows, snapshot / "titles.parquet")
+    return _with_titles(rows, titles) if titles is not None else rows
 
 
 def _current_folder(root: Path) -> tuple[Path, str | None]:
@@ -162,10 +184,10 @@ def _model_folder(snapshot: Path, model: str | None) -> Path:
     return snapshot / "table" / f"model={model}"
 
 
-def _rows_of(files: Sequence[Path], user_id: int | str, folder: Path) -> pa.Table:
+def _rows_of(files: Sequence[Part], user_id: int | str, place: str) -> pa.Table:
     """Find the user by the files' statistics: users ascend from file to file and from row group to row group."""
     if not files:
-        raise BadTable(f"{folder}: found no predictions, required parquet files; publish again")
+        raise BadTable(f"{place}: found no predictions, required parquet files; publish again")
     readers: dict[int, pq.ParquetFile] = {}
 
     def reader(number: int) -> pq.ParquetFile:
@@ -173,7 +195,7 @@ def _rows_of(files: Sequence[Path], user_id: int | str, folder: Path) -> pa.Tabl
             readers[number] = pq.ParquetFile(files[number])
         return readers[number]
 
-    wanted = _as_id(user_id, reader(0).schema_arrow.field("user_id").type, folder)
+    wanted = _as_id(user_id, reader(0).schema_arrow.field("user_id").type, place)
     low, high = 0, len(files) - 1
     while low < high:
         middle = (low + high) // 2
@@ -190,7 +212,7 @@ def _rows_of(files: Sequence[Path], user_id: int | str, folder: Path) -> pa.Tabl
             break
     found = pa.concat_tables(parts) if parts else None
     if found is None or not found.num_rows:
-        raise BadInput(_unknown(user_id, folder, reader(low)))
+        raise BadInput(_unknown(user_id, place, reader(low)))
     return found
 
 
@@ -213,29 +235,27 @@ def _bounds(file: pq.ParquetFile, group: int) -> tuple[Any, Any]:
     return statistics.min, statistics.max
 
 
-def _as_id(user_id: int | str, wanted: pa.DataType, folder: Path) -> int | str:
+def _as_id(user_id: int | str, wanted: pa.DataType, place: str) -> int | str:
     if pa.types.is_string(wanted):
         return str(user_id)
     try:
         return int(user_id)
     except ValueError:
         raise BadInput(
-            f"user: found {user_id!r}, required a whole number like every user id in {folder}; pass the number"
+            f"user: found {user_id!r}, required a whole number like every user id in {place}; pass the number"
         ) from None
 
 
-def _unknown(user_id: int | str, folder: Path, nearby: pq.ParquetFile) -> str:
+def _unknown(user_id: int | str, place: str, nearby: pq.ParquetFile) -> str:
     some = pc.unique(nearby.read_row_group(0, columns=["user_id"])["user_id"]).to_pylist()[:5]
     return (
-        f"user: found {user_id!r}, required one of the users that were scored in {folder} "
+        f"user: found {user_id!r}, required one of the users that were scored in {place} "
         f"(some of them: {', '.join(map(str, some))}); score again with this user's ratings"
     )
 
 
-def _with_titles(rows: pa.Table, path: Path) -> pa.Table:
-    if not path.is_file():
-        return rows
-    titles = pq.ParquetFile(path).read(use_threads=False).combine_chunks()
+def _with_titles(rows: pa.Table, file: Part) -> pa.Table:
+    titles = pq.ParquetFile(file).read(use_threads=False).combine_chunks()
     unknown = pa.nulls(1, titles.schema.field("title").type)
     # Item by item, because pa.array() and value sets would import pandas, which costs more than the whole look-up.
     places = [pc.index(titles["item_id"], item).as_py() for item in rows["item_id"]]

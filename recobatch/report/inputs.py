@@ -72,7 +72,8 @@ class DataSummary:
 class PublishedTable:
     """The snapshot that the batch published."""
 
-    path: str
+    champion_path: str
+    """Folder with the champion's predictions, as a reader is told it."""
     version: str
     rows: Mapping[str, int]
     """Predictions per model."""

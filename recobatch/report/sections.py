@@ -9,7 +9,7 @@ from recobatch.report.judged import Judged
 
 _DUCKDB_QUERY = """\
 -- DuckDB: the ten best unseen items of user 1
-SELECT item_id, prediction FROM 'PATH/current/champion/*.parquet'
+SELECT item_id, prediction FROM 'PATH/*.parquet'
 WHERE user_id = 1 AND NOT rated ORDER BY prediction DESC LIMIT 10;"""
 
 
@@ -140,7 +140,6 @@ def data(inputs: ReportInputs) -> str:
 def published(inputs: ReportInputs) -> str:
     if inputs.table is None:
         return "<h2>What is published</h2>" + markup.paragraph("Nothing new; the table that stood before still stands.")
-    path = inputs.table.path.rstrip("/")
     rows = [(escape(name), f"{count:,}") for name, count in inputs.table.rows.items()]
     return "".join([
         "<h2>What is published, and how to ask it</h2>",
@@ -149,10 +148,10 @@ def published(inputs: ReportInputs) -> str:
             f"user_id, item_id, prediction and rated. The folder champion holds {inputs.champion}."
         ),
         markup.table(("model", "predictions"), rows, marked=escape(inputs.champion)),
-        markup.code_block(_DUCKDB_QUERY.replace("PATH", path)),
+        markup.code_block(_DUCKDB_QUERY.replace("PATH", inputs.table.champion_path)),
         markup.code_block(
             f"# pandas: all predictions of user 1\n"
-            f'pd.read_parquet("{path}/current/champion", filters=[("user_id", "==", 1)])'
+            f'pd.read_parquet("{inputs.table.champion_path}", filters=[("user_id", "==", 1)])'
         ),
         markup.code_block("# in a terminal: with titles\nrecobatch top 1"),
     ])  # fmt: skip

@@ -11,8 +11,9 @@ with table.lock(holder=batch_id):
 
 from recobatch.table.ids import published_items, published_users
 from recobatch.table.manifest import FileEntry, Manifest, ModelEntry, ModelFacts
+from recobatch.table.opening import Table, is_uri, open_table
 from recobatch.table.prediction_table import PredictionTable, TableOptions
-from recobatch.table.snapshots import Snapshot
+from recobatch.table.snapshots import Published, Snapshot
 from recobatch.table.staging import Staging
 from recobatch.table.verify import VerifyReport
 
@@ -22,10 +23,14 @@ __all__ = [
     "ModelEntry",
     "ModelFacts",
     "PredictionTable",
+    "Published",
     "Snapshot",
     "Staging",
+    "Table",
     "TableOptions",
     "VerifyReport",
+    "is_uri",
+    "open_table",
     "published_items",
     "published_users",
 ]

@@ -1,34 +1,35 @@
 """Which users and items a published snapshot knows."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from recobatch.table.snapshots import Snapshot
+from recobatch.table.snapshots import Published
 
 
-def published_users(snapshot: Snapshot) -> pa.Array:
+def published_users(snapshot: Published) -> pa.Array:
     """Raw ids of the users, distinct."""
     # The best items are fewer rows, but leave out whoever has rated everything.
-    users = _distinct_users(snapshot.top_path())
+    users = _distinct_users(snapshot.parts("top"))
     n_users = snapshot.rows[snapshot.champion] // len(published_items(snapshot))
-    return users if users is not None and len(users) == n_users else _distinct_users(snapshot.table_path())
+    return users if users is not None and len(users) == n_users else _distinct_users(snapshot.parts("table"))
 
 
-def _distinct_users(folder: Path) -> pa.Array | None:
+def _distinct_users(parts: Sequence[Path | pa.NativeFile]) -> pa.Array | None:
     distinct = [
         pc.unique(batch["user_id"])
-        for file in sorted(folder.glob("*.parquet"))
+        for file in parts
         for batch in pq.ParquetFile(file).iter_batches(1 << 20, columns=["user_id"])
     ]
     return pc.unique(pa.chunked_array(distinct)) if distinct else None
 
 
-def published_items(snapshot: Snapshot) -> pa.Array:
+def published_items(snapshot: Published) -> pa.Array:
     """Raw ids of the items, distinct: those of the first user, for every user has them all."""
-    first = pq.ParquetFile(sorted(snapshot.table_path().glob("*.parquet"))[0])
+    first = pq.ParquetFile(snapshot.parts("table")[0])
     items: list[pa.Array] = []
     user = None
     for batch in first.iter_batches(columns=["user_id", "item_id"]):

@@ -133,11 +133,23 @@ class Manifest:
         """
         path = folder / MANIFEST
         try:
-            content = json.loads(path.read_bytes())
+            return cls.parse(path.read_bytes(), str(path))
+        except OSError as error:
+            raise BadTable(_unreadable(str(path), error)) from error
+
+    @classmethod
+    def parse(cls, text: bytes, where: str) -> "Manifest":
+        """Read a manifest that was fetched already; ``where`` is for the message.
+
+        Raises:
+            BadTable: If it is unreadable, of another format, or was edited.
+        """
+        try:
+            content = json.loads(text)
             recorded = content.pop("digest")
             if content.pop("format") != FORMAT or recorded != _digest({"format": FORMAT} | content):
                 raise BadTable(
-                    f"{path}: found a manifest that differs from its own digest, it was edited by hand or by another "
+                    f"{where}: found a manifest that differs from its own digest, it was edited by hand or by another "
                     f"release; required one as recobatch wrote it; restore it, or roll back to another snapshot"
                 )
             return cls(**content | {
@@ -145,11 +157,15 @@ class Manifest:
                 "models": {name: ModelFacts(**facts) for name, facts in content["models"].items()},
                 "files": tuple(FileEntry(**file) for file in content["files"]),
             })  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadTable(
-                f"{path}: found no readable manifest ({error}), required one as recobatch wrote it; "
-                f"restore it, or roll back to another snapshot"
-            ) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BadTable(_unreadable(where, error)) from error
+
+
+def _unreadable(where: str, error: Exception) -> str:
+    return (
+        f"{where}: found no readable manifest ({error}), required one as recobatch wrote it; "
+        f"restore it, or roll back to another snapshot"
+    )
 
 
 def _digest(content: Mapping[str, Any]) -> str:

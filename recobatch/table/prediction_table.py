@@ -237,7 +237,7 @@ class PredictionTable:
         with explained("move the snapshot into place", target):
             staging.rename(target)
             fsync_folder(self.root / VERSIONS)
-        snapshot = Snapshot(target, manifest)
+        snapshot = Snapshot(manifest, target)
         point_at(self.root, snapshot)
         return snapshot
 

@@ -1,8 +1,12 @@
 """Published snapshots, and which of them is current."""
 
 import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow as pa
 
 from recobatch.durable import explained, fsync_folder, swap_link, write_file
 from recobatch.errors import BadTable
@@ -11,10 +15,9 @@ from recobatch.table.manifest import Manifest
 
 
 @dataclass(frozen=True, eq=False)
-class Snapshot:
-    """A published version of the table. Nothing in its folder ever changes."""
+class Published(ABC):
+    """A published version of the table, wherever it lies. Nothing of it ever changes."""
 
-    path: Path
     manifest: Manifest
 
     @property
@@ -36,6 +39,31 @@ class Snapshot:
         return {name: facts.rows for name, facts in self.manifest.models.items()}
 
     @property
+    @abstractmethod
+    def location(self) -> str:
+        """Where it lies, for people."""
+
+    @property
+    @abstractmethod
+    def titles(self) -> Path | pa.NativeFile | None:
+        """Parquet file with ``item_id`` and ``title``, where the batch knew titles."""
+
+    @abstractmethod
+    def parts(self, table: str, model: str | None = None) -> Sequence[Path | pa.NativeFile]:
+        """The parquet files of a model, by default the champion's, by first user; ``table`` is "table" or "top"."""
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot(Published):
+    """A published version in a folder."""
+
+    path: Path
+
+    @property
+    def location(self) -> str:
+        return str(self.path)
+
+    @property
     def titles(self) -> Path | None:
         """Parquet file with ``item_id`` and ``title``, where the batch knew titles."""
         path = self.path / TITLES
@@ -48,6 +76,9 @@ class Snapshot:
     def top_path(self, model: str | None = None) -> Path:
         """Folder with the best unseen items of a model, by default the champion's."""
         return self.path / "top" / f"model={model or self.champion}"
+
+    def parts(self, table: str, model: str | None = None) -> list[Path]:
+        return sorted((self.path / table / f"model={model or self.champion}").glob("*.parquet"))
 
 
 def open_snapshot(folder: Path) -> Snapshot:
@@ -62,7 +93,7 @@ def open_snapshot(folder: Path) -> Snapshot:
             f"{folder}: found the manifest of version {manifest.version}, required that of {folder.name}; "
             f"give the folder its own name back, or roll back to another snapshot"
         )
-    return Snapshot(folder, manifest)
+    return Snapshot(manifest, folder)
 
 
 def list_snapshots(root: Path) -> tuple[list[Snapshot], list[Path]]:

@@ -19,7 +19,7 @@ from recobatch.shards import ShardReport
 from recobatch.table.layout import CHAMPION, MANIFEST, TITLES, safe_name
 from recobatch.table.manifest import Column, FileEntry, Manifest, ModelEntry, ModelFacts
 from recobatch.table.resume import forget, keep_report, kept_report
-from recobatch.table.snapshots import Snapshot
+from recobatch.table.snapshots import Published
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Staging:
     exclusive: Callable[[str], AbstractContextManager[None]]
     """Takes the table's lock for a holder, unless it is held already."""
     next_sequence: Callable[[], int]
-    land: Callable[[Path, Manifest], Snapshot]
+    land: Callable[[Path, Manifest], Published]
     """Moves the finished folder into place and points the table at it."""
 
     def shard_path(self, model: str, shard: int) -> Path:
@@ -68,7 +68,7 @@ class Staging:
         expected_rows: int,
         extra: Mapping[str, Any] | None = None,
         titles: pa.Table | None = None,
-    ) -> Snapshot:
+    ) -> Published:
         """Check what was staged against what was expected, and make it the table that readers see.
 
         Args:

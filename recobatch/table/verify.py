@@ -1,6 +1,7 @@
 """Whether a published snapshot is what its manifest says, down to every pair."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,12 @@ class VerifyReport:
     problems: tuple[str, ...]
     """One line each; none if the snapshot is whole."""
 
+    @classmethod
+    def of(cls, manifest: Manifest, problems: Sequence[str]) -> "VerifyReport":
+        rows = sum(facts.rows for facts in manifest.models.values())
+        size = sum(entry.bytes for entry in manifest.files)
+        return cls(manifest.version, len(manifest.files), rows, size, tuple(problems))
+
     @property
     def ok(self) -> bool:
         return not self.problems
@@ -41,13 +48,7 @@ def verify_snapshot(snapshot: Snapshot) -> VerifyReport:
     if not problems:
         for model in manifest.models:
             problems += _check_pairs(snapshot, model)
-    return VerifyReport(
-        snapshot.version,
-        len(manifest.files),
-        sum(facts.rows for facts in manifest.models.values()),
-        sum(entry.bytes for entry in manifest.files),
-        tuple(problems),
-    )
+    return VerifyReport.of(manifest, problems)
 
 
 def check_files(snapshot: Snapshot) -> list[str]:

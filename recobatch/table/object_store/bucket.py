@@ -1,0 +1,216 @@
+"""Objects below one URI: the door to obstore, and one clear line when the store refuses."""
+
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from recobatch.errors import BadSettings, BadTable, RecobatchError
+
+# Patient enough for a hiccup; a store that is away is told after a quarter of a minute.
+_RETRIES = {
+    "max_retries": 6,
+    "retry_timeout": timedelta(seconds=60),
+    "backoff": {"init_backoff": timedelta(seconds=0.2), "max_backoff": timedelta(seconds=10), "base": 2},
+}
+_BULK_TIMEOUT = timedelta(minutes=10)
+"""For one file of predictions, about 100 MB; everything else has the store's default of half a minute."""
+
+
+class Taken(Exception):
+    """A conditional write came too late: the object is no longer what it had to be."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """One state of one object; stores tell states apart by an entity tag, a version, or both."""
+
+    e_tag: str | None
+    version: str | None
+
+    @classmethod
+    def of(cls, told: Any) -> "Stamp":  # noqa: ANN401 - obstore's PutResult or ObjectMeta
+        return cls(told["e_tag"], told["version"])
+
+    def condition(self) -> dict[str, str]:
+        """As obstore wants it."""
+        both = {"e_tag": self.e_tag, "version": self.version}
+        return {name: value for name, value in both.items() if value is not None}
+
+
+class Bucket:
+    """Objects below one URI, by name; every write is conditional.
+
+    Every method raises ``RecobatchError`` if the store cannot be reached or refuses, and ``BadTable`` if there is no
+    such bucket.
+    """
+
+    def __init__(self, uri: str, store: Any, bulk: Any = None) -> None:  # noqa: ANN401 - obstore's stores
+        self.uri = uri
+        self._store = store
+        self._bulk = bulk or store
+
+    @classmethod
+    def open(cls, uri: str) -> "Bucket":
+        """Connect to what lies below a URI; credentials and endpoint come from the environment.
+
+        Raises:
+            BadSettings: If the package is missing, or the URI is not one of an object store.
+        """
+        try:
+            from obstore.store import from_url  # lazy: an optional extra
+        except ImportError:
+            raise BadSettings(
+                f"table: found the URI {uri}, required the package obstore to write there; "
+                f"install recobatch[object-store], or pass a folder"
+            ) from None
+        try:
+            store = from_url(uri, retry_config=_RETRIES)
+            bulk = from_url(uri, retry_config=_RETRIES, client_options={"timeout": _BULK_TIMEOUT})
+        except Exception as error:  # every store has its own
+            raise BadSettings(
+                f"table: found the URI {uri}, which cannot be opened ({_reason(error)}), required one like "
+                f"s3://bucket/prefix and its settings in the environment; check both"
+            ) from error
+        return cls(uri, store, bulk)
+
+    def read(self, name: str) -> tuple[bytes, Stamp] | None:
+        """A small object with its state, or none if there is no such object."""
+        import obstore
+
+        with self._explained(f"read {name}"):
+            try:
+                found = obstore.get(self._store, name)
+                return bytes(found.bytes()), Stamp.of(found.meta)
+            except FileNotFoundError:
+                return None
+
+    def write(self, name: str, content: bytes | Path, *, over: Stamp | None) -> Stamp:
+        """Write an object whole, if its state is still ``over``, or, with none, if there is no such object yet.
+
+        Raises:
+            Taken: If the condition does not hold, so that nothing was written. An earlier attempt of this very call,
+                whose answer was lost, may be the reason.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        store = self._bulk if isinstance(content, Path) else self._store
+        mode: Any = "create" if over is None else over.condition()
+        with self._explained(f"write {name}"):
+            try:
+                return Stamp.of(obstore.put(store, name, content, mode=mode, use_multipart=False))
+            except (AlreadyExistsError, PreconditionError) as error:
+                raise Taken(name) from error
+            except FileNotFoundError as error:
+                if over is None:
+                    raise
+                raise Taken(name) from error  # S3 says so where the object is gone
+
+    def children(self, folder: str = "") -> tuple[list[str], list[str]]:
+        """Names directly below a folder: of folders, and of objects."""
+        import obstore
+
+        with self._explained(f"list {folder or 'it'}"):
+            found = obstore.list_with_delimiter(self._store, folder or None)
+        return [_last(path) for path in found["common_prefixes"]], [_last(entry["path"]) for entry in found["objects"]]
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of every object below a folder, by its name within that folder."""
+        import obstore
+
+        with self._explained(f"list {folder}"):
+            entries = obstore.list(self._store, folder).collect()
+        return {entry["path"].removeprefix(f"{folder}/"): entry["size"] for entry in entries}
+
+    def fetch(self, name: str, to: Path) -> None:
+        """Copy an object into a file."""
+        import obstore
+
+        with self._explained(f"read {name}"), to.open("wb") as file:
+            for chunk in obstore.get(self._bulk, name).stream():
+                file.write(chunk)
+
+    def open_file(self, name: str) -> pa.NativeFile:
+        """An object as a file of which only those bytes are fetched that are asked for."""
+        import obstore
+
+        with self._explained(f"open {name}"):
+            size = obstore.head(self._store, name)["size"]
+        return pa.PythonFile(_Ranges(size, lambda start, end: self._range(name, start, end)), mode="r")
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete objects; one that is gone already is fine."""
+        import obstore
+
+        with self._explained("delete objects"):
+            if names:
+                obstore.delete(self._store, list(names))
+
+    def _range(self, name: str, start: int, end: int) -> bytes:
+        import obstore
+
+        with self._explained(f"read {name}"):
+            return bytes(obstore.get_range(self._store, name, start=start, end=end))
+
+    @contextmanager
+    def _explained(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except (Taken, RecobatchError):
+            raise
+        except Exception as error:  # obstore's own kinds, and built-in ones
+            reason = _reason(error)
+            if "NoSuchBucket" in str(error) or "ContainerNotFound" in str(error):
+                raise BadTable(
+                    f"{self.uri}: found no such bucket ({reason}), required one that exists; "
+                    f"make it, or pass another --table"
+                ) from error
+            raise RecobatchError(
+                f"{self.uri}: found that the object store did not {action} ({reason}), required one that answers and "
+                f"permits it; check address, credentials and permissions, then run again"
+            ) from error
+
+
+class _Ranges(io.RawIOBase):
+    """Random access by range requests."""
+
+    def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
+        self._size, self._fetch, self._at = size, fetch, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        end = self._size if size < 0 else min(self._at + size, self._size)
+        content = self._fetch(self._at, end) if end > self._at else b""
+        self._at += len(content)
+        return content
+
+
+def _last(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _reason(error: Exception) -> str:
+    """What the store said, without the XML and Rust around it."""
+    text = str(error)
+    said = re.search(r"<Message>(.*?)</Message>", text, re.DOTALL)
+    short = said[1] if said else text.strip().partition("\n")[0]
+    return " ".join(short.split())[:200] or type(error).__name__

@@ -1,0 +1,137 @@
+"""One writer per table, as far as an object store can tell: a lease that its holder keeps renewing.
+
+The lease spares a second run an hour of work for nothing. That a table is never wrong does not hang on it, nor on
+anybody's clock, but on the condition under which the pointer is written.
+"""
+
+import json
+import os
+import secrets
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+from recobatch.errors import RecobatchError, TableBusy
+from recobatch.table.object_store.bucket import Bucket, Stamp, Taken
+
+LEASE = "lock.json"
+SECONDS = 120.0
+"""After which a lease that nobody renewed is anybody's."""
+_BEATS = 4
+"""Renewals within that time."""
+
+
+class Lease:
+    """The right to write a table, for as long as it is renewed, which a thread sees to until ``release``."""
+
+    def __init__(self, bucket: Bucket, holder: str) -> None:
+        """Take the lease; never waits.
+
+        Raises:
+            TableBusy: If another run holds it; the message says who.
+        """
+        self._bucket = bucket
+        self._card = {
+            "holder": holder, "host": socket.gethostname(), "pid": os.getpid(), "processes": _process_table(),
+            "since": _clock(), "token": secrets.token_hex(8),
+        }  # fmt: skip
+        self._lost: dict[str, Any] | None = None
+        self._ended = Event()
+        found = bucket.read(LEASE)
+        if found is not None and _is_live(card := _parse(found[0])):
+            raise TableBusy(_told(bucket.uri, card))
+        self._stamp = self._write(found and found[1], SECONDS)
+        self._thread = Thread(target=self._keep_renewing, name="recobatch-lease", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise ``TableBusy`` if another run took the lease, because it was not renewed in time."""
+        if self._lost is not None:
+            raise TableBusy(_told(self._bucket.uri, self._lost))
+
+    def release(self) -> None:
+        """Give the lease back; if the store is away it lapses by itself."""
+        self._ended.set()
+        self._thread.join()
+        if self._lost is None:
+            with suppress(RecobatchError):
+                self._write(self._stamp, 0)
+
+    def _keep_renewing(self) -> None:
+        while not self._ended.wait(SECONDS / _BEATS):
+            try:
+                self._stamp = self._write(self._stamp, SECONDS)
+            except TableBusy:
+                return
+            except RecobatchError:
+                continue  # the store is away: there are more beats before the lease lapses
+
+    def _write(self, over: Stamp | None, seconds: float) -> Stamp:
+        card = self._card | {"expires": time.time() + seconds, "beat": secrets.token_hex(8)}
+        try:
+            return self._bucket.write(LEASE, json.dumps(card).encode(), over=over)
+        except Taken:
+            found = self._bucket.read(LEASE)
+            now = _parse(found[0]) if found else {}
+            if found and now.get("token") == self._card["token"]:
+                return found[1]  # it was written, and only the answer was lost
+            self._lost = now
+            raise TableBusy(_told(self._bucket.uri, now)) from None
+
+
+def _is_live(card: dict[str, Any]) -> bool:
+    try:
+        if card["processes"] == _process_table() and not _runs(int(card["pid"])):
+            return False
+        return float(card["expires"]) > time.time()
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process lives that may hold a lease; this one would know of its own."""
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _process_table() -> str:
+    """Names the machine, its start and its container: only where all are the same does a process id mean the same."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return socket.gethostname()
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    with suppress(ValueError):
+        card = json.loads(content)
+        if isinstance(card, dict):
+            return card
+    return {}
+
+
+def _clock(at: float | None = None) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(at))
+
+
+def _told(uri: str, card: dict[str, Any]) -> str:
+    try:
+        who = f"batch {card['holder']} (pid {card['pid']} on {card['host']}, since {card['since']})"
+        until = f", or until {_clock(card['expires'])} if it died"
+    except (KeyError, TypeError, ValueError, OverflowError):
+        who, until = "another process", ""
+    return (
+        f"{uri}: found the table held by {who}, required a table that nobody writes to; "
+        f"wait until that run ends{until}, or pass another --table"
+    )
