@@ -61,3 +61,24 @@ def prefect_api(tmp_path_factory):
         yield server.wait_until_ready().api_url
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """A real S3 server that lives as long as the tests."""
+    from tests.s3_server import S3Server
+
+    server = S3Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """An empty bucket there, found through the environment as by any client."""
+    from tests.object_tables import S3Place
+
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    s3_server.reset()
+    return S3Place()

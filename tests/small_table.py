@@ -10,7 +10,7 @@ from recobatch.factors import FactorModel, Link
 from recobatch.rated import RatedPairs
 from recobatch.score import ScoreOptions, plan_shards, score_shard
 from recobatch.shards import ScoringInputs
-from recobatch.table import ModelEntry, PredictionTable, Snapshot, Staging
+from recobatch.table import ModelEntry, Published, Staging, Table
 from recobatch.top import top_shard
 from recobatch.vocabulary import Vocabulary
 
@@ -76,7 +76,7 @@ def score_into(
 
 
 def publish(
-    table: PredictionTable,
+    table: Table,
     version: str,
     inputs: ScoringInputs,
     *,
@@ -85,7 +85,7 @@ def publish(
     top: int = 0,
     titles: pa.Table | None = None,
     keep: int = 3,
-) -> Snapshot:
+) -> Published:
     """One whole batch as the flows do it: lock, clean, stage, score, publish, retain."""
     loaded = inputs.load()
     with table.lock(holder=f"batch of {version}"):

@@ -57,7 +57,7 @@ def open_table(where: str | Path, *, root: Path = Path()) -> Table:
     Raises:
         BadSettings: If the URI is not of a known object store, or the package for them is missing.
     """
-    if not is_uri(str(where)):
+    if not is_uri(str(where)) and not str(where).startswith(tuple(f"{scheme}:/" for scheme in _SCHEMES)):
         return PredictionTable(root / where)
     from recobatch.table.object_store.bucket import Bucket  # lazy: folders need none of it
     from recobatch.table.object_store.object_table import ObjectTable

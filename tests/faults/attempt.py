@@ -14,7 +14,8 @@ from recobatch.errors import RecobatchError
 from tests.faults.numbered import inputs_of, publish_number
 
 
-def attempt(root: Path, folder: Path, number: int, gate: int) -> None:
+def attempt(root: str, folder: Path, number: int, gate: int) -> None:
+    os.chdir(folder)  # where tables in an object store leave what grows
     inputs, code, line = inputs_of(folder, number), 0, ""
     os.read(gate, 1)  # until the parent closes its end
     try:
@@ -25,7 +26,7 @@ def attempt(root: Path, folder: Path, number: int, gate: int) -> None:
 
 
 def main() -> None:
-    root, folder, numbers = Path(sys.argv[1]), Path(sys.argv[2]), [int(number) for number in sys.argv[3:]]
+    root, folder, numbers = sys.argv[1], Path(sys.argv[2]), [int(number) for number in sys.argv[3:]]
     gate, opener = os.pipe()
     children = []
     for number in numbers:

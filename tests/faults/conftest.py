@@ -20,6 +20,7 @@ class Writer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.told = folder / "told.json"
+        self.pid = folder / "pid"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.writer"],
             stdin=subprocess.PIPE,
@@ -28,7 +29,7 @@ class Writer:
             cwd=REPO,
         )
 
-    def publish(self, root: Path, number: int, *, at: int = 0, errno: int = 0, keep: int = 3) -> tuple[int, dict]:
+    def publish(self, root: Path | str, number: int, *, at: int = 0, errno: int = 0, keep: int = 3) -> tuple[int, dict]:
         """Exit code (-9 if killed) and what the process told."""
         self.told.unlink(missing_ok=True)
         order = {
@@ -39,7 +40,7 @@ class Writer:
             "at": at,
             "errno": errno,
         }
-        self.process.stdin.write(json.dumps(order | {"told": str(self.told)}) + "\n")
+        self.process.stdin.write(json.dumps(order | {"told": str(self.told), "pid": str(self.pid)}) + "\n")
         self.process.stdin.flush()
         code = json.loads(self.process.stdout.readline())["code"]
         return code, json.loads(self.told.read_text()) if self.told.exists() else {}

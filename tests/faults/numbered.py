@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from recobatch.factors import Link
 from recobatch.score import ScoreOptions
 from recobatch.shards import ScoringInputs
-from recobatch.table import PredictionTable, Snapshot
+from recobatch.table import PredictionTable, Published, open_table
 from tests.small_table import make_model, publish, write_inputs
 
 N_USERS, N_ITEMS = 24, 10
@@ -28,9 +28,9 @@ def inputs_of(folder: Path, number: int) -> ScoringInputs:
     return write_inputs(folder / f"inputs-{number}", model)
 
 
-def publish_number(root: Path, inputs: ScoringInputs, number: int, *, keep: int = 3) -> Snapshot:
+def publish_number(root: Path | str, inputs: ScoringInputs, number: int, *, keep: int = 3) -> Published:
     """A whole batch of one model in two shards, with best items."""
-    return publish(PredictionTable(root), f"v{number}", inputs, options=OPTIONS, top=3, keep=keep)
+    return publish(open_table(root), f"v{number}", inputs, options=OPTIONS, top=3, keep=keep)
 
 
 def read_number(root: Path) -> int | None:

@@ -17,10 +17,12 @@ from tests.faults.numbered import inputs_of, publish_number
 
 def run(order: dict) -> int:
     disk = refusing(order["at"], order["errno"]) if order["errno"] else killing(order["at"])
+    os.chdir(order["folder"])  # where tables in an object store leave what grows
+    Path(order["pid"]).write_text(str(os.getpid()))
     inputs, told = inputs_of(Path(order["folder"]), order["number"]), {"error": None}
     try:
         with disk.mounted():
-            publish_number(Path(order["root"]), inputs, order["number"], keep=order["keep"])
+            publish_number(order["root"], inputs, order["number"], keep=order["keep"])
         code = 0
     except RecobatchError as error:
         code, told["error"] = error.exit_code, str(error)

@@ -19,8 +19,8 @@ _RETRIES = {
     "retry_timeout": timedelta(seconds=60),
     "backoff": {"init_backoff": timedelta(seconds=0.2), "max_backoff": timedelta(seconds=10), "base": 2},
 }
-_BULK_TIMEOUT = timedelta(minutes=10)
-"""For one file of predictions, about 100 MB; everything else has the store's default of half a minute."""
+_CHUNK = 16 * 2**20
+"""Most bytes in one request: each has half a minute, and memory for four of them."""
 
 
 class Taken(Exception):
@@ -45,16 +45,15 @@ class Stamp:
 
 
 class Bucket:
-    """Objects below one URI, by name; every write is conditional.
+    """Objects below one URI, by name.
 
     Every method raises ``RecobatchError`` if the store cannot be reached or refuses, and ``BadTable`` if there is no
     such bucket.
     """
 
-    def __init__(self, uri: str, store: Any, bulk: Any = None) -> None:  # noqa: ANN401 - obstore's stores
+    def __init__(self, uri: str, store: Any) -> None:  # noqa: ANN401 - one of obstore's
         self.uri = uri
         self._store = store
-        self._bulk = bulk or store
 
     @classmethod
     def open(cls, uri: str) -> "Bucket":
@@ -71,14 +70,12 @@ class Bucket:
                 f"install recobatch[object-store], or pass a folder"
             ) from None
         try:
-            store = from_url(uri, retry_config=_RETRIES)
-            bulk = from_url(uri, retry_config=_RETRIES, client_options={"timeout": _BULK_TIMEOUT})
+            return cls(uri, from_url(uri, retry_config=_RETRIES))
         except Exception as error:  # every store has its own
             raise BadSettings(
                 f"table: found the URI {uri}, which cannot be opened ({_reason(error)}), required one like "
                 f"s3://bucket/prefix and its settings in the environment; check both"
             ) from error
-        return cls(uri, store, bulk)
 
     def read(self, name: str) -> tuple[bytes, Stamp] | None:
         """A small object with its state, or none if there is no such object."""
@@ -91,8 +88,8 @@ class Bucket:
             except FileNotFoundError:
                 return None
 
-    def write(self, name: str, content: bytes | Path, *, over: Stamp | None) -> Stamp:
-        """Write an object whole, if its state is still ``over``, or, with none, if there is no such object yet.
+    def write(self, name: str, content: bytes, *, over: Stamp | None) -> Stamp:
+        """Write a small object, if its state is still ``over``, or, with none, if there is no such object yet.
 
         Raises:
             Taken: If the condition does not hold, so that nothing was written. An earlier attempt of this very call,
@@ -101,17 +98,34 @@ class Bucket:
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-        store = self._bulk if isinstance(content, Path) else self._store
         mode: Any = "create" if over is None else over.condition()
         with self._explained(f"write {name}"):
             try:
-                return Stamp.of(obstore.put(store, name, content, mode=mode, use_multipart=False))
+                return Stamp.of(obstore.put(self._store, name, content, mode=mode, use_multipart=False))
             except (AlreadyExistsError, PreconditionError) as error:
                 raise Taken(name) from error
             except FileNotFoundError as error:
                 if over is None:
                     raise
                 raise Taken(name) from error  # S3 says so where the object is gone
+
+    def upload(self, name: str, path: Path) -> None:
+        """Write a file as a new object, which appears whole or not at all.
+
+        Raises:
+            Taken: If the name is taken. A file in several parts takes no condition: its name has to be its own.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError
+
+        with self._explained(f"write {name}"):
+            try:
+                if path.stat().st_size > _CHUNK:
+                    obstore.put(self._store, name, path, use_multipart=True, chunk_size=_CHUNK, max_concurrency=2)
+                else:
+                    obstore.put(self._store, name, path, mode="create", use_multipart=False)
+            except AlreadyExistsError as error:
+                raise Taken(name) from error
 
     def children(self, folder: str = "") -> tuple[list[str], list[str]]:
         """Names directly below a folder: of folders, and of objects."""
@@ -131,10 +145,8 @@ class Bucket:
 
     def fetch(self, name: str, to: Path) -> None:
         """Copy an object into a file."""
-        import obstore
-
-        with self._explained(f"read {name}"), to.open("wb") as file:
-            for chunk in obstore.get(self._bulk, name).stream():
+        with self.open_file(name) as there, to.open("wb") as file:
+            while chunk := there.read(_CHUNK):
                 file.write(chunk)
 
     def open_file(self, name: str) -> pa.NativeFile:

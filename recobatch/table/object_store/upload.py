@@ -10,7 +10,7 @@ from recobatch.table.manifest import FileEntry, Manifest
 from recobatch.table.object_store.bucket import Bucket, Taken
 
 _AT_ONCE = 4
-"""Files on their way at the same time; each is held in memory, about 100 MB."""
+"""Files on their way at the same time."""
 
 
 def upload(bucket: Bucket, staging: Path, manifest: Manifest) -> None:
@@ -28,7 +28,7 @@ def upload(bucket: Bucket, staging: Path, manifest: Manifest) -> None:
         name = f"{folder}/{entry.path}"
         try:
             if entry.path not in there:
-                bucket.write(name, staging / entry.path, over=None)
+                bucket.upload(name, staging / entry.path)
                 return
         except Taken:
             pass  # an attempt whose answer was lost, most likely
@@ -58,7 +58,7 @@ def _put_manifest(bucket: Bucket, name: str, manifest: Manifest) -> None:
 def _require_same(bucket: Bucket, name: str, entry: FileEntry) -> None:
     digest, size = hashlib.sha256(), 0
     with bucket.open_file(name) as file:
-        while chunk := file.read(1 << 24):
+        while chunk := file.read(1 << 22):
             digest.update(chunk)
             size += len(chunk)
     if (size, digest.hexdigest()) != (entry.bytes, entry.sha256):
