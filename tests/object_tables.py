@@ -35,7 +35,7 @@ class S3Place:
         self.client.create_bucket(Bucket=self.name)
         self.uri = f"s3://{self.name}/tables/predictions"
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """Names of all objects below the table's URI."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name)
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]

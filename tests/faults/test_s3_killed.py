@@ -71,7 +71,7 @@ def test_killed_at_every_request_while_a_consumer_reads(s3, s3_server, folder, w
         assert (code, told["error"]) == (0, None)
         assert read_number(s3) == before
         listed = s3.pointer()["snapshots"]
-        assert {name.split("/")[1] for name in s3.keys() if name.startswith("versions/")} == set(listed)  # noqa: SIM118
+        assert {name.split("/")[1] for name in s3.names() if name.startswith("versions/")} == set(listed)
     reader.ended.set()
     reader.join()
     assert reader.wrong == []

@@ -39,7 +39,7 @@ def test_what_a_consumer_finds(two, s3):
     assert rows.column_names == ["user_id", "item_id", "prediction", "rated"]
     expected = score_block(make_model(60, 40), slice(0, 60))
     assert np.array_equal(rows["prediction"].to_numpy().reshape(60, 40), expected)
-    assert s3.keys() == sorted([
+    assert s3.names() == sorted([
         ".recobatch-table", "current.json", "lock.json",
         *(
             f"versions/{version}/{name}"
@@ -158,7 +158,7 @@ def test_the_newest_are_kept_and_the_current_one_always(two, s3, inputs):
     two.rollback("v2")
     publish(two, "v4", inputs, keep=1)
     assert list(s3.pointer()["snapshots"]) == ["v4"]
-    assert {name.split("/")[1] for name in s3.keys() if name.startswith("versions")} == {"v4"}  # noqa: SIM118
+    assert {name.split("/")[1] for name in s3.names() if name.startswith("versions")} == {"v4"}
     assert two.current().sequence == 4
     with pytest.raises(BadSettings, match="found 0, required at least 1"):
         two.retain(0)
@@ -176,7 +176,7 @@ def test_a_user_who_asks_before_anything_is_published(table, s3):
     for ask in (table.verify, table.rollback, table.snapshot):
         with pytest.raises(BadTable, match="found no published snapshot, required one; publish with recobatch run"):
             ask()
-    assert s3.keys() == [], "asking leaves nothing"
+    assert s3.names() == [], "asking leaves nothing"
 
 
 def test_other_peoples_objects_are_left_alone(table, s3, inputs):
@@ -185,7 +185,7 @@ def test_other_peoples_objects_are_left_alone(table, s3, inputs):
         publish(table, "v1", inputs)
     with pytest.raises(BadTable, match=r"report\.pdf"):
         table.current()
-    assert s3.keys() == ["report.pdf"]
+    assert s3.names() == ["report.pdf"]
 
 
 def test_no_such_bucket(s3, tmp_path, inputs):
