@@ -24,7 +24,7 @@ from flows.train import (
     train_models,
 )
 from recobatch.errors import GateRefused
-from recobatch.table import Snapshot
+from recobatch.table import Published
 
 __all__ = ["batch_scoring", "train_models"]
 
@@ -78,7 +78,7 @@ def batch_scoring(
     return summary.closed(job, result)
 
 
-def _track_published(trained: Mapping[str, TrainedModel], snapshot: Snapshot) -> None:
+def _track_published(trained: Mapping[str, TrainedModel], snapshot: Published) -> None:
     """From a run in MLflow, the way to its predictions."""
     for name, rows in snapshot.rows.items():
         trained[name].run.log_metrics({"published_rows": rows})

@@ -14,8 +14,8 @@ class Strike:
 
     at: int
     """At which request, from 1; 0 for never."""
-    act: Callable[[], bytes | None]
-    """Answers in the server's place, or returns nothing."""
+    act: Callable[[], bool]
+    """Whether the answer is "500 Internal Server Error" in place of the server's own."""
     afterwards: bool = False
     """Whether the request has taken effect by then, so that only its answer is lost."""
     skip: tuple[str, ...] = ()
@@ -61,13 +61,21 @@ class S3Server:
             if self.strike is None or not request.startswith(self.strike.skip):
                 self.requests.append(request)
             strike = self.strike if self.strike and len(self.requests) == self.strike.at else None
-            if strike and not strike.afterwards and (answer := strike.act()) is not None:
-                start_response("500 Internal Server Error", [("Content-Length", str(len(answer)))])
-                return [answer]
-            body = list(self._app(environ, start_response))
-            if strike and strike.afterwards:
-                strike.act()
+            if strike is None:
+                return list(self._app(environ, start_response))
+            if not strike.afterwards and strike.act():
+                return _refuse(start_response)
+            told = []
+            body = list(self._app(environ, lambda *answer: told.append(answer)))
+            if strike.afterwards and strike.act():
+                return _refuse(start_response)
+            start_response(*told[0])
             return body
+
+
+def _refuse(start_response):
+    start_response("500 Internal Server Error", [("Content-Length", "0")])
+    return [b""]
 
 
 class _Quiet(WSGIRequestHandler):

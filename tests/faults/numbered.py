@@ -28,7 +28,7 @@ def inputs_of(folder: Path, number: int) -> ScoringInputs:
     return write_inputs(folder / f"inputs-{number}", model)
 
 
-def publish_number(root: Path | str, inputs: ScoringInputs, number: int, *, keep: int = 3) -> Published:
+def publish_number(root: Path | str, inputs: ScoringInputs, number: int | str, *, keep: int = 3) -> Published:
     """A whole batch of one model in two shards, with best items."""
     return publish(open_table(root), f"v{number}", inputs, options=OPTIONS, top=3, keep=keep)
 

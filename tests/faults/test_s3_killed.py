@@ -14,7 +14,7 @@ import pytest
 
 from recobatch.table import open_table
 from tests.faults.disk import FULL_SWEEP
-from tests.faults.numbered import ROWS
+from tests.faults.numbered import ROWS, inputs_of, publish_number
 from tests.s3_server import Strike
 
 pytestmark = pytest.mark.timeout(3600 if FULL_SWEEP else 300)
@@ -48,8 +48,9 @@ class Reader(threading.Thread):
 
 @pytest.mark.parametrize("afterwards", [False, True], ids=["before it", "after it"])
 def test_killed_at_every_request_while_a_consumer_reads(s3, s3_server, folder, writer, afterwards):
-    def kill() -> None:
+    def kill() -> bool:
         os.kill(int(writer.pid.read_text()), signal.SIGKILL)
+        return True
 
     table = open_table(s3.uri, root=folder)
     numbers = itertools.count(2)
@@ -78,6 +79,26 @@ def test_killed_at_every_request_while_a_consumer_reads(s3, s3_server, folder, w
     assert reader.reads > 5
     assert killed > 4
     assert not [path for path in (folder / ".recobatch").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("afterwards", [False, True], ids=["before it took effect", "when it had"])
+def test_a_server_that_fails_once_is_asked_again(s3, s3_server, tmp_path, monkeypatch, afterwards):
+    """At any request; a conditional write that had taken effect is told from one that a rival made."""
+    monkeypatch.chdir(tmp_path)
+    made = {number: inputs_of(tmp_path, number) for number in range(1, 6)}
+    for number in (1, 2, 3):
+        publish_number(s3.uri, made[number], number)
+    for at in itertools.count(1):
+        number = 4 + at % 2
+        s3_server.reset(Strike(at, lambda: True, afterwards))
+        publish_number(s3.uri, made[number], f"{number}-{at}", keep=2)
+        reached = len(s3_server.requests) >= at
+        s3_server.reset()
+        assert read_number(s3) == number
+        assert list(s3.pointer()["snapshots"])[-1] == f"v{number}-{at}"
+        if not reached:
+            break
+    assert at > 15
 
 
 def test_ten_at_once(s3, folder):
