@@ -1,6 +1,7 @@
 """One fit of one peer, run by its own interpreter; imports nothing of ours."""
 
 import json
+import resource
 import sys
 import time
 
@@ -106,7 +107,8 @@ def main() -> None:
     found = np.nan_to_num(np.asarray(found, dtype=float), nan=float(train[2].mean()))
     mse = float(np.mean((np.clip(found, 1, 5) - test[2]) ** 2))
     told = " ".join(f"{name}={value}" for name, value in setting.items())
-    print(json.dumps({"seconds": seconds, "cpu": cpu, "mse": mse, "setting": told}))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "mse": mse, "setting": told, "peak_mb": peak}))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
     python benchmarks/scoring.py                    a few minutes
     python benchmarks/scoring.py --full             all 71,567 × 10,681 pairs; needs 5 GB of disk
-    python benchmarks/scoring.py --implicit PYTHON  an interpreter that has implicit, for the ranking
-    python benchmarks/scoring.py --spark PYTHON     one that has pyspark, for its cross join
 
-Prints a markdown table and writes JSON lines, with CPU seconds as well, which a busy machine falsifies less. Every run
-is a process of its own, ours and the other's in turn, and the median counts. Factors are random, scaled so that
-predictions spread as those of a trained model do; the digits of a float32 are as incompressible either way.
+The ranking is compared with implicit and the cross join with Spark, each in an environment of its own under
+benchmarks/out/peers, made on first use; a tool that does not install is named with the reason. Prints a markdown table
+and writes JSON lines, with CPU seconds as well, which a busy machine falsifies less. Every run is a process of its own,
+ours and the other's in turn, and the median counts. Factors are random, scaled so that predictions spread as those of a
+trained model do; the digits of a float32 are as incompressible either way.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+from environments import Missing, python_with
 from scoring_runs import make_inputs
 
 SMALL = (943, 1682, 50, 100_000)
@@ -204,8 +205,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="all 71,567 users instead of 6,000")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--implicit", metavar="PYTHON", help="interpreter with implicit installed")
-    parser.add_argument("--spark", metavar="PYTHON", help="interpreter with pyspark installed")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out" / "scoring.jsonl")
     arguments = parser.parse_args()
     users = LARGE[0] if arguments.full else 6_000
@@ -213,10 +212,11 @@ def main() -> None:
         folder = Path(name)
         rows = [*bench_small(folder, arguments.runs), *bench_large(folder, arguments.runs, users)]
         rows += bench_look_ups(folder / "out-large", arguments.runs)
-        if arguments.implicit:
-            rows += bench_ranking(folder, arguments.runs, users, arguments.implicit)
-        if arguments.spark:
-            rows += bench_spark(folder, arguments.runs, users, arguments.spark)
+        for tool, bench in (("implicit", bench_ranking), ("spark", bench_spark)):
+            try:
+                rows += bench(folder, arguments.runs, users, str(python_with(tool)))
+            except Missing as reason:
+                print(f"{tool} did not install: {reason}", file=sys.stderr)
     tell(rows, arguments.out)
 
 

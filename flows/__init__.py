@@ -1,6 +1,6 @@
 """How the job is run: flows, settings, deployments, the command line. It composes; it computes nothing."""
 
-import time
+from flows.startup import STARTED
 
-STARTED = time.perf_counter()
-"""When this process began to load the job; what a run's seconds are counted from."""
+__all__ = ["STARTED"]
+# Imported first of all, so that the clock counts every import after it.

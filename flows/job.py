@@ -11,11 +11,11 @@ from pathlib import Path
 
 from prefect.logging import get_run_logger
 
-from flows import STARTED
 from flows.credentials import with_ratings_of_block
 from flows.json_log import log_as_json
 from flows.progress import Line, current_display
 from flows.settings import Settings, load_settings
+from flows.startup import STARTED, start_timings
 from recobatch.errors import GateRefused
 from recobatch.table import Table, open_table
 from recobatch.tracking import DatasetInfo, Status, TrackedRun, Tracker, TrackingOptions
@@ -48,7 +48,7 @@ class Job:
         if settings.log.format == "json":
             log_as_json()
         job = cls(settings, Path.cwd(), new_batch_id(), fresh)
-        job.timings["start"] = time.perf_counter() - STARTED
+        job.timings |= start_timings()
         return job
 
     @cached_property

@@ -17,6 +17,7 @@ from flows.json_log import log_as_json
 from flows.progress import Display
 from flows.server import prefect_server
 from flows.settings import Settings
+from flows.startup import lap
 from recobatch.errors import RecobatchError
 
 
@@ -33,9 +34,11 @@ def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -
     with display.live(), prefect_server() as server:
         with display.line("start"):
             flow = _import_flow(name)
-            _open_tracker(settings)
+            with lap("open MLflow"):
+                _open_tracker(settings)
             if server is not None:
-                server.wait_until_ready()
+                with lap("await server"):
+                    server.wait_until_ready()
         _calm_console(quiet=display.enabled)
         if as_lines:
             log_as_json()
@@ -49,12 +52,14 @@ def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -
 def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
     """Import what the flow needs while the server starts; TensorFlow only where something is trained."""
     if name == "score-pairs":
-        from flows.score import score_pairs
+        with lap("import Prefect"):
+            from flows.score import score_pairs
 
         return score_pairs
-    with _silent_natives():
+    with lap("import TensorFlow"), _silent_natives():
         import recobatch.training.engine  # noqa: F401 - imports TensorFlow, seconds that the server needs as well
-    from flows.batch import batch_scoring, train_models
+    with lap("import Prefect"):
+        from flows.batch import batch_scoring, train_models
 
     return train_models if name == "train-models" else batch_scoring
 

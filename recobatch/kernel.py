@@ -47,7 +47,7 @@ class ScoringKernel:
         stop = min(self.model.n_users, -(-users.stop // BLOCK_USERS) * BLOCK_USERS)
         folded = self._fold(slice(start, stop))
         predictions = np.empty((stop - start, self.model.n_items), dtype=np.float32)
-        # exp(+large) is inf, and 1 / inf the lower end of the sigmoid; no number is counted, and refused.
+        # exp(+large) is inf, and 1 / inf the lower end of the sigmoid; what is not finite is counted
         with np.errstate(over="ignore", invalid="ignore"):
             for first in range(0, stop - start, BLOCK_USERS):
                 block = predictions[first : first + BLOCK_USERS]
