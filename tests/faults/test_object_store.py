@@ -1,93 +1,20 @@
 """An object store that fails or outlives the writer, at any request: the pointer always names a whole version."""
 
 import itertools
-import json
 
 import pytest
 
 from recobatch.errors import RecobatchError
-from recobatch.table.object_store.bucket import Bucket
-from recobatch.table.object_store.object_table import ObjectTable
 from tests.faults.disk import FULL_SWEEP, Crash
-from tests.faults.numbered import OPTIONS, ROWS, inputs_of
+from tests.faults.faulty_bucket import FaultyBucket, Inputs, check_tidy, check_whole, publish_number
 from tests.object_tables import in_memory
-from tests.small_table import publish
 
 pytestmark = pytest.mark.timeout(3600 if FULL_SWEEP else 300)
 
 
-class FaultyBucket(Bucket):
-    """Counts its requests and fails at one of them, or dies there for good."""
-
-    at = 0
-    afterwards = False
-    error: type[BaseException] = RecobatchError
-    seen: list[str]
-
-    def arm(self, at: int, *, error: type[BaseException], afterwards: bool) -> None:
-        self.at, self.error, self.afterwards, self.seen = at, error, afterwards, []
-
-
-def _watched(name):
-    real = getattr(Bucket, name)
-
-    def watched(self, *args, **kwargs):
-        if not self.at:
-            return real(self, *args, **kwargs)
-        self.seen.append(name)
-        now = len(self.seen)
-        dead = self.error is Crash and now > self.at
-        if dead or (now == self.at and not self.afterwards):
-            raise self.error(f"struck at {name}; nobody answers")
-        answer = real(self, *args, **kwargs)
-        if now == self.at:
-            raise self.error(f"struck after {name}; nobody answers")
-        return answer
-
-    return watched
-
-
-for _name in ("read", "write", "upload", "children", "sizes", "delete", "open_file"):
-    setattr(FaultyBucket, _name, _watched(_name))
-
-
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """Inputs of the version with a number: every prediction is that number."""
-    folder, made = tmp_path_factory.mktemp("inputs"), {}
-
-    def of(number: int):
-        if number not in made:
-            made[number] = inputs_of(folder, number)
-        return made[number]
-
-    return of
-
-
-def publish_number(table: ObjectTable, inputs, number: int, *, keep: int = 3) -> None:
-    publish(table, f"v{number}", inputs(number), options=OPTIONS, top=3, keep=keep)
-
-
-def check_whole(table: ObjectTable) -> int | None:
-    """What the pointer lists is whole, to the last pair; returns the number of the current version."""
-    for snapshot in table.snapshots():
-        assert snapshot.verify().problems == ()
-    current = table.current()
-    if current is None:
-        return None
-    listed = json.loads(table._bucket.read("current.json")[0])
-    assert [snapshot.version for snapshot in table.snapshots()] == list(listed["snapshots"])
-    low, high = (getattr(current.manifest.models["plain"], f"{end}_prediction") for end in ("min", "max"))
-    assert low == high == int(current.version[1:])
-    assert current.rows == {"plain": ROWS}
-    return int(low)
-
-
-def check_tidy(table: ObjectTable) -> None:
-    """No object that the pointer does not lead to, and nothing on this machine."""
-    listed = json.loads(table._bucket.read("current.json")[0])["snapshots"]
-    assert table._bucket.children("versions")[0] == sorted(listed)
-    assert not [path for path in table._scratch.rglob("*") if path.is_file()]
+    return Inputs(tmp_path_factory.mktemp("inputs"))
 
 
 @pytest.mark.parametrize("afterwards", [False, True], ids=["refused", "answer lost"])

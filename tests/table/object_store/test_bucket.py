@@ -1,0 +1,73 @@
+"""Objects below a URI on a real S3 server."""
+
+import os
+
+import numpy as np
+import pytest
+
+from recobatch.errors import RecobatchError
+from recobatch.table.object_store import bucket as bucket_module
+from recobatch.table.object_store.bucket import Bucket, Taken
+
+
+@pytest.fixture
+def bucket(s3):
+    return Bucket.open(s3.uri)
+
+
+def test_a_write_holds_only_over_the_state_that_was_seen(bucket):
+    assert bucket.read("a") is None
+    first = bucket.write("a", b"1", over=None)
+    with pytest.raises(Taken):
+        bucket.write("a", b"2", over=None)
+    second = bucket.write("a", b"3", over=first)
+    with pytest.raises(Taken):
+        bucket.write("a", b"4", over=first)
+    assert bucket.read("a") == (b"3", second)
+    bucket.delete(["a", "never there"])
+    with pytest.raises(Taken):
+        bucket.write("a", b"5", over=second)
+    assert bucket.read("a") is None
+
+
+@pytest.mark.parametrize("size", [0, 1000, 12 * 2**20], ids=["empty", "one request", "several parts"])
+def test_a_file_comes_back_as_it_went(bucket, tmp_path, monkeypatch, s3_server, size):
+    monkeypatch.setattr(bucket_module, "_CHUNK", 5 * 2**20)
+    there, back = tmp_path / "there", tmp_path / "back"
+    there.write_bytes(np.random.default_rng(1).bytes(size))
+    s3_server.reset()
+    bucket.upload("folder/file", there)
+    assert sum(request.startswith("PUT") for request in s3_server.requests) == max(1, -(-size // (5 * 2**20)))
+    bucket.fetch("folder/file", back)
+    assert back.read_bytes() == there.read_bytes()
+    assert bucket.sizes("folder") == {"file": size}
+    assert bucket.children() == (["folder"], [])
+    assert bucket.children("folder") == ([], ["file"])
+
+
+def test_a_file_never_lands_on_another(bucket, tmp_path):
+    (tmp_path / "one").write_bytes(b"one")
+    (tmp_path / "two").write_bytes(b"two")
+    bucket.upload("file", tmp_path / "one")
+    with pytest.raises(Taken):
+        bucket.upload("file", tmp_path / "two")
+    assert bucket.read("file")[0] == b"one"
+
+
+def test_only_what_is_read_is_fetched(bucket, s3_server):
+    content = bytes(range(200))
+    bucket.write("file", content, over=None)
+    with bucket.open_file("file") as file:
+        s3_server.reset()
+        file.seek(-10, os.SEEK_END)
+        assert file.read(100) == content[-10:]
+        file.seek(50)
+        assert file.read(5) == content[50:55]
+        assert file.tell() == 55
+        assert file.read(0) == b""
+        assert len(s3_server.requests) == 2
+
+
+def test_a_missing_object_is_told_by_name(bucket, s3):
+    with pytest.raises(RecobatchError, match=rf"{s3.uri}: found that the object store did not open versions/v1/x "):
+        bucket.open_file("versions/v1/x")
