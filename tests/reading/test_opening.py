@@ -79,6 +79,14 @@ def test_a_folder_elsewhere_is_refused():
         pass
 
 
+def test_a_missing_package_is_named():
+    with (
+        pytest.raises(BadRatings, match=r"abfs://c/x.csv: could not fetch it \(ImportError: Install adlfs"),
+        localized("abfs://c/x.csv"),
+    ):
+        pass
+
+
 def test_what_is_packed_is_told_by_content_and_not_by_name(tmp_path):
     path = tmp_path / "ratings.parquet.zst"
     path.write_bytes(gzip.compress(CONTENT))
