@@ -22,6 +22,8 @@ SECONDS = 120.0
 """After which a lease that nobody renewed is anybody's."""
 _BEATS = 4
 """Renewals within that time."""
+_GIVEN_BACK = 0.0
+"""A time that is past by everybody's clock."""
 
 
 class Lease:
@@ -43,7 +45,7 @@ class Lease:
         found = bucket.read(LEASE)
         if found is not None and _is_live(card := _parse(found[0])):
             raise TableBusy(_told(bucket.uri, card))
-        self._stamp = self._write(found and found[1], SECONDS)
+        self._stamp = self._write(found and found[1], time.time() + SECONDS)
         self._thread = Thread(target=self._keep_renewing, name="recobatch-lease", daemon=True)
         self._thread.start()
 
@@ -58,19 +60,19 @@ class Lease:
         self._thread.join()
         if self._lost is None:
             with suppress(RecobatchError):
-                self._write(self._stamp, 0)
+                self._write(self._stamp, _GIVEN_BACK)
 
     def _keep_renewing(self) -> None:
         while not self._ended.wait(SECONDS / _BEATS):
             try:
-                self._stamp = self._write(self._stamp, SECONDS)
+                self._stamp = self._write(self._stamp, time.time() + SECONDS)
             except TableBusy:
                 return
             except RecobatchError:
                 continue  # the store is away: there are more beats before the lease lapses
 
-    def _write(self, over: Stamp | None, seconds: float) -> Stamp:
-        card = self._card | {"expires": time.time() + seconds, "beat": secrets.token_hex(8)}
+    def _write(self, over: Stamp | None, expires: float) -> Stamp:
+        card = self._card | {"expires": expires, "beat": secrets.token_hex(8)}
         try:
             return self._bucket.write(LEASE, json.dumps(card).encode(), over=over)
         except Taken:
