@@ -48,7 +48,7 @@ class Bucket:
     """Objects below one URI, by name.
 
     Every method raises ``RecobatchError`` if the store cannot be reached or refuses, and ``BadTable`` if there is no
-    such bucket.
+    such bucket, or not the object that is asked for.
     """
 
     def __init__(self, uri: str, store: Any) -> None:  # noqa: ANN401 - one of obstore's
@@ -183,6 +183,11 @@ class Bucket:
                 raise BadTable(
                     f"{self.uri}: found no such bucket ({reason}), required one that exists; "
                     f"make it, or pass another --table"
+                ) from error
+            if isinstance(error, FileNotFoundError):
+                raise BadTable(
+                    f"{self.uri}: found no such object while trying to {action}, required one as it was published; "
+                    f"see recobatch verify, then recobatch rollback"
                 ) from error
             raise RecobatchError(
                 f"{self.uri}: found that the object store did not {action} ({reason}), required one that answers and "

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from recobatch.errors import RecobatchError
+from recobatch.errors import BadTable
 from recobatch.table.object_store import bucket as bucket_module
 from recobatch.table.object_store.bucket import Bucket, Taken
 
@@ -69,5 +69,5 @@ def test_only_what_is_read_is_fetched(bucket, s3_server):
 
 
 def test_a_missing_object_is_told_by_name(bucket, s3):
-    with pytest.raises(RecobatchError, match=rf"{s3.uri}: found that the object store did not open versions/v1/x "):
+    with pytest.raises(BadTable, match=rf"{s3.uri}: found no such object while trying to open versions/v1/x, required"):
         bucket.open_file("versions/v1/x")

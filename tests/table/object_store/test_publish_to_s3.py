@@ -94,6 +94,13 @@ def test_damage_is_told(two, s3, damage, told):
         print_verified(s3.uri, None, as_json=False)
 
 
+def test_a_damaged_table_is_known_for_one_when_a_batch_is_compared_with_it(two, s3):
+    s3.delete("versions/v2/table/model=plain/part-00000-v2.parquet")
+    for ask in (published_users, published_items):
+        with pytest.raises(BadTable, match="found no such object while trying to open versions/v2/table/model=plain/"):
+            ask(two.current())
+
+
 def test_a_stray_object_is_told(two, s3):
     s3.put("versions/v2/table/model=plain/extra.parquet", b"PAR1")
     assert two.verify().problems == ("table/model=plain/extra.parquet: found a file that the manifest does not list",)
