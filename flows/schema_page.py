@@ -49,7 +49,7 @@ def describe(path: Path) -> Description:
     group, schema = footer.row_group(0), footer.schema.to_arrow_schema()
     return {
         field.name: [
-            f"{_type(field.type)}{'' if field.nullable else ', never null'}",
+            _type(field.type),
             _storage(group.column(place)),
             (field.metadata or {}).get(DESCRIPTION.encode(), b"").decode(),
         ]
@@ -66,8 +66,7 @@ def _type(type_: pa.DataType) -> str:
 def _storage(chunk: pq.ColumnChunkMetaData) -> str:
     # A footer also lists how levels and dictionaries are written, which tells a reader nothing.
     telling = [encoding for encoding in chunk.encodings if encoding not in {"RLE", "PLAIN"}]
-    statistics = ", least and greatest of each row group" if chunk.is_stats_set else ""
-    return f"{chunk.physical_type}, {' and '.join(telling) or 'PLAIN'}, {chunk.compression}{statistics}"
+    return f"{chunk.physical_type}, {' and '.join(telling) or 'PLAIN'}, {chunk.compression}"
 
 
 def _columns(variants: list[Description]) -> str:
@@ -77,7 +76,7 @@ def _columns(variants: list[Description]) -> str:
         kinds, storage, meanings = (
             list(dict.fromkeys(cell)) for cell in zip(*(variant[name] for variant in variants), strict=True)
         )
-        rows.append(f"| `{name}` | {'; or '.join(kinds)} | {meanings[0]} | {'; or '.join(storage)} |")
+        rows.append(f"| `{name}` | {' or '.join(kinds)} | {meanings[0]} | {'; or '.join(storage)} |")
     return "\n".join(rows)
 
 

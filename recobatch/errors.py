@@ -1,5 +1,7 @@
 """The kinds of failure a caller can act on.
 
+Each with the exit code of the command line::
+
     RecobatchError            1   something went wrong
     ├── BadInput              2   what was given cannot be used: say what, where, and the way out
     │   ├── BadRatings            the ratings file
@@ -9,8 +11,6 @@
     │   └── DatasetUnavailable    a named dataset that cannot be had here
     ├── GateRefused           3   nothing was published; the old table stands
     └── TableBusy             4   another run holds the table
-
-The number is the exit code of the command line.
 """
 
 from typing import ClassVar

@@ -14,6 +14,8 @@ from tests.docs.pages import blocks
 from tests.docs.snippets import Session, rows_of
 
 TOOLS = ("pandas", "polars", "duckdb", "pyarrow", "spark")
+MARKS = dict(zip(TOOLS, ("pandas", "polars", "-- DuckDB", "pyarrow.dataset", "pyspark"), strict=True))
+"""What tells whose snippet it is in the README."""
 USER, ITEM = 196, 100
 """Of whom the pages ask."""
 
@@ -25,7 +27,7 @@ class Reader:
     """Somebody who reads a tool's page from the top, and runs what it shows."""
 
     def __init__(self, tool, expected):
-        self.session, self.folder = Session(), expected.root.parent
+        self.tool, self.session, self.folder = tool, Session(), expected.root.parent
         self.blocks = defaultdict(list)
         for block in blocks(REPO / "docs" / "query" / f"{tool}.md"):
             self.blocks[block.heading].append(block)
@@ -100,6 +102,14 @@ def test_with_titles(reader, expected):
 def test_both_models_of_a_pair(reader, expected):
     (rows,) = reader.answers["Both models' predictions of a pair"]
     assert sorted(rows) == expected.pair("v2", USER, ITEM)
+
+
+def test_the_readme_asks_the_same(reader, expected):
+    snippets = [block for block in blocks(REPO / "README.md") if block.heading == "Reading the table"]
+    (mine,) = [block for block in snippets if block.language != "text" and MARKS[reader.tool] in block.text]
+    with chdir(reader.folder):
+        rows = rows_of(reader.session.run(mine))
+    assert sorted(rows) == sorted((*row, False) for row in expected.top("v2", USER, 10))
 
 
 def test_current_is_followed_and_a_pinned_version_stays(reader, expected):

@@ -25,6 +25,10 @@ def test_published_files_are_as_the_page_says(tmp_path, table, text):
     assert files
     section = PAGE.partition("/model=<name>/*.parquet`" if table == "table" else "## The best unseen items")[2]
     for file in files:
+        group = pq.read_metadata(file).row_group(0)
+        columns = [group.column(place) for place in range(group.num_columns)]
+        assert [each.path_in_schema for each in columns if each.is_stats_set] == ["user_id"]
+        assert not any(field.nullable for field in pq.read_schema(file))
         for name, (kind, storage, meaning) in describe(file).items():
             (row,) = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith(f"| `{name}` |")]
             assert kind in row

@@ -1,0 +1,104 @@
+"""Every command and snippet of README and docs runs, in one project folder, in the order of the pages."""
+
+import csv
+import gzip
+import os
+import subprocess
+import sys
+from contextlib import chdir
+from doctest import ELLIPSIS, OutputChecker
+from pathlib import Path
+
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from flows.settings import load_settings
+from recobatch.table import PredictionTable
+from tests.conftest import REPO
+from tests.docs.pages import Block, runnable
+from tests.docs.snippets import Session
+from tests.docs.test_pages import RUN_ELSEWHERE
+
+pytestmark = pytest.mark.slow
+
+PAGES = ("README.md", "docs/ratings.md", "docs/settings.md", "docs/models.md", "docs/recover.md")
+"""After the tutorial, whose folder they go on with."""
+
+
+class Shell:
+    """Somebody at a terminal in the project folder, with the virtual environment on the path."""
+
+    def __init__(self, folder: Path, api_url: str) -> None:
+        self.folder = folder
+        (folder / ".venv").symlink_to(sys.prefix)
+        self.environment = os.environ | {
+            "PATH": f"{Path(sys.prefix, 'bin')}{os.pathsep}{os.environ['PATH']}",
+            "PREFECT_API_URL": api_url,
+        }
+        self.typed: set[str] = set()
+
+    def read(self, page: Path) -> None:
+        """Run a page from top to bottom, but for what an earlier page had word for word."""
+        session = Session()
+        for block in runnable(page):
+            if (block.page, block.heading) in RUN_ELSEWHERE:
+                continue
+            if block.language == "bash":
+                self.run(block, block.text)
+            elif block.language == "console":
+                self.compare(block)
+            elif block.language == "toml":
+                (self.folder / "shown.toml").write_text(block.text)
+                load_settings(toml=self.folder / "shown.toml")
+            else:
+                with chdir(self.folder):
+                    session.run(block)
+
+    def run(self, block: Block, command: str) -> str:
+        plain = command.replace(".venv/bin/", "")
+        if block.language == "bash" and plain in self.typed:
+            return ""
+        self.typed.add(plain)
+        options = "-euo" if block.language == "bash" else "-uo"
+        done = subprocess.run(
+            ["bash", options, "pipefail", "-c", command], cwd=self.folder, env=self.environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{block}: {command}\n{done.stdout}"
+        return done.stdout
+
+    def compare(self, block: Block) -> None:
+        """Run each line after ``$`` and hold what it prints to the lines below, where ``...`` is anything."""
+        for part in block.text.removeprefix("$ ").split("\n$ "):
+            command, _, wanted = part.partition("\n")
+            found = self.run(block, command)
+            wanted = wanted.rstrip("\n") + "\n"
+            assert OutputChecker().check_output(wanted, found, ELLIPSIS), f"{block}: {command}\n{found}"
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory, prefect_api):
+    """The folder that the tutorial leaves, and what the other pages take for granted."""
+    shell = Shell(tmp_path_factory.mktemp("reader"), prefect_api)
+    shell.read(REPO / "docs" / "tutorial.md")
+    ratings = shell.folder / "ratings.csv"
+    with gzip.open(ratings.with_suffix(".csv.gz"), "wb") as file:
+        file.write(ratings.read_bytes())
+    orders = pyarrow.csv.read_csv(ratings).rename_columns(["customer", "sku", "stars", "bought"])
+    pq.write_table(orders, shell.folder / "orders.parquet")
+    return shell
+
+
+def test_the_tutorial_ends_where_it_says(shell):
+    table = PredictionTable(shell.folder / "predictions")
+    first, second = table.snapshots()
+    assert table.current().version == first.version
+    with (shell.folder / "ratings.csv").open() as file:
+        assert len({row["user_id"] for row in csv.DictReader(file)}) == 1000
+    assert first.rows == second.rows == {"explicit_mf": 300_000, "explicit_mf_bias": 300_000}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_runs_from_top_to_bottom(shell, page):
+    shell.read(REPO / page)

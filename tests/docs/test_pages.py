@@ -1,0 +1,88 @@
+"""Every block of README and docs is run by some test, or says why it cannot be; a new one fails until it is."""
+
+import re
+import shlex
+
+from markdown_it import MarkdownIt
+
+from flows.cli import cli
+from tests.conftest import REPO
+from tests.docs.pages import RUN, SHOWN, blocks, pages
+
+RUN_ELSEWHERE = {
+    ("README.md", "Reading the table"): "tests/consumers/test_query_pages.py",
+}
+"""By page and heading: blocks that need another table than the tutorial's, and the test that runs them."""
+
+WHOLE_PAGES_ELSEWHERE = {
+    "docs/query/": "tests/consumers/test_query_pages.py",
+    "docs/schedule.md": "tests/flows/test_deployments.py",
+}
+
+EXCUSED = {
+    ("README.md", "make run     # .venv from the hashed lock, then the whole job on MovieLens 100k"),
+    ("README.md", "docker build -t recobatch ."),
+    ("docs/docker.md", "docker build -t recobatch ."),
+    ("docs/docker.md", 'docker run --rm -v "$PWD/work:/work" recobatch run ratings.csv --preset tuned'),
+    ("docs/docker.md", 'docker run --rm -v "$PWD/work:/work" \\'),
+    (
+        "docs/docker.md",
+        'docker run -d --restart unless-stopped -v "$PWD/work:/work" recobatch serve --cron "0 3 * * *"',
+    ),
+    ("docs/recover.md", "rm -rf .recobatch .prefect"),
+    ("docs/tutorial.md", "make setup"),
+    ("docs/tutorial.md", "mlflow ui"),
+}
+"""Blocks that no test runs, by page and first line; the page says why. Where it names a test instead, that runs it."""
+
+
+def test_every_block_says_in_what_language_it_is():
+    unsaid = [str(block) for page in pages() for block in blocks(page) if block.language not in RUN | SHOWN]
+    assert unsaid == []
+
+
+def test_only_these_are_not_run_and_each_says_why():
+    excused = {
+        (block.page, block.first_line): block.excuse for page in pages() for block in blocks(page) if block.excuse
+    }
+    named = {place: re.findall(r"tests/\S+\.py", excuse) for place, excuse in excused.items()}
+    assert [test for tests in named.values() for test in tests if not (REPO / test).is_file()] == []
+    assert {place for place, tests in named.items() if not tests} == EXCUSED
+    assert all(len(excuse) > 10 for excuse in excused.values())
+
+
+def test_every_other_page_with_something_to_run_is_run():
+    from tests.docs.test_commands import PAGES
+
+    somewhere = (*PAGES, "docs/tutorial.md", *WHOLE_PAGES_ELSEWHERE)
+    left = {block.page for page in pages() for block in blocks(page) if block.language in RUN and not block.excuse}
+    assert [page for page in sorted(left) if not page.startswith(somewhere)] == []
+
+
+def test_tests_that_run_the_rest_name_these_pages():
+    for page, test in WHOLE_PAGES_ELSEWHERE.items():
+        if any(str(path.relative_to(REPO)).startswith(page) for path in pages()):
+            name = page.removesuffix("/").rpartition("/")[2]
+            assert f'"{name}"' in (REPO / test).read_text(encoding="utf-8"), f"{test} does not read {page}"
+
+
+def test_commands_within_the_text_exist():
+    """``recobatch …`` in a sentence: the command is there, and so are its options."""
+    found = list(_commands_within_text())
+    assert len(found) > 10
+    for where, command in found:
+        name, *rest = [word for word in shlex.split(command) if word not in {"…", "..."}][1:] or ["--help"]
+        if name.startswith("-"):
+            continue
+        assert name in cli.commands, f"{where}: {command}"
+        known = {option for parameter in cli.commands[name].params for option in parameter.opts} | {"--help"}
+        for option in (word.partition("=")[0] for word in rest if word.startswith("-")):
+            assert option in known, f"{where}: {command}"
+
+
+def _commands_within_text():
+    for page in pages():
+        for token in MarkdownIt("commonmark").enable("table").parse(page.read_text(encoding="utf-8")):
+            for child in token.children or ():
+                if child.type == "code_inline" and re.match(r"recobatch [a-z]", child.content):
+                    yield page.relative_to(REPO), child.content.replace("\\|", "|")
