@@ -66,7 +66,8 @@ def extend_champion(
         shaped_by = {"champion": tags.get("sha256", ""), "until": until, "ratings": ratings.key, "unknown": unknown}
         done = job.work.stage("extend", shaped_by, build)
     news = News.from_dict(done.report)
-    job.tell("extend", str(news), reused=done.reused)
+    counts = {"new_ratings": news.new_ratings, "unknown_users": news.unknown_users.count}
+    job.tell("extend", str(news), reused=done.reused, unknown_items=news.unknown_items.count, **counts)
     return _inputs_in(done.path), news
 
 

@@ -6,14 +6,16 @@ from typing import Any
 
 import click
 
+from recobatch.addresses import is_uri
 from recobatch.errors import BadTable
-from recobatch.table import is_uri, open_table
 from recobatch.top import best_items, best_of_parts
 
 
 def print_top(table: str, user_id: str, *, k: int, unseen_only: bool, model: str | None, as_json: bool) -> None:
     """Print a user's best items, with titles where the table knows them."""
     if is_uri(table):
+        from recobatch.table import open_table  # lazy, as below
+
         snapshot = open_table(table).snapshot()
         parts, place = snapshot.parts("table", model), f"{snapshot.location}/table/model={model or snapshot.champion}"
         best = best_of_parts(parts, user_id, place=place, titles=snapshot.titles, k=k, unseen_only=unseen_only)
@@ -31,6 +33,8 @@ def print_top(table: str, user_id: str, *, k: int, unseen_only: bool, model: str
 
 def print_verified(table: str, version: str | None, *, as_json: bool) -> None:
     """Check a snapshot to the last pair; damage is an error."""
+    from recobatch.table import open_table  # lazy: it would double the time of ``top``
+
     report = open_table(table).verify(version)
     facts: dict[str, Any] = {
         "version": report.version, "ok": report.ok, "files": report.files, "rows": report.rows,
@@ -50,6 +54,8 @@ def print_verified(table: str, version: str | None, *, as_json: bool) -> None:
 
 def print_rollback(table: str, version: str | None, *, as_json: bool) -> None:
     """Point the table at an earlier snapshot."""
+    from recobatch.table import open_table  # lazy, as above
+
     snapshot = open_table(table).rollback(version)
     if as_json:
         click.echo(json.dumps({"version": snapshot.version, "champion": snapshot.champion}))

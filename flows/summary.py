@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from recobatch.table import is_uri
+from recobatch.addresses import is_uri
 from recobatch.workspace import code_fingerprint, fingerprint
 
 if TYPE_CHECKING:

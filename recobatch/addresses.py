@@ -9,6 +9,11 @@ _PASSWORD = re.compile(r"\w://[^/?#\s]*:[^/?#\s]*@|https?://[^/?#\s]+@")
 _SIGNATURE = re.compile(r"\w://[^\s?]*\?(?:[^#]*&)?[^=&#]*(?:sig|token|key|secret|passw|pwd|auth|cred)[^=&#]*=", re.I)
 
 
+def is_uri(where: str) -> bool:
+    """Whether a place is a URI and not a path."""
+    return "://" in where
+
+
 def holds_secret(text: str) -> bool:
     """Whether an address has a password in it, or a query such as signed addresses have.
 

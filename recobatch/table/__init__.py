@@ -11,7 +11,7 @@ with table.lock(holder=batch_id):
 
 from recobatch.table.ids import published_items, published_users
 from recobatch.table.manifest import FileEntry, Manifest, ModelEntry, ModelFacts
-from recobatch.table.opening import Table, is_uri, open_table
+from recobatch.table.opening import Table, open_table
 from recobatch.table.prediction_table import PredictionTable, TableOptions
 from recobatch.table.snapshots import Published, Snapshot
 from recobatch.table.staging import Staging
@@ -29,7 +29,6 @@ __all__ = [
     "Table",
     "TableOptions",
     "VerifyReport",
-    "is_uri",
     "open_table",
     "published_items",
     "published_users",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from recobatch.addresses import is_uri
 from recobatch.errors import BadSettings
 from recobatch.table.prediction_table import PredictionTable
 from recobatch.table.snapshots import Published
@@ -40,11 +41,6 @@ class Table(Protocol):
     def rollback(self, version: str | None = None) -> Published: ...
 
     def verify(self, version: str | None = None) -> VerifyReport: ...
-
-
-def is_uri(where: str) -> bool:
-    """Whether a table's place is a URI and not a path."""
-    return "://" in where
 
 
 def open_table(where: str | Path, *, root: Path = Path()) -> Table:

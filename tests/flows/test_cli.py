@@ -35,9 +35,13 @@ def test_scoring_imports_no_tensorflow():
     assert not loaded & {"tensorflow", "keras"}
 
 
-def test_looking_up_imports_neither_pandas_nor_a_server():
-    loaded = modules_after("import flows.lookup")
-    assert not loaded & {"prefect", "mlflow", "tensorflow", "keras", "pandas", "pydantic_settings"}
+def test_a_look_up_imports_neither_pandas_nor_settings_nor_a_server(tmp_path):
+    loaded = modules_after(
+        "from click.testing import CliRunner\nfrom flows.cli import cli\n"
+        f"CliRunner().invoke(cli, ['top', '1', '--table', {str(tmp_path)!r}])"
+    )
+    assert "recobatch.top" in loaded
+    assert not loaded & {"prefect", "mlflow", "tensorflow", "keras", "pandas", "pydantic", "rich", "recobatch.table"}
 
 
 @pytest.mark.parametrize(
