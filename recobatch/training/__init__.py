@@ -31,14 +31,15 @@ def train(
         recipe: Everything that shapes training.
         seed: Of the order of ratings and of what is held out.
         on_epoch: Called after each epoch with its number from 1, ``loss`` and ``val_loss`` (NaN without validation).
-        callbacks: Keras callbacks; those of training and epochs are called, those of single batches never. Before
-            ``on_epoch_end`` the model holds the epoch's weights, and ``model.stop_training`` is honoured.
+        callbacks: Keras callbacks of training and of epochs. Before ``on_epoch_end`` the model holds the epoch's
+            weights; ``model.stop_training`` and the learning rate that they give the model's optimizer are honoured.
 
     Returns:
         The losses, which epoch was kept, and where the time went.
 
     Raises:
-        BadSettings: If there is nothing to train or to validate on.
+        BadSettings: If there is nothing to train or to validate on, or if a callback could never do its work: one of
+            single mini-batches, or one that needs the state of Keras' optimizer.
         KeyboardInterrupt: Ctrl-C takes effect between epochs; the model then holds the best weights so far.
     """
     from recobatch.training import engine  # lazy: imports TensorFlow

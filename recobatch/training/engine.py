@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from recobatch.errors import BadSettings, RecobatchError
 from recobatch.interactions import EncodedInteractions
+from recobatch.training.callbacks import Listeners
 from recobatch.training.deck import Deck, padded_length, stack
 from recobatch.training.epoch import compile_epoch, compile_predict, penalty
 from recobatch.training.history import History
@@ -33,6 +34,8 @@ class _Progress:
     best_loss: float = float("inf")
     loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    """Learning rate of every epoch, as callbacks may have changed it."""
     stopped: bool = False
     refitted: bool = False
 
@@ -50,10 +53,13 @@ class _Runner:
     recipe: Recipe
     batch_size: int
 
-    def epoch(self, number: int, tables: Tables, slots: Slots, deck: Deck) -> tuple[Tables, Slots, float]:
+    def rate(self, number: int) -> float:
+        """The recipe's learning rate in epoch ``number``, from 0."""
+        return self.recipe.learning_rate * self.recipe.decay**number
+
+    def epoch(self, number: int, rate: float, tables: Tables, slots: Slots, deck: Deck) -> tuple[Tables, Slots, float]:
         """Run epoch ``number``, from 0; returns the mean loss too."""
         steps_before = number * -(-deck.n_rows // self.batch_size)
-        rate = self.recipe.learning_rate * self.recipe.decay**number
         tables, slots, total = self._call(tables, slots, deck.deal(), deck.n_rows, steps_before, rate)
         return tables, slots, float(total) / deck.n_rows
 
@@ -86,6 +92,7 @@ def train(
     objective = objective_of(model)
     update = update_of(recipe, l2=objective.l2, rating_span=float(np.ptp(data.rating)))
     runner = _Runner(objective, update, recipe, _batch_size(recipe, data))
+    listeners = Listeners(callbacks, model, epochs=recipe.epochs, steps=-(-len(data) // runner.batch_size))
     start = objective.read(model)
     length = padded_length(len(everything), runner.batch_size)
     order = rng if recipe.shuffle else None
@@ -93,16 +100,14 @@ def train(
     compile_seconds = runner.compile(start, deck)
     progress = _Progress(best=start)
     started = time.perf_counter()
-    listeners = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=recipe.epochs)
     try:
-        model.stop_training = False
-        listeners.on_train_begin()
+        listeners.begin_training()
         _run(model, runner, progress, deck, validation, on_epoch, listeners)
         if recipe.refit and held_out >= _REFIT_FROM:
             _refit(runner, progress, start, stack(everything, length=length, rng=order))
     finally:
         objective.write(model, progress.best)
-    listeners.on_train_end(progress.logs())
+    listeners.end_training(progress.logs())
     return History(
         loss=progress.loss, val_loss=progress.val_loss, best_epoch=progress.best_epoch, stopped_early=progress.stopped,
         refitted=progress.refitted, seconds=time.perf_counter() - started, compile_seconds=compile_seconds,
@@ -111,19 +116,20 @@ def train(
 
 def _run(
     model: keras.Model, runner: _Runner, progress: _Progress, deck: Deck, validation: EncodedInteractions | None,
-    on_epoch: OnEpoch | None, listeners: keras.callbacks.CallbackList,
+    on_epoch: OnEpoch | None, listeners: Listeners,
 ) -> None:  # fmt: skip
     """Run epochs until the recipe, its patience or a callback ends them."""
     tables, slots = progress.best, runner.update.slots(progress.best)
     for number in range(runner.recipe.epochs):
-        listeners.on_epoch_begin(number)
-        tables, slots, loss = runner.epoch(number, tables, slots, deck)
+        rate = listeners.begin_epoch(number, runner.rate(number))
+        progress.rates.append(rate)
+        tables, slots, loss = runner.epoch(number, rate, tables, slots, deck)
         _record(progress, runner, tables, loss, validation)
         if on_epoch is not None:
             on_epoch(number + 1, loss, progress.val_loss[-1] if validation is not None else float("nan"))
-        if listeners.callbacks:
+        if listeners:
             runner.objective.write(model, tables)
-            listeners.on_epoch_end(number, progress.logs())
+            listeners.end_epoch(number, runner.rate(number), progress.logs())
         if progress.stopped or model.stop_training:
             progress.stopped = number + 1 < runner.recipe.epochs
             return
@@ -154,7 +160,7 @@ def _refit(runner: _Runner, progress: _Progress, start: Tables, deck: Deck) -> N
     """Begin again on all ratings for as many epochs as were best."""
     tables, slots = start, runner.update.slots(start)
     for number in range(progress.best_epoch):
-        tables, slots, _ = runner.epoch(number, tables, slots, deck)
+        tables, slots, _ = runner.epoch(number, progress.rates[number], tables, slots, deck)
     progress.best, progress.refitted = tables, True
 
 
