@@ -6,14 +6,17 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
 
 from flows import summary
 from flows.handover import Ratings, TrainedModel
 from flows.job import Job
 from flows.notification import tell_failure
 from flows.reporting import published_table, report_batch
-from flows.score import ToScore, check_against_published, publish, score_models, staged
+from flows.resume import notes, take_up
+from flows.score import check_against_published, publish
 from flows.settings import Settings
+from flows.staging import ToScore, score_models, staged
 from flows.train import (
     check_gate,
     compare_models,
@@ -44,22 +47,23 @@ def batch_scoring(
     """
     job = Job.open(settings, fresh=fresh)
     with job.table.lock(holder=job.batch_id), job.closing():
-        job.table.clean()
+        job.table.clean(keep_unfinished=not fresh)
         ratings = ingest_ratings(job)
         if not (force or fresh) and (published := _published_already(job, ratings)):
             return published
         parts = split_ratings(job, ratings)
-        trained = train_all(job, ratings, parts)
+        trained = train_all(job, ratings, parts, take_up(job, ratings, parts))
         champion = compare_models(job, trained)
         titles = ratings.titles()
         report = partial(report_batch, job, ratings, parts, trained, champion, titles=titles)
         try:
             check_gate(job, trained[champion], parts)
             to_score = _to_score(job, trained, champion, ratings)
-            with staged(job) as staging:
+            with staged(job, to_score, notes(job, ratings, trained)) as staging:
                 entries = score_models(job, to_score, staging)
                 facts = check_against_published(job, to_score[champion], entries, parts.ratings_spread)
                 result = summary.of_training(job, ratings, parts, trained, champion)
+                register_models(job, trained, champion, ratings)
                 snapshot = publish(
                     job, staging, entries, champion, expected_rows=ratings.n_pairs, titles=titles,
                     extra={
@@ -71,7 +75,6 @@ def batch_scoring(
             report(table=None, gate=str(refusal))
             raise
         _track_published(trained, snapshot)
-        register_models(job, trained, champion, ratings)
         result["table"] = summary.of_table(job, snapshot)
         result["report"] = str(report(table=published_table(result)).relative_to(job.root))
         create_markdown_artifact(summary.markdown(result), key="batch-result", description="Result of the batch")
@@ -90,7 +93,11 @@ def _published_already(job: Job, ratings: Ratings) -> dict[str, Any] | None:
     snapshot = job.table.current()
     if snapshot is None or snapshot.manifest.extra.get("inputs") != summary.inputs_fingerprint(job.settings, ratings):
         return None
+    if problems := job.table.damage():
+        get_run_logger().warning("version %s is damaged and published again: %s", snapshot.version, problems[0])
+        return None
     job.tell("compare", f"nothing new since version {snapshot.version}; it stands (--force publishes again)")
+    job.table.clean()
     before = dict(snapshot.manifest.extra["summary"])
     return summary.closed(job, {**before, "unchanged": True, "table": summary.of_table(job, snapshot)})
 

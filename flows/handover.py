@@ -112,6 +112,8 @@ class TrainedModel:
     name: str
     folder: Path
     """``model.keras``, ``factors.npz``, ``model_summary.txt``, ``model_diagram.svg``."""
+    fingerprint: str
+    """Of its ``FactorModel``."""
     run: TrackedRun
     history: Mapping[str, Any]
     """As ``recobatch.training.History``."""
@@ -120,19 +122,30 @@ class TrainedModel:
     validation_mse: float | None
     """Error on ratings held out from training and test; None where there are none."""
 
+    @classmethod
+    def of(cls, name: str, done: StageOutput, run: TrackedRun) -> Self:
+        report = done.report
+        return cls(
+            name, done.path, report["fingerprint"], run, report["history"], report["test"], report["validation_mse"]
+        )
+
     def candidate(self) -> Candidate:
         return Candidate(self.name, self.test["mse"], self.validation_mse)
 
     def scoring_inputs(self, ratings: Ratings) -> ScoringInputs:
-        folder = ratings.folder
-        return ScoringInputs(
-            factors=self.folder / "factors.npz", users=folder / "users.parquet",
-            items=folder / "items.parquet", rated=folder / "rated.npz",
-        )  # fmt: skip
+        files = self.files(ratings)
+        return ScoringInputs(files.factors, files.users, files.items, files.rated)
 
     def files(self, ratings: Ratings) -> ModelFiles:
-        inputs = self.scoring_inputs(ratings)
-        return ModelFiles(keras=self.folder / "model.keras", **asdict(inputs))
+        return model_files(self.folder, ratings)
+
+
+def model_files(folder: Path, ratings: Ratings) -> ModelFiles:
+    """The files of a model that was trained into ``folder``."""
+    return ModelFiles(
+        keras=folder / "model.keras", factors=folder / "factors.npz", users=ratings.folder / "users.parquet",
+        items=ratings.folder / "items.parquet", rated=ratings.folder / "rated.npz",
+    )  # fmt: skip
 
 
 def report_of(report: IngestReport) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Job:
 
     @cached_property
     def work(self) -> Workspace:
-        return Workspace(self.root / self.settings.work.path, fresh=self.fresh)
+        return Workspace(self.root / self.settings.work.path, fresh=self.fresh, caller=Path(__file__).parent)
 
     @cached_property
     def table(self) -> Table:

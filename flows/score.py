@@ -1,73 +1,26 @@
 """From factors to a published table; on its own, the nightly half of the job. Never imports TensorFlow."""
 
-import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.logging import get_run_logger
 
 from flows import summary
 from flows.extend import current_ratings, extend_champion
 from flows.job import Job
 from flows.notification import tell_failure
 from flows.settings import Settings
+from flows.staging import ToScore, plan_model, score_models, staged
 from recobatch.drift import BatchFacts, Gone, Spread, check_drift
-from recobatch.gate import check_finite
-from recobatch.score import ScoreOptions, ScoringInputs, ShardReport, plan_shards, score_shard
+from recobatch.errors import BadTable
+from recobatch.score import ScoringInputs
+from recobatch.shards import LoadedInputs
 from recobatch.table import ModelEntry, ModelFacts, Published, Staging, published_items, published_users
-from recobatch.top import top_shard
-
-
-@dataclass(frozen=True)
-class ToScore:
-    """A model whose predictions go into the table."""
-
-    name: str
-    mlflow_run_id: str
-    inputs: ScoringInputs
-    test_mse: float | None
-    """None where its training did not tell."""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    """Of its version in the registry, where it comes from there."""
-
-
-@task(name="score shard", cache_policy=NO_CACHE)
-def score_one_shard(
-    inputs: ScoringInputs, users: slice, out: Path, metadata: Mapping[str, str], options: ScoreOptions
-) -> ShardReport:
-    """Score a range of users; a pure function of its arguments, wherever it runs."""
-    return score_shard(inputs, users, out, metadata=metadata, options=options)
-
-
-@task(name="top shard", cache_policy=NO_CACHE)
-def top_one_shard(inputs: ScoringInputs, users: slice, out: Path, metadata: Mapping[str, str], k: int) -> ShardReport:
-    """Pick the best unseen items of a range of users."""
-    return top_shard(inputs, users, out, k=k, metadata=metadata)
-
-
-def score_models(job: Job, models: Mapping[str, ToScore], staging: Staging) -> dict[str, ModelEntry]:
-    """Score every pair of every model into the staging folder, shards side by side on the chosen engine."""
-    plans = {name: _plan(model, job.settings.score) for name, model in models.items()}
-    total = sum(users * items for users, items, _ in plans.values())
-    with job.stage("score", total=total) as line, _runner(job.settings) as runner:
-        started = {name: _submit(job, runner, models[name], staging, plans[name][2]) for name in models}
-        entries = {}
-        for name, (shards, tops) in started.items():
-            done = []
-            for future in shards:
-                report = future.result()
-                done.append(report)
-                line.advance(report.rows, note=f"{report.rows / 1e6:.1f} million of {name}")
-            entries[name] = _entry(models[name], done, [future.result() for future in tops])
-    job.tell("score", f"{total:,} predictions of {len(models)} models", predictions=total)
-    check_finite({name: sum(shard.non_finite for shard in entry.shards) for name, entry in entries.items()})
-    return entries
 
 
 @task(name="drift gate", cache_policy=NO_CACHE)
@@ -90,10 +43,18 @@ def check_against_published(
     facts = BatchFacts(len(loaded.rated.item_index), ratings_spread, model.name, model.test_mse, predictions)
     published = job.table.current()
     if published is not None and (before := published.manifest.extra.get("facts")):
-        users, items = published_users(published), published_items(published)
-        gone = Gone(loaded.users.share_missing(users), loaded.items.share_missing(items))
+        gone = _gone_since(published, loaded)
         check_drift(facts, BatchFacts.from_dict(before), gone, job.settings.drift, published.version)
     return facts
+
+
+def _gone_since(published: Published, loaded: LoadedInputs) -> Gone:
+    try:
+        users, items = published_users(published), published_items(published)
+    except BadTable as error:  # a table that cannot be read must not stand in the way of the one that replaces it
+        get_run_logger().warning("users and items are not compared with version %s: %s", published.version, error)
+        return Gone(0.0, 0.0)
+    return Gone(loaded.users.share_missing(users), loaded.items.share_missing(items))
 
 
 def prediction_spread(entry: ModelEntry) -> Spread:
@@ -126,13 +87,13 @@ def score_pairs(settings: Settings = Settings(), fresh: bool = False) -> dict[st
     """
     job = Job.open(settings, fresh=fresh)
     with job.closing(), job.table.lock(holder=job.batch_id):
-        job.table.clean()
+        job.table.clean(keep_unfinished=not fresh)
         model, news = fetch_champion(job), None
         if (ratings := current_ratings(job, model.tags)) is not None:
             inputs, news = extend_champion(job, model.inputs, model.tags, ratings)
             model = replace(model, inputs=inputs)
-        users, items, _ = _plan(model, job.settings.score)
-        with staged(job) as staging:
+        users, items, _ = plan_model(model, job.settings.score)
+        with staged(job, {model.name: model}) as staging:
             entries = score_models(job, {model.name: model}, staging)
             facts = check_against_published(job, model, entries)
             snapshot = publish(
@@ -157,54 +118,3 @@ def fetch_champion(job: Job) -> ToScore:
     test_mse = float(champion.tags["test_mse"]) if "test_mse" in champion.tags else None
     inputs = ScoringInputs(files.factors, files.users, files.items, files.rated)
     return ToScore(name, champion.run_id, inputs, test_mse, champion.tags)
-
-
-class staged:
-    """A staging folder that is gone afterwards unless it was published."""
-
-    def __init__(self, job: Job) -> None:
-        self._staging = job.table.stage(job.batch_id)
-
-    def __enter__(self) -> Staging:
-        return self._staging
-
-    def __exit__(self, *_: object) -> None:
-        self._staging.discard()
-
-
-def _plan(model: ToScore, options: ScoreOptions) -> tuple[int, int, list[slice]]:
-    loaded = model.inputs.load()
-    n_users, n_items = len(loaded.users), len(loaded.items)
-    return n_users, n_items, plan_shards(n_users, n_items, options)
-
-
-def _submit(
-    job: Job, runner: TaskRunner[Any], model: ToScore, staging: Staging, plan: list[slice]
-) -> tuple[list[Any], list[Any]]:
-    metadata = {"version": staging.version, "model": model.name, "mlflow_run_id": model.mlflow_run_id}
-    options, k = job.settings.score, job.settings.top.k
-    shards, tops = [], []
-    for number, users in enumerate(plan):
-        shared = {"inputs": model.inputs, "users": users, "metadata": metadata}
-        out = staging.shard_path(model.name, number)
-        shards.append(runner.submit(score_one_shard, parameters={**shared, "out": out, "options": options}))
-        if k:
-            out = staging.top_path(model.name, number)
-            tops.append(runner.submit(top_one_shard, parameters={**shared, "out": out, "k": k}))
-    return shards, tops
-
-
-def _runner(settings: Settings) -> TaskRunner[Any]:
-    if settings.engine == "dask":
-        from prefect_dask import DaskTaskRunner  # lazy: an optional extra
-
-        return DaskTaskRunner()
-    return ThreadPoolTaskRunner(max_workers=settings.score.threads or os.cpu_count() or 1)
-
-
-def _entry(model: ToScore, shards: list[ShardReport], tops: list[ShardReport]) -> ModelEntry:
-    loaded = model.inputs.load()
-    return ModelEntry(
-        model.name, model.mlflow_run_id, loaded.model.fingerprint, loaded.users.fingerprint,
-        loaded.items.fingerprint, tuple(shards), tuple(tops),
-    )  # fmt: skip

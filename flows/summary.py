@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recobatch.addresses import is_uri
 from recobatch.workspace import code_fingerprint, fingerprint
 
+CODE = Path(__file__).parent
+"""Source of the flows, which shapes a table as that of recobatch does."""
+
 if TYPE_CHECKING:
     from flows.handover import Parts, Ratings, TrainedModel
     from flows.job import Job
-    from flows.score import ToScore
     from flows.settings import Settings
+    from flows.staging import ToScore
     from recobatch.extend import News
     from recobatch.table import Published
 
@@ -26,8 +30,10 @@ def shaping(settings: Settings, name: str) -> dict[str, Any]:
 
 def inputs_fingerprint(settings: Settings, ratings: Ratings) -> str:
     """Sha256 of everything that shapes a published table: equal inputs give an equal table."""
-    tree = settings.model_dump(mode="json", exclude={"data", "table", "tracking", "work", "engine", "log", "notify"})
-    return fingerprint({"ratings": ratings.report.fingerprint, "settings": tree, "code": code_fingerprint()})
+    aside = ("data", "table", "tracking", "work", "engine", "log", "notify")
+    exclude: dict[str, bool | set[str]] = {**dict.fromkeys(aside, True), "score": {"threads"}}
+    tree = settings.model_dump(mode="json", exclude=exclude)
+    return fingerprint({"ratings": ratings.report.fingerprint, "settings": tree, "code": code_fingerprint(CODE)})
 
 
 def metrics(model: TrainedModel, ratings: Ratings, parts: Parts) -> dict[str, float]:

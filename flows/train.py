@@ -31,6 +31,7 @@ from recobatch.errors import RatingsUnreachable, RecobatchError
 from recobatch.gate import check_baseline, choose_champion
 from recobatch.ingest import ingest
 from recobatch.split import split
+from recobatch.tracking import TrackedRun
 from recobatch.workspace import source_fingerprint
 
 
@@ -87,11 +88,20 @@ def split_ratings(job: Job, ratings: Ratings) -> Parts:
 
 
 @task(name="train", cache_policy=NO_CACHE)
-def train_model(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedModel:
-    """Train one model, follow it in MLflow epoch by epoch, and measure it on the test part."""
+def train_model(
+    job: Job, name: str, ratings: Ratings, parts: Parts, taken_up: TrackedRun | None = None
+) -> TrainedModel:
+    """Train one model, follow it in MLflow epoch by epoch, and measure it on the test part.
+
+    Args:
+        job: The batch.
+        name: Of the model.
+        ratings: What it is trained on.
+        parts: Their split.
+        taken_up: Run of a batch that died, in which this model is tracked already.
+    """
     settings, stage = job.settings, f"train {name}"
-    params = summary.shaping(settings, name)
-    run = job.start_run(name, params, ratings.info())
+    run = taken_up or job.start_run(name, summary.shaping(settings, name), ratings.info())
     with job.stage(stage, total=settings.train.epochs) as line:
 
         def on_epoch(epoch: int, loss: float, val_loss: float) -> None:
@@ -99,18 +109,22 @@ def train_model(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedM
             line.update(done=epoch, note=f"epoch {epoch}: loss {loss:.4f}, val_loss {val_loss:.4f}")
 
         done = job.work.stage(
-            f"train-{name}",
-            {"parts": parts.key, "settings": params},
+            *training_stage(settings, name, parts),
             lambda out: write_trained(name, settings, ratings, parts.load(), out, on_epoch),
         )
         history = done.report["history"]
-        if done.reused:
+        if done.reused and not taken_up:
             for epoch, loss in enumerate(history["loss"]):
                 on_epoch(epoch + 1, loss, history["val_loss"][epoch] if history["val_loss"] else math.nan)
-    model = TrainedModel(name, done.path, run, history, done.report["test"], done.report["validation_mse"])
+    model = TrainedModel.of(name, done, run)
     counts = {"epochs": len(history["loss"]), "test_mse": model.test["mse"]}
     job.tell(stage, f"test MSE {model.test['mse']:.4f} after {counts['epochs']} epochs", reused=done.reused, **counts)
     return model
+
+
+def training_stage(settings: Settings, name: str, parts: Parts) -> tuple[str, dict[str, Any]]:
+    """Name of the stage that trains a model, and what shapes its output."""
+    return f"train-{name}", {"parts": parts.key, "settings": summary.shaping(settings, name)}
 
 
 @task(name="track", retries=1, retry_delay_seconds=2, cache_policy=NO_CACHE)
@@ -161,12 +175,18 @@ def register_models(job: Job, trained: Mapping[str, TrainedModel], champion: str
     job.tell("register", told)
 
 
-def train_all(job: Job, ratings: Ratings, parts: Parts) -> dict[str, TrainedModel]:
-    """Train the models one after the other: each has the machine to itself."""
-    trained = {}
+def train_all(
+    job: Job, ratings: Ratings, parts: Parts, taken_up: Mapping[str, TrackedRun] | None = None
+) -> dict[str, TrainedModel]:
+    """Train the models one after the other: each has the machine to itself.
+
+    Those of a batch that is taken up are trained and tracked already.
+    """
+    trained, runs = {}, taken_up or {}
     for name in job.settings.models:
-        model = train_model.with_options(name=f"train {name}")(job, name, ratings, parts)
-        track_model.with_options(name=f"track {name}")(job, model, ratings, parts)
+        model = train_model.with_options(name=f"train {name}")(job, name, ratings, parts, runs.get(name))
+        if name not in runs:
+            track_model.with_options(name=f"track {name}")(job, model, ratings, parts)
         trained[name] = model
     return trained
 

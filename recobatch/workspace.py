@@ -44,6 +44,8 @@ class Workspace:
     root: Path
     fresh: bool = False
     """Redo every stage, whatever there is."""
+    caller: Path | None = None
+    """Folder of the package whose code shapes the outputs as this package's does."""
 
     def stage(self, name: str, shaped_by: Mapping[str, Any], build: Callable[[Path], Mapping[str, Any]]) -> StageOutput:
         """Reuse a stage's output where it is whole, else build it.
@@ -53,11 +55,9 @@ class Workspace:
             shaped_by: Everything the output depends on, as JSON values; the code of the packages is added.
             build: Writes the files into the given empty folder and returns its report, JSON values.
         """
-        key = fingerprint({"stage": name, "code": code_fingerprint(), **shaped_by})
-        folder = self.root / f"{name}-{key[:20]}"
-        if not self.fresh and (report := _whole(folder)) is not None:
-            os.utime(folder)
-            return StageOutput(folder, report, reused=True, key=key)
+        if (done := self.find(name, shaped_by)) is not None:
+            return done
+        folder, key = self._place(name, shaped_by)
         scratch = self.root / f".{name}-{uuid4().hex[:12]}"
         scratch.mkdir(parents=True)
         try:
@@ -68,6 +68,18 @@ class Workspace:
             shutil.rmtree(scratch, ignore_errors=True)
             raise
         return StageOutput(folder, report, reused=False, key=key)
+
+    def find(self, name: str, shaped_by: Mapping[str, Any]) -> StageOutput | None:
+        """A stage's output as an earlier run made it, if it is whole and may be reused."""
+        folder, key = self._place(name, shaped_by)
+        if self.fresh or (report := _whole(folder)) is None:
+            return None
+        os.utime(folder)
+        return StageOutput(folder, report, reused=True, key=key)
+
+    def _place(self, name: str, shaped_by: Mapping[str, Any]) -> tuple[Path, str]:
+        key = fingerprint({"stage": name, "code": code_fingerprint(self.caller), **shaped_by})
+        return self.root / f"{name}-{key[:20]}", key
 
     def prune(self, *, keep_days: float) -> None:
         """Remove outputs, whole or not, that no run has used for ``keep_days`` days."""
@@ -89,13 +101,17 @@ def file_digest(path: Path) -> str:
 
 
 @cache
-def code_fingerprint() -> str:
-    """Sha256 over the source of this package: another version of the code shares no outputs with this one."""
+def code_fingerprint(caller: Path | None = None) -> str:
+    """Sha256 over the source of this package: another version of the code shares no outputs with this one.
+
+    Args:
+        caller: Folder of another package whose source counts as well.
+    """
     digest = hashlib.sha256()
-    here = Path(__file__).parent
-    for source in sorted(here.rglob("*.py")):
-        digest.update(f"{source.relative_to(here)}:".encode())
-        digest.update(source.read_bytes())
+    for package in (Path(__file__).parent, *([caller] if caller else [])):
+        for source in sorted(package.rglob("*.py")):
+            digest.update(f"{source.relative_to(package)}:".encode())
+            digest.update(source.read_bytes())
     return digest.hexdigest()
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from recobatch import workspace
-from recobatch.workspace import Workspace, fingerprint, source_fingerprint
+from recobatch.workspace import Workspace, code_fingerprint, fingerprint, source_fingerprint
 
 
 @pytest.fixture
@@ -47,8 +47,16 @@ def test_other_inputs_make_another_output(tmp_path, build, builds, other):
 def test_another_version_of_the_code_shares_nothing(tmp_path, build, builds, monkeypatch):
     work = Workspace(tmp_path)
     work.stage("ingest", {}, build)
-    monkeypatch.setattr(workspace, "code_fingerprint", lambda: "other")
+    monkeypatch.setattr(workspace, "code_fingerprint", lambda caller: "other")
     work.stage("ingest", {}, build)
+    assert len(builds) == 2
+
+
+def test_the_code_of_the_caller_counts_too(tmp_path, build, builds):
+    for source in ("a = 1", "a = 2", "a = 2"):
+        (tmp_path / "flow.py").write_text(source)
+        code_fingerprint.cache_clear()
+        Workspace(tmp_path / "work", caller=tmp_path).stage("ingest", {}, build)
     assert len(builds) == 2
 
 

@@ -1,34 +1,66 @@
 """Which users and items a published snapshot knows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from recobatch.errors import BadTable
 from recobatch.table.snapshots import Published
 
 
 def published_users(snapshot: Published) -> pa.Array:
-    """Raw ids of the users, distinct."""
+    """Raw ids of the users, distinct.
+
+    Raises:
+        BadTable: If the snapshot is damaged.
+    """
+    with _readable(snapshot):
+        return _users(snapshot)
+
+
+def published_items(snapshot: Published) -> pa.Array:
+    """Raw ids of the items, distinct.
+
+    Raises:
+        BadTable: If the snapshot is damaged.
+    """
+    with _readable(snapshot):
+        return _items(snapshot)
+
+
+@contextmanager
+def _readable(snapshot: Published) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException, KeyError, IndexError) as error:
+        raise BadTable(
+            f"{snapshot.location}: found files that cannot be read ({' '.join(str(error).split())[:200]}), required "
+            f"those of the manifest; see recobatch verify, then recobatch rollback"
+        ) from error
+
+
+def _users(snapshot: Published) -> pa.Array:
     # The best items are fewer rows, but leave out whoever has rated everything.
     users = _distinct_users(snapshot.parts("top"))
-    n_users = snapshot.rows[snapshot.champion] // len(published_items(snapshot))
-    return users if users is not None and len(users) == n_users else _distinct_users(snapshot.parts("table"))
+    n_users = snapshot.rows[snapshot.champion] // len(_items(snapshot))
+    return users if len(users) == n_users else _distinct_users(snapshot.parts("table"))
 
 
-def _distinct_users(parts: Sequence[Path | pa.NativeFile]) -> pa.Array | None:
+def _distinct_users(parts: Sequence[Path | pa.NativeFile]) -> pa.Array:
     distinct = [
         pc.unique(batch["user_id"])
         for file in parts
         for batch in pq.ParquetFile(file).iter_batches(1 << 20, columns=["user_id"])
     ]
-    return pc.unique(pa.chunked_array(distinct)) if distinct else None
+    return pc.unique(pa.chunked_array(distinct)) if distinct else pa.array([])
 
 
-def published_items(snapshot: Published) -> pa.Array:
-    """Raw ids of the items, distinct: those of the first user, for every user has them all."""
+def _items(snapshot: Published) -> pa.Array:
+    """Those of the first user, for every user has them all."""
     first = pq.ParquetFile(snapshot.parts("table")[0])
     items: list[pa.Array] = []
     user = None

@@ -1,15 +1,16 @@
 """Where a table lies → the table: a folder, or a prefix in an object store."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from recobatch.addresses import is_uri
 from recobatch.errors import BadSettings
 from recobatch.table.prediction_table import PredictionTable
+from recobatch.table.resume import Unfinished
 from recobatch.table.snapshots import Published
 from recobatch.table.staging import Staging
 from recobatch.table.verify import VerifyReport
@@ -24,11 +25,13 @@ class Table(Protocol):
 
     def lock(self, *, holder: str) -> AbstractContextManager[None]: ...
 
-    def stage(self, version: str, *, shaped_by: str = "") -> Staging: ...
+    def stage(self, version: str, *, shaped_by: str = "", notes: Mapping[str, Any] | None = None) -> Staging: ...
+
+    def unfinished(self) -> Sequence[Unfinished]: ...
 
     def resume(self, shaped_by: str) -> Staging | None: ...
 
-    def clean(self, *, keep: Staging | None = None) -> Sequence[Path | str]: ...
+    def clean(self, *, keep: Staging | None = None, keep_unfinished: bool = False) -> Sequence[Path | str]: ...
 
     def retain(self, keep: int) -> list[str]: ...
 
@@ -41,6 +44,8 @@ class Table(Protocol):
     def rollback(self, version: str | None = None) -> Published: ...
 
     def verify(self, version: str | None = None) -> VerifyReport: ...
+
+    def damage(self, version: str | None = None) -> list[str]: ...
 
 
 def open_table(where: str | Path, *, root: Path = Path()) -> Table:

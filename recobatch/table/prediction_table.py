@@ -1,9 +1,10 @@
 """The prediction table: a sequence of immutable snapshots and one pointer."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,7 +13,7 @@ from recobatch.errors import BadSettings, BadTable, RecobatchError
 from recobatch.table.layout import LOCK, STAGING, TRASH, VERSIONS, check_free, claim, is_table, safe_name
 from recobatch.table.lock import hold, is_held_here
 from recobatch.table.manifest import Manifest
-from recobatch.table.resume import find_staging, remember_key, remove_unfinished
+from recobatch.table.resume import Unfinished, forget, list_unfinished, remember, remove_unfinished
 from recobatch.table.snapshots import (
     Snapshot,
     current_version,
@@ -22,8 +23,8 @@ from recobatch.table.snapshots import (
     point_at,
     pointer_sequence,
 )
-from recobatch.table.staging import Staging
-from recobatch.table.verify import VerifyReport, check_files, verify_snapshot
+from recobatch.table.staging import Staging, fsync_snapshot
+from recobatch.table.verify import VerifyReport, check_files, check_sizes, verify_snapshot
 
 
 class TableOptions(BaseModel):
@@ -60,12 +61,13 @@ class PredictionTable:
         # By process and not by object: tasks of a run may come by another handle of the same table.
         return nullcontext() if is_held_here(self.root / LOCK) else self.lock(holder=holder)
 
-    def stage(self, version: str, *, shaped_by: str = "") -> Staging:
+    def stage(self, version: str, *, shaped_by: str = "", notes: Mapping[str, Any] | None = None) -> Staging:
         """Begin a new version in a folder of its own, on the same disk and out of readers' sight.
 
         Args:
             version: A name that no published version has.
             shaped_by: Fingerprint of everything that the predictions depend on, for ``resume``.
+            notes: JSON that the next run finds in ``unfinished``, should this one die.
 
         Raises:
             BadSettings: If the version cannot be part of a path.
@@ -82,8 +84,13 @@ class PredictionTable:
         with explained("make a staging folder", path):
             path.mkdir()
         if shaped_by:
-            remember_key(path, version, shaped_by)
+            remember(path, version, shaped_by, notes or {})
         return self._staging(path, version)
+
+    def unfinished(self) -> list[Unfinished]:
+        """Versions that dead runs left and that may be gone on with, the one with the most finished files first."""
+        left = list_unfinished(self.root) if is_table(self.root) else []
+        return [each for each in left if not (self.root / VERSIONS / each.version).exists()]
 
     def resume(self, shaped_by: str) -> Staging | None:
         """Go on with the version that a dead run left unfinished; hold the lock, and call it before ``clean``.
@@ -94,11 +101,11 @@ class PredictionTable:
         Returns:
             The staging folder, whose shards ``Staging.kept`` knows, or none if there is nothing of use.
         """
-        found = find_staging(self.root, shaped_by) if shaped_by and is_table(self.root) else None
-        if found is None or (self.root / VERSIONS / found[1]).exists():
-            return None
-        remove_unfinished(found[0])
-        return self._staging(*found)
+        for left in self.unfinished():
+            if left.shaped_by == shaped_by != "":
+                remove_unfinished(left.path)
+                return self._staging(left.path, left.version)
+        return None
 
     def _staging(self, path: Path, version: str) -> Staging:
         return Staging(path, version, self._exclusive, self._next_sequence, self._land)
@@ -170,13 +177,18 @@ class PredictionTable:
         """
         return verify_snapshot(self.snapshot(version))
 
-    def clean(self, *, keep: Staging | None = None) -> list[Path]:
+    def damage(self, version: str | None = None) -> list[str]:
+        """What is wrong with a snapshot's files by name and size alone, one line each; reads none of them."""
+        return check_sizes(self.snapshot(version))
+
+    def clean(self, *, keep: Staging | None = None, keep_unfinished: bool = False) -> list[Path]:
         """Remove what dead runs left: staging folders, half-removed snapshots, temporary files and links.
 
         Also brings ``current.json`` in line with ``current``.
 
         Args:
             keep: The staging folder that is gone on with.
+            keep_unfinished: Whether to keep all that may be gone on with, as long as it is not known what will be.
 
         Returns:
             What was removed.
@@ -185,7 +197,8 @@ class PredictionTable:
             return []
         with self._exclusive("clean"):
             left = [path for path in self.root.iterdir() if path.name.startswith((STAGING, TRASH, TEMPORARY))]
-            litter = [path for path in left if keep is None or path != keep.path]
+            kept = {each.path for each in self.unfinished()} if keep_unfinished else set()
+            litter = [path for path in left if path not in kept and (keep is None or path != keep.path)]
             with explained("remove what an earlier run left", self.root):
                 for path in litter:
                     remove(path)
@@ -234,6 +247,10 @@ class PredictionTable:
 
     def _land(self, staging: Path, manifest: Manifest) -> Snapshot:
         target = self.root / VERSIONS / manifest.version
+        with explained("finish the snapshot", staging):
+            # Not before: should the disk be full by now, the finished shards are still there for the next run.
+            forget(staging)
+            fsync_snapshot(staging)
         with explained("move the snapshot into place", target):
             staging.rename(target)
             fsync_folder(self.root / VERSIONS)

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import shutil
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from recobatch.durable import TEMPORARY, explained, remove, write_file
+from recobatch.durable import explained, remove, write_file
 from recobatch.shards import ShardReport
 from recobatch.table.layout import STAGING
 
@@ -14,38 +16,60 @@ _KEY = "shaped-by"
 _REPORTS = "reports"
 
 
-def remember_key(staging: Path, version: str, shaped_by: str) -> None:
+@dataclass(frozen=True)
+class Unfinished:
+    """A version that a dead run left in its staging folder."""
+
+    path: Path
+    version: str
+    shaped_by: str
+    """Fingerprint of everything that its predictions depend on."""
+    notes: Mapping[str, Any]
+    """What the dead run wanted the next one to know."""
+    finished: int
+    """Files that were noted as finished."""
+
+
+def remember(staging: Path, version: str, shaped_by: str, notes: Mapping[str, Any]) -> None:
     """Write down what everything in a staging folder is shaped by."""
+    content = {"version": version, "shaped_by": shaped_by, "notes": dict(notes)}
     with explained("begin a staging folder", staging):
-        write_file(staging / _KEY, json.dumps({"version": version, "shaped_by": shaped_by}).encode())
+        write_file(staging / _KEY, json.dumps(content).encode())
 
 
-def find_staging(root: Path, shaped_by: str) -> tuple[Path, str] | None:
-    """The staging folder that a dead run left with the same key and the most finished shards, and its version."""
+def list_unfinished(root: Path) -> list[Unfinished]:
+    """What dead runs left that may be gone on with, the one with the most finished files first."""
     found = []
     for folder in root.glob(f"{STAGING}*"):
         try:
             told = json.loads((folder / _KEY).read_bytes())
-            if told["shaped_by"] == shaped_by:
-                found.append((len(list((folder / _REPORTS).glob("*"))), folder, str(told["version"])))
+            finished = len(list((folder / _REPORTS).glob("*.json")))
+            found.append(Unfinished(folder, str(told["version"]), told["shaped_by"], dict(told["notes"]), finished))
         except (OSError, ValueError, KeyError, TypeError):
             continue  # of another kind, or it died too early to be of use
-    return max(found)[1:] if found else None
+    return sorted(found, key=lambda left: (left.finished, left.path.name), reverse=True)
 
 
 def remove_unfinished(staging: Path) -> None:
-    """Remove the files that were being written when the run died."""
+    """Remove all but the finished files and the memory of them: what was being written when the run died."""
+    kept = {staging / _KEY}
+    for note in (staging / _REPORTS).glob("*.json"):
+        try:
+            kept |= {staging / json.loads(note.read_bytes())["path"], note}
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
     with explained("remove unfinished files", staging):
-        for path in [path for path in staging.rglob(f"{TEMPORARY}*") if not path.is_dir()]:
-            remove(path)
+        for path in [path for path in staging.rglob("*") if path.is_symlink() or not path.is_dir()]:
+            if path not in kept:
+                remove(path)
 
 
 def keep_report(staging: Path, report: ShardReport) -> None:
-    """Remember a finished shard."""
+    """Remember a finished shard. Not fsynced: where a power cut takes the note, the shard is written again."""
     name = report.path.relative_to(staging).as_posix()
     with explained("note a finished shard", report.path):
         (staging / _REPORTS).mkdir(exist_ok=True)
-        write_file(_report_path(staging, report.path), json.dumps(asdict(report) | {"path": name}).encode())
+        _report_path(staging, report.path).write_text(json.dumps(asdict(report) | {"path": name}), encoding="utf-8")
 
 
 def kept_report(staging: Path, path: Path) -> ShardReport | None:

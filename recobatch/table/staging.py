@@ -18,7 +18,6 @@ from recobatch.errors import BadSettings, BadTable, RecobatchError
 from recobatch.shards import ShardReport
 from recobatch.table.layout import CHAMPION, MANIFEST, TITLES, safe_name
 from recobatch.table.manifest import Column, FileEntry, Manifest, ModelEntry, ModelFacts
-from recobatch.table.resume import forget, keep_report, kept_report
 from recobatch.table.snapshots import Published
 
 
@@ -45,14 +44,6 @@ class Staging:
     def top_path(self, model: str, part: int) -> Path:
         """Where part number ``part`` of a model's best items is to be written."""
         return self._part("top", model, part)
-
-    def keep(self, report: ShardReport) -> None:
-        """Note that a shard is finished, for the run after this one, should this one die."""
-        keep_report(self.path, report)
-
-    def kept(self, path: Path) -> ShardReport | None:
-        """The report of a shard that a dead run had finished, if its file is whole; else score it again."""
-        return kept_report(self.path, path)
 
     def _part(self, table: str, model: str, number: int) -> Path:
         folder = self.path / table / f"model={safe_name('model', model)}"
@@ -107,10 +98,8 @@ class Staging:
             {name: ModelFacts.of(entry) for name, entry in models.items()}, tuple(files), extra,
         )  # fmt: skip
         with explained("finish the snapshot", self.path):
-            forget(self.path)
             (self.path / MANIFEST).write_bytes(manifest.dump())
             self._link_champion(champion)
-            self._fsync()
         return manifest
 
     def discard(self) -> None:
@@ -166,16 +155,17 @@ class Staging:
         link.unlink(missing_ok=True)
         link.symlink_to(Path("table") / f"model={champion}")
 
-    def _fsync(self) -> None:
-        """Files first, then folders from the inside out: a name on the disk never leads to missing content.
 
-        The shards are on the disk already: ``open_shard`` fsyncs each, beside the shards that are still computed.
-        """
-        for path in (self.path / MANIFEST, self.path / TITLES):
-            if path.exists():
-                fsync_file(path)
-        for folder, _, _ in os.walk(self.path, topdown=False):
-            fsync_folder(Path(folder))
+def fsync_snapshot(folder: Path) -> None:
+    """Files first, then folders from the inside out: a name on the disk never leads to missing content.
+
+    The shards are on the disk already: ``open_shard`` fsyncs each, beside the shards that are still computed.
+    """
+    for path in (folder / MANIFEST, folder / TITLES):
+        if path.exists():
+            fsync_file(path)
+    for inner, _, _ in os.walk(folder, topdown=False):
+        fsync_folder(Path(inner))
 
 
 def _check_cover(model: str, shards: Sequence[ShardReport], expected_rows: int) -> None:

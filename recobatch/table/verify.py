@@ -51,6 +51,12 @@ def verify_snapshot(snapshot: Snapshot) -> VerifyReport:
     return VerifyReport.of(manifest, problems)
 
 
+def check_sizes(snapshot: Snapshot) -> list[str]:
+    """Hold the names and bytes of every file to the manifest without reading any; one line per problem."""
+    wrong = (_check_size(snapshot.path / entry.path, entry) for entry in snapshot.manifest.files)
+    return _check_names(snapshot) + [problem for problem in wrong if problem]
+
+
 def check_files(snapshot: Snapshot) -> list[str]:
     """Hold the names, bytes, sha256, rows and columns of every file to the manifest; one line per problem."""
     problems = _check_names(snapshot)
@@ -74,11 +80,18 @@ def _check_names(snapshot: Snapshot) -> list[str]:
     return problems
 
 
+def _check_size(path: Path, entry: FileEntry) -> str | None:
+    # A file that is not there is told by its name.
+    if not path.is_file() or (size := path.stat().st_size) == entry.bytes:
+        return None
+    return f"{entry.path}: found {size:,} bytes, required {entry.bytes:,}"
+
+
 def _check_file(path: Path, entry: FileEntry, manifest: Manifest) -> list[str]:
     if not path.is_file():
         return []  # told already
-    if (size := path.stat().st_size) != entry.bytes:
-        return [f"{entry.path}: found {size:,} bytes, required {entry.bytes:,}"]
+    if (problem := _check_size(path, entry)) is not None:
+        return [problem]
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != entry.sha256:

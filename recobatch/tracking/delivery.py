@@ -49,6 +49,7 @@ class Delivery:
             return self._metrics(events, state)
         handlers: dict[EventKind, Callable[[Event, RunState], RunState]] = {
             EventKind.START: self._start,
+            EventKind.RESUME: self._resume,
             EventKind.PARAMS: self._params,
             EventKind.DATASET: self._dataset,
             EventKind.TAGS: self._tags,
@@ -75,6 +76,10 @@ class Delivery:
             experiment, event.at_ms, {**event.body["tags"], SPOOL_TAG: self._spool.name}, event.body["name"]
         )
         return state.learn(run_id=run.info.run_id)
+
+    def _resume(self, event: Event, state: RunState) -> RunState:
+        self._client.update_run(_known(state.run_id), status="RUNNING")
+        return state.learn(finished=False)
 
     def _params(self, event: Event, state: RunState) -> RunState:
         from mlflow.entities import Param

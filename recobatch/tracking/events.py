@@ -13,6 +13,7 @@ class EventKind(StrEnum):
     """The kinds of record, in the order in which a run usually meets them."""
 
     START = "start"
+    RESUME = "resume"
     PARAMS = "params"
     DATASET = "dataset"
     METRICS = "metrics"

@@ -39,10 +39,10 @@ def lay_out(folder: Path, files: ModelFiles) -> None:
     _write_environment(folder)
 
 
-def digests(folder: Path) -> dict[str, str]:
-    """Sha256 of every file that is checked before loading, by file name."""
-    paths = [*(folder / "served" / name for name in SERVED_FILES), folder / "data" / "model.keras"]
-    return {path.name: file_digest(path) for path in paths if path.exists()}
+def digests(files: ModelFiles) -> dict[str, str]:
+    """Sha256 of every file that is checked before loading, by its name in the folder."""
+    paths = (files.factors, files.users, files.items, files.rated, files.keras)
+    return {name: file_digest(path) for name, path in zip((*SERVED_FILES, "model.keras"), paths, strict=True)}
 
 
 def file_digest(path: Path) -> str:

@@ -23,15 +23,19 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 class TrackedRun:
     """One run: what happens is written to its journal at once and reaches MLflow in the background."""
 
-    def __init__(self, connection: Connection, courier: Courier, root: Path, label: str) -> None:
+    def __init__(
+        self, connection: Connection, courier: Courier, root: Path, label: str, spool: RunSpool, journal: str = ""
+    ) -> None:  # fmt: skip
         self._connection = connection
         self._courier = courier
         self._root = root
         self._label = label
-        self._spool: RunSpool | None = RunSpool.create(root, label)
+        self._spool: RunSpool | None = spool
         self._state = RunState()
         self._digests: dict[str, str] = {}
-        self._placeholder = f"spooled-{self._spool.name}"
+        self.journal = journal or spool.name
+        """Name of the run's first journal, by which a later process finds the run again."""
+        self._placeholder = f"spooled-{self.journal}"
 
     @property
     def state(self) -> RunState:
@@ -91,13 +95,19 @@ class TrackedRun:
         folder = spool.new_folder() / "model"
         folder.mkdir()
         model_folder.lay_out(folder, files)
-        self._digests = model_folder.digests(folder)
+        self._digests = model_folder.digests(files)
         body = {"folder": str(folder.relative_to(spool.folder)), "sha256": self._digests, "tags": {}}
         self.post(EventKind.MODEL, body)
         self._artifact(spool.keep(files.factors, "factors.npz"), "factors")
         self._artifact(spool.keep(files.users, "users.parquet"), "vocabulary")
         self._artifact(spool.keep(files.items, "items.parquet"), "vocabulary")
         return f"runs:/{self.run_id}/model"
+
+    def resume(self, files: ModelFiles) -> None:
+        """Go on with a run that a dead process had logged these very files to."""
+        self._digests = model_folder.digests(files)
+        self.post(EventKind.RESUME, {})
+        self.drain()
 
     def register(self, *, description: str, tags: Mapping[str, str]) -> "RegisteredVersion":
         """See ``Tracker.register``."""

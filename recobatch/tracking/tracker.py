@@ -11,8 +11,9 @@ from recobatch.tracking.connection import Connection
 from recobatch.tracking.courier import Courier
 from recobatch.tracking.events import Event, EventKind, flatten_params, mask_credentials
 from recobatch.tracking.history import PastRun, find_runs
-from recobatch.tracking.options import DatasetInfo, TrackingOptions
+from recobatch.tracking.options import DatasetInfo, ModelFiles, TrackingOptions
 from recobatch.tracking.registry import RegisteredModel, find_champion
+from recobatch.tracking.resume import find_journal
 from recobatch.tracking.run import RegisteredVersion, TrackedRun
 from recobatch.tracking.spool import RunSpool
 
@@ -64,7 +65,8 @@ class Tracker:
         if not self.is_up:
             self._connection.open()
         self.deliver_spool()
-        run = TrackedRun(self._connection, self._courier, self.root, model_name)
+        spool = RunSpool.create(self.root, model_name)
+        run = TrackedRun(self._connection, self._courier, self.root, model_name, spool)
         tags = {
             "batch_id": batch_id, "model": model_name, "mlflow.user": _user(),
             "mlflow.source.name": "recobatch", "mlflow.source.type": "JOB",
@@ -73,6 +75,24 @@ class Tracker:
         run.post(EventKind.PARAMS, flatten_params({**params, "dataset": {"fingerprint": dataset.fingerprint}}))
         run.post(EventKind.DATASET, asdict(dataset) | {"source": mask_credentials(dataset.source)})
         run.drain()
+        return run
+
+    def resume_run(self, journal: str, *, model_name: str, files: ModelFiles) -> TrackedRun | None:
+        """Go on with the run of a process that died, or failed, after it had logged its model.
+
+        Args:
+            journal: As ``TrackedRun.journal`` told that process.
+            model_name: Name in the registry of models.
+            files: The very model that was logged.
+
+        Returns:
+            None if the run is not known any more, its model never arrived, or nobody can tell.
+        """
+        spool = find_journal(self._connection, self.root, journal, model_name)
+        if spool is None:
+            return None
+        run = TrackedRun(self._connection, self._courier, self.root, model_name, spool, journal)
+        run.resume(files)
         return run
 
     def deliver_spool(self) -> int:

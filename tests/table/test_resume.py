@@ -3,7 +3,7 @@
 import pytest
 
 from recobatch.score import ScoreOptions, plan_shards, score_shard
-from recobatch.table import ModelEntry
+from recobatch.table import ModelEntry, keep_report, kept_report
 from tests.small_table import publish
 
 OPTIONS = ScoreOptions(rows_per_shard=700, rows_per_group=40)
@@ -16,11 +16,11 @@ def score(staging, inputs, *, die_after=99):
         if number == die_after:
             return None, redone
         path = staging.shard_path("plain", number)
-        report = staging.kept(path)
+        report = kept_report(staging.path, path)
         if report is None:
             report = score_shard(inputs, users, path, metadata={"version": staging.version}, options=OPTIONS)
             redone.append(number)
-            staging.keep(report)
+            keep_report(staging.path, report)
         reports.append(report)
     fingerprints = loaded.model.fingerprint, loaded.users.fingerprint, loaded.items.fingerprint
     return ModelEntry("plain", "run", *fingerprints, tuple(reports)), redone
@@ -64,7 +64,7 @@ def test_a_shard_that_was_damaged_meanwhile_is_redone(table, inputs, dead):
     entry, redone = score(table.resume("abc"), inputs)
     assert redone == [1, 2, 3]
     dead.shard_path("plain", 0).write_bytes(b"short")
-    assert table.resume("abc").kept(dead.shard_path("plain", 0)) is None
+    assert kept_report(table.resume("abc").path, dead.shard_path("plain", 0)) is None
     assert entry is not None
 
 

@@ -7,9 +7,10 @@ whole at every moment, whoever dies when, and whoever comes late finds another p
 
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from recobatch.durable import explained, remove
 from recobatch.errors import BadSettings, BadTable, RecobatchError
@@ -21,7 +22,7 @@ from recobatch.table.object_store.lease import LEASE
 from recobatch.table.object_store.remote_snapshot import RemoteSnapshot, open_remote
 from recobatch.table.object_store.session import Session, current_session, read_catalog, session
 from recobatch.table.object_store.upload import upload
-from recobatch.table.resume import find_staging, remember_key, remove_unfinished
+from recobatch.table.resume import Unfinished, list_unfinished, remember, remove_unfinished
 from recobatch.table.staging import Staging
 from recobatch.table.verify import VerifyReport
 
@@ -55,7 +56,7 @@ class ObjectTable:
         assert ours is not None, "only called within _exclusive"
         return ours
 
-    def stage(self, version: str, *, shaped_by: str = "") -> Staging:
+    def stage(self, version: str, *, shaped_by: str = "", notes: Mapping[str, Any] | None = None) -> Staging:
         """As ``PredictionTable.stage``; the folder is on this machine."""
         safe_name("version", version)
         if version in self._bucket.children(VERSIONS)[0]:
@@ -67,17 +68,22 @@ class ObjectTable:
         with explained("make a staging folder", path):
             path.mkdir(parents=True)
         if shaped_by:
-            remember_key(path, version, shaped_by)
+            remember(path, version, shaped_by, notes or {})
         return self._staging(path, version)
+
+    def unfinished(self) -> list[Unfinished]:
+        """As ``PredictionTable.unfinished``; what was begun on this machine."""
+        left = list_unfinished(self._scratch)
+        catalog, _ = read_catalog(self._bucket) if left else (None, None)
+        return [each for each in left if catalog is None or each.version not in catalog.snapshots]
 
     def resume(self, shaped_by: str) -> Staging | None:
         """As ``PredictionTable.resume``."""
-        found = find_staging(self._scratch, shaped_by) if shaped_by else None
-        catalog, _ = read_catalog(self._bucket) if found else (None, None)
-        if found is None or (catalog and found[1] in catalog.snapshots):
-            return None
-        remove_unfinished(found[0])
-        return self._staging(*found)
+        for left in self.unfinished():
+            if left.shaped_by == shaped_by != "":
+                remove_unfinished(left.path)
+                return self._staging(left.path, left.version)
+        return None
 
     def _staging(self, path: Path, version: str) -> Staging:
         return Staging(path, version, self._exclusive, lambda: next_sequence(self._session.catalog), self._land)
@@ -136,11 +142,16 @@ class ObjectTable:
         """As ``PredictionTable.verify``; needs room for a copy in the folder for temporary files."""
         return self.snapshot(version).verify()
 
-    def clean(self, *, keep: Staging | None = None) -> list[str]:
+    def damage(self, version: str | None = None) -> list[str]:
+        """As ``PredictionTable.damage``."""
+        return self.snapshot(version).check_sizes()
+
+    def clean(self, *, keep: Staging | None = None, keep_unfinished: bool = False) -> list[str]:
         """Remove what dead runs left: staging folders on this machine, and versions that were never published.
 
         Args:
             keep: The staging folder that is gone on with.
+            keep_unfinished: Whether to keep all that may be gone on with, as long as it is not known what will be.
 
         Returns:
             What was removed.
@@ -148,17 +159,19 @@ class ObjectTable:
         if self._bucket.read(MARKER) is None:
             return []
         with self._exclusive("clean"):
-            folders = [path for path in self._scratch.glob(f"{STAGING}*") if keep is None or path != keep.path]
+            kept = {each.path: each.version for each in (self.unfinished() if keep_unfinished else ())}
+            kept |= {keep.path: keep.version} if keep else {}
+            folders = [path for path in self._scratch.glob(f"{STAGING}*") if path not in kept]
             with explained("remove what an earlier run left", self._scratch):
                 for path in folders:
                     remove(path)
-            return [*map(str, folders), *self._remove_orphans(keep.version if keep else None)]
+            return [*map(str, folders), *self._remove_orphans(set(kept.values()))]
 
-    def _remove_orphans(self, kept: str | None) -> list[str]:
+    def _remove_orphans(self, kept: set[str]) -> list[str]:
         catalog = self._session.catalog
         if catalog is None:
             return []  # without a pointer to rewrite, a run that is only slow could still point at them
-        orphans = [v for v in self._bucket.children(VERSIONS)[0] if v not in catalog.snapshots and v != kept]
+        orphans = [v for v in self._bucket.children(VERSIONS)[0] if v not in {*catalog.snapshots, *kept}]
         if orphans:
             # The same once more: a run that is only slow finds another pointer from here on, and cannot point at them.
             self._session.move(catalog.without(set(), self._session.holder))
