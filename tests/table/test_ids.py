@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from recobatch.errors import BadTable
 from recobatch.factors import FactorModel
 from recobatch.rated import RatedPairs
 from recobatch.score import ScoreOptions, ScoringInputs, score_shard
@@ -33,3 +34,12 @@ def test_users_and_items_are_those_of_the_table(tmp_path, with_top):
         snapshot = staging.publish({"m": entry}, champion="m", expected_rows=6)
     assert published_users(snapshot).to_pylist() == ["ann", "bob", "cy"]
     assert published_items(snapshot).to_pylist() == [7, 9]
+
+
+@pytest.mark.parametrize("spoil", [lambda part: part.write_bytes(b"PAR1"), lambda part: part.unlink()])
+@pytest.mark.parametrize("ask", [published_users, published_items])
+def test_a_damaged_snapshot_is_told_as_such(published, spoil, ask):
+    for part in (published.root / "current" / "table" / "model=plain").iterdir():
+        spoil(part)
+    with pytest.raises(BadTable, match=r"found files that cannot be read .* required those of the manifest"):
+        ask(published.current())

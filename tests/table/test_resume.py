@@ -2,6 +2,7 @@
 
 import pytest
 
+from recobatch.errors import RecobatchError
 from recobatch.score import ScoreOptions, plan_shards, score_shard
 from recobatch.table import ModelEntry, keep_report, kept_report
 from tests.small_table import publish
@@ -78,6 +79,45 @@ def test_other_inputs_share_nothing(table, dead):
 def test_a_run_without_a_key_is_not_gone_on_with(table):
     table.stage("v1")
     assert table.resume("") is None
+
+
+def test_nothing_but_the_finished_files_and_their_notes_is_taken_over(table, inputs, dead):
+    """The run died while it published: what it had begun to write there must not reach the next snapshot."""
+    for name in ("manifest.json", "titles.parquet", "table/model=plain/part-00003-v1.parquet"):
+        (dead.path / name).write_text("of a dead run")
+    (dead.path / "champion").symlink_to("table/model=plain")
+    (dead.path / "reports" / "torn.json").write_text('{"path": ')
+    staging = table.resume("abc")
+    there = {path.relative_to(dead.path).as_posix() for path in dead.path.rglob("*") if path.suffix != ".json"}
+    assert there == {"shaped-by", "reports", "table", "table/model=plain"} | {
+        f"table/model=plain/part-0000{number}-v1.parquet" for number in (0, 1)
+    }
+    entry, redone = score(staging, inputs)
+    assert redone == [2, 3]
+    with table.lock(holder="next"):
+        staging.publish({"plain": entry}, champion="plain", expected_rows=2400)
+    assert table.verify().ok
+
+
+def test_a_disk_that_is_full_at_the_manifest_costs_no_shard(table, inputs, dead):
+    entry, _ = score(staging := table.resume("abc"), inputs)
+    (dead.path / "manifest.json").mkdir()
+    with table.lock(holder="next"), pytest.raises(RecobatchError, match="refused to finish the snapshot"):
+        staging.publish({"plain": entry}, champion="plain", expected_rows=2400)
+    (dead.path / "manifest.json").rmdir()
+    assert score(table.resume("abc"), inputs)[1] == []
+
+
+def test_notes_reach_the_next_run_and_survive_the_first_clean(table, inputs):
+    staging = table.stage("v1", shaped_by="abc", notes={"runs": ["r1"]})
+    litter = table.stage("v2").path
+    score(staging, inputs, die_after=3)
+    with table.lock(holder="next"):
+        assert table.clean(keep_unfinished=True) == [litter]
+        (found,) = table.unfinished()
+        assert (found.version, found.shaped_by, found.notes, found.finished) == ("v1", "abc", {"runs": ["r1"]}, 3)
+        assert table.clean() == [staging.path]
+    assert table.unfinished() == []
 
 
 def test_the_one_with_most_finished_is_chosen(table, inputs, dead):

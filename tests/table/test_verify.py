@@ -44,6 +44,19 @@ def test_a_spoilt_file_is_found(published, kind, spoil, words):
     assert any(re.search(words, problem) for problem in report.problems)
 
 
+@pytest.mark.parametrize(("spoil", "words"), [
+    (lambda part: part.write_bytes(part.read_bytes()[:-1]), r"part-00000-v2.parquet: found [\d,]+ bytes, required"),
+    (lambda part: part.unlink(), "part-00000-v2.parquet: found no such file"),
+    (lambda part: (part.parent / "stray.parquet").touch(), "stray.parquet: found a file that the manifest does not"),
+])  # fmt: skip
+def test_damage_shows_by_names_and_sizes_alone(published, monkeypatch, spoil, words):
+    monkeypatch.setattr(hashlib, "file_digest", None)
+    assert published.damage(published.current()) == []
+    spoil(part_of(published))
+    (problem,) = published.damage(published.current())
+    assert re.search(words, problem)
+
+
 def test_a_champion_link_that_was_moved_is_found(published):
     link = published.root / "versions" / "v2" / "champion"
     link.unlink()

@@ -173,3 +173,53 @@ def test_a_server_that_never_answers_does_not_fill_the_disk(options, root, caplo
     fresh = start(Tracker(options(url), root))
     assert spooled(root) == [fresh._spool.folder]
     assert f"dropped the records of the run {aged.name}" in caplog.text
+
+
+def die(run, *, status="KILLED"):
+    """What a process that dies leaves: its journal, without an end and without a lock."""
+    run._spool.close()
+    return run.journal
+
+
+@pytest.mark.parametrize("when", ["delivered", "away"])
+def test_a_run_whose_process_died_is_gone_on_with(line, options, client, root, model_files, when):
+    first = Tracker(options(line.url), root)
+    run = start(first)
+    run.log_epoch(1, 1.0, 2.0)
+    run.log_model(model_files)
+    run.drain()
+    run_id, journal = run.run_id, die(run)
+    if when == "delivered":  # the next process closes what a dead one left, before anybody asks for it
+        assert Tracker(options(line.url), root).delivered_runs == 1
+        assert client.get_run(run_id).info.status == "KILLED"
+    else:
+        line.cut()
+    tracker = Tracker(options(line.url), root)
+    again = tracker.resume_run(journal, model_name="explicit_mf", files=model_files)
+    assert (again.run_id, again.journal) == (run_id, journal)
+    again.log_text("late", "late.txt")
+    if when == "delivered":
+        again.drain()
+        assert client.get_run(run_id).info.status == "RUNNING"
+    line.mend()
+    version = tracker.register(again, description="", tags={})
+    again.finish()
+    Tracker(options(line.url), root)
+    (found,) = runs_of(client, options)
+    assert found.info.status == "FINISHED"
+    assert len(found.outputs.model_outputs or client.get_run(run_id).outputs.model_outputs) == 1
+    assert [value.value for value in client.get_metric_history(run_id, "loss")] == [1.0]
+    assert version.version is not None
+    assert spooled(root) == []
+
+
+def test_a_run_that_cannot_be_gone_on_with(line, options, root, model_files):
+    tracker = Tracker(options(line.url), root)
+    without_model = start(tracker)
+    without_model.finish()
+    held = start(tracker)
+    for journal in (without_model.journal, held.journal, "1-nobody-00"):
+        assert tracker.resume_run(journal, model_name="explicit_mf", files=model_files) is None
+    line.cut()
+    assert tracker.resume_run(without_model.journal, model_name="explicit_mf", files=model_files) is None
+    assert [folder.name for folder in spooled(root)] == [held.journal]
