@@ -19,7 +19,7 @@ from recobatch.gate import check_finite
 from recobatch.score import ScoreOptions, ScoringInputs, ShardReport, plan_shards, score_shard
 from recobatch.table import ModelEntry, Staging, keep_report, kept_report
 from recobatch.top import top_shard
-from recobatch.workspace import code_fingerprint, file_digest, fingerprint
+from recobatch.workspace import code_fingerprint, fingerprint
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _shape(model: ToScore) -> dict[str, str]:
     loaded = model.inputs.load()
     return {
         "mlflow_run_id": model.mlflow_run_id, "factors": loaded.model.fingerprint, "users": loaded.users.fingerprint,
-        "items": loaded.items.fingerprint, "rated": file_digest(model.inputs.rated),
+        "items": loaded.items.fingerprint, "rated": loaded.rated.fingerprint,
     }  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """Which pairs were rated in the input: a sparse row per user."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -52,6 +54,14 @@ class RatedPairs:
     @property
     def n_users(self) -> int:
         return len(self.indptr) - 1
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sha256 over every pair, as 64 hex digits."""
+        digest = hashlib.sha256(f"{self.n_users}:{self.n_items}:".encode())
+        for array in (self.indptr, self.item_index):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     def mask(self, users: slice) -> np.ndarray:
         """Whether each pair of a block of users was rated: bool, shape ``(users.stop - users.start, n_items)``."""

@@ -16,3 +16,14 @@ def test_the_mask_is_the_set_of_pairs(pairs):
     assert rated.n_users == 5
     assert (rated.mask(slice(0, 5)) == mask).all()
     assert (rated.mask(slice(1, 3)) == mask[1:3]).all()
+
+
+def test_the_fingerprint_is_of_the_pairs():
+    def rated(*items, n_items=7):
+        return RatedPairs.of_pairs(np.zeros(len(items), int), np.array(items, int), n_users=1, n_items=n_items)
+
+    assert rated(3, 1).fingerprint == rated(1, 3, 3).fingerprint
+    assert (
+        len({rated(*items).fingerprint for items in ((), (1,), (1, 3), (1, 4))} | {rated(1, n_items=8).fingerprint})
+        == 5
+    )
