@@ -51,9 +51,9 @@ def test_a_spoilt_file_is_found(published, kind, spoil, words):
 ])  # fmt: skip
 def test_damage_shows_by_names_and_sizes_alone(published, monkeypatch, spoil, words):
     monkeypatch.setattr(hashlib, "file_digest", None)
-    assert published.damage(published.current()) == []
+    assert published.damage() == []
     spoil(part_of(published))
-    (problem,) = published.damage(published.current())
+    (problem,) = published.damage()
     assert re.search(words, problem)
 
 
