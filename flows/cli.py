@@ -213,8 +213,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = cli.main(standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        code = error.exit_code
+    except click.ClickException as error:
+        click.echo(f"recobatch: {_usage(error)}", err=True)
         code = error.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
         code = _stopped("interrupted", 130)
@@ -224,6 +227,13 @@ def main() -> None:
         click.echo(f"recobatch: {error}", err=True)
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: click.ClickException) -> str:
+    """Wrong usage in one line, and where the right one is told."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    said = " ".join(error.format_message().split()).removesuffix(".")
+    return f"{said}; see {context.command_path if context else 'recobatch'} --help"
 
 
 class _Terminated(BaseException):

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from flows.settings import Settings
-from recobatch.addresses import without_secrets
+from recobatch.addresses import holds_secret, without_secrets
 from recobatch.baselines import baseline_errors
 from recobatch.datasets import Source, read_titles
 from recobatch.drift import Spread
@@ -68,7 +68,7 @@ class Ratings:
         An address with credentials in it is not kept: ratings from there have to be named.
         """
         tags = {} if self.newest is None else {"newest_rating": str(self.newest)}
-        if without_secrets(self.source.location) == self.source.location:
+        if not holds_secret(self.source.location):
             layout = self.source.read.model_dump(exclude_none=True)
             tags |= {"ratings": self.source.location, "ratings_layout": json.dumps(layout)}
         return tags

@@ -16,6 +16,7 @@ from flows.job import Job
 from flows.notification import tell_failure
 from flows.settings import Settings
 from flows.staging import ToScore, plan_model, score_models, staged
+from flows.train import may_pass
 from recobatch.drift import BatchFacts, Gone, Spread, check_drift
 from recobatch.errors import BadTable
 from recobatch.score import ScoringInputs
@@ -104,7 +105,13 @@ def score_pairs(settings: Settings = Settings(), fresh: bool = False) -> dict[st
         return summary.of_scoring(job, model, users, items, snapshot, news)
 
 
-@task(name="fetch champion", retries=2, retry_delay_seconds=[1, 5], cache_policy=NO_CACHE)
+@task(
+    name="fetch champion",
+    retries=2,
+    retry_delay_seconds=[1, 5],
+    retry_condition_fn=may_pass,
+    cache_policy=NO_CACHE,
+)
 def fetch_champion(job: Job) -> ToScore:
     """Get the registered champion's factors, their digests checked."""
     with job.stage("fetch champion"):
@@ -112,7 +119,11 @@ def fetch_champion(job: Job) -> ToScore:
         folder = job.work.root / f"champion-{champion.run_id}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        files = champion.download(folder)
+        try:
+            files = champion.download(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     name = champion.tags.get("model", "champion")
     job.tell("fetch champion", f"{name}, version {champion.version}")
     test_mse = float(champion.tags["test_mse"]) if "test_mse" in champion.tags else None

@@ -162,7 +162,9 @@ def _from_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
-            raise BadSettings(f"--set: found {masked(assignment)!r}, required section.key=value, as in train.epochs=8")
+            raise BadSettings(
+                f"--set: found {masked(assignment)!r}, required section.key=value; as in --set train.epochs=8"
+            )
         _put(layer, key.strip().split("."), text, "--set")
     return layer
 
@@ -203,7 +205,7 @@ def _check_known(layer: Mapping[str, Any], source: str, model: type[BaseModel] =
                 f"{WEBHOOK_VARIABLE}, or name a Prefect Secret block in notify.block"
             )
         if key not in model.model_fields:
-            near = difflib.get_close_matches(name, all_keys(), n=1, cutoff=0.5)
+            near = difflib.get_close_matches(name, [*Settings.model_fields, *all_keys()], n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else "the README lists them all"
             raise BadSettings(f"{source}: found the unknown setting {name}, required one that exists; {hint}")
         below = model.model_fields[key].annotation

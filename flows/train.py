@@ -35,7 +35,7 @@ from recobatch.tracking import TrackedRun
 from recobatch.workspace import source_fingerprint
 
 
-def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Whether a failure may be gone in a moment: what was refused on purpose stays refused."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, RatingsUnreachable) or not isinstance(error, RecobatchError)
@@ -45,7 +45,7 @@ def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     name="ingest ratings",
     retries=2,
     retry_delay_seconds=[1, 5],
-    retry_condition_fn=_may_pass,
+    retry_condition_fn=may_pass,
     cache_policy=NO_CACHE,
 )
 def ingest_ratings(job: Job) -> Ratings:

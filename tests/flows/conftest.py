@@ -10,8 +10,11 @@ import pytest
 @pytest.fixture
 def server(prefect_api, monkeypatch):
     """This process pointed at the server."""
+    from prefect.flow_engine import BaseFlowRunEngine
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
+    # A run waits up to a second for the thread of its heartbeat to end; nobody listens to it here.
+    monkeypatch.setattr(BaseFlowRunEngine, "heartbeat_seconds", None)
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     with temporary_settings({PREFECT_API_URL: prefect_api}):
         yield prefect_api

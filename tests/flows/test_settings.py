@@ -63,7 +63,10 @@ def test_null_unsets(load):
             {"assignments": ["train.epoch=3"]},
             r"--set: found the unknown setting train\.epoch.*did you mean train\.epochs",
         ),
-        ({"environment": {"RECOBATCH_TRIAN__EPOCHS": "3"}}, r"environment: found the unknown setting trian"),
+        (
+            {"environment": {"RECOBATCH_TRIAN__EPOCHS": "3"}},
+            r"environment: found the unknown setting trian, .*did you mean train\?",
+        ),
         ({"text": "[train]\nepoch = 3"}, r"recobatch\.toml: found the unknown setting train\.epoch"),
         ({"text": "train ="}, r"recobatch\.toml: found no valid TOML"),
         ({"assignments": ["epochs"]}, r"found 'epochs', required section\.key=value"),
