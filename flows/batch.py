@@ -5,14 +5,16 @@ from functools import partial
 from typing import Any
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from flows import summary
+from flows.assets import materializing, model_asset, ratings_asset, table_asset
+from flows.changes import Before, changes
 from flows.handover import Ratings, TrainedModel
 from flows.job import Job
 from flows.notification import tell_failure
 from flows.reporting import published_table, report_batch
+from flows.result_page import show_result
 from flows.resume import notes, take_up
 from flows.score import check_against_published, publish
 from flows.settings import Settings
@@ -30,6 +32,8 @@ from recobatch.errors import GateRefused
 from recobatch.table import Published
 
 __all__ = ["batch_scoring", "train_models"]
+
+_RESULT = "batch-result"
 
 
 @flow(name="batch-scoring", on_failure=[tell_failure], on_crashed=[tell_failure])
@@ -55,6 +59,8 @@ def batch_scoring(
         trained = train_all(job, ratings, parts, take_up(job, ratings, parts))
         champion = compare_models(job, trained)
         titles = ratings.titles()
+        before = Before.published(job.table.current())
+        made_from = [ratings_asset(ratings.source.uri, job.root)]
         report = partial(report_batch, job, ratings, parts, trained, champion, titles=titles)
         try:
             check_gate(job, trained[champion], parts)
@@ -63,8 +69,8 @@ def batch_scoring(
                 entries = score_models(job, to_score, staging)
                 facts = check_against_published(job, to_score[champion], entries, parts.ratings_spread)
                 result = summary.of_training(job, ratings, parts, trained, champion)
-                register_models(job, trained, champion, ratings)
-                snapshot = publish(
+                materializing(register_models, model_asset(job.settings), made_from)(job, trained, champion, ratings)
+                snapshot = materializing(publish, table_asset(job.settings, job.root), made_from)(
                     job, staging, entries, champion, expected_rows=ratings.n_pairs, titles=titles,
                     extra={
                         "inputs": summary.inputs_fingerprint(job.settings, ratings), "summary": result,
@@ -72,12 +78,16 @@ def batch_scoring(
                     },
                 )  # fmt: skip
         except GateRefused as refusal:
-            report(table=None, gate=str(refusal))
+            page = report(table=None, gate=str(refusal))
+            result = summary.of_training(job, ratings, parts, trained, champion)
+            result |= {"report": str(page.relative_to(job.root)), "change": changes(result, before)}
+            show_result(job, _RESULT, result, refused=str(refusal))
             raise
         _track_published(trained, snapshot)
         result["table"] = summary.of_table(job, snapshot)
         result["report"] = str(report(table=published_table(result)).relative_to(job.root))
-        create_markdown_artifact(summary.markdown(result), key="batch-result", description="Result of the batch")
+        result["change"] = changes(result, before)
+        show_result(job, _RESULT, summary.closed(job, result))
     return summary.closed(job, result)
 
 
@@ -99,7 +109,9 @@ def _published_already(job: Job, ratings: Ratings) -> dict[str, Any] | None:
     job.tell("compare", f"nothing new since version {snapshot.version}; it stands (--force publishes again)")
     job.table.clean()
     before = dict(snapshot.manifest.extra["summary"])
-    return summary.closed(job, {**before, "unchanged": True, "table": summary.of_table(job, snapshot)})
+    result = summary.closed(job, {**before, "unchanged": True, "table": summary.of_table(job, snapshot)})
+    show_result(job, _RESULT, result)
+    return result
 
 
 def _to_score(job: Job, trained: Mapping[str, TrainedModel], champion: str, ratings: Ratings) -> dict[str, ToScore]:

@@ -13,7 +13,7 @@ def print_closing(summary: Mapping[str, Any], out: TextIO) -> None:
     console = Console(file=out, soft_wrap=True, width=None if out.isatty() else 120)
     if summary.get("unchanged"):
         console.print("Nothing new since the published batch; the table stands (--force publishes again).")
-    if any("test_mse" in model for model in summary["models"].values()):
+    if any("test_mae" in model for model in summary["models"].values()):
         console.print(comparison_table(summary))
     if news := summary.get("data", {}).get("news"):
         console.print(f"{news['told'][0].upper()}{news['told'][1:]}.", highlight=False, markup=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 from prefect.logging import get_run_logger
@@ -14,12 +14,16 @@ from prefect.logging import get_run_logger
 from flows.credentials import with_ratings_of_block
 from flows.json_log import log_as_json
 from flows.progress import Line, current_display
+from flows.progress_page import ProgressPage
 from flows.settings import Settings, load_settings
 from flows.startup import STARTED, start_timings
 from recobatch.errors import GateRefused
 from recobatch.table import Table, open_table
 from recobatch.tracking import DatasetInfo, Status, TrackedRun, Tracker, TrackingOptions
 from recobatch.workspace import Workspace
+
+_PAGE_SECONDS = 2.0
+"""Longest wait for the last progress to arrive at its page."""
 
 
 @dataclass
@@ -36,6 +40,8 @@ class Job:
     """Stages whose output an earlier run had made."""
     runs: list[TrackedRun] = field(default_factory=list)
     """The batch's runs in MLflow; ``closing`` ends them."""
+    page: ProgressPage = field(default_factory=ProgressPage)
+    """Progress on the run's page in Prefect."""
 
     @classmethod
     def open(cls, settings: Settings, *, fresh: bool = False) -> "Job":
@@ -65,9 +71,10 @@ class Job:
 
     @contextmanager
     def stage(self, name: str, *, total: float | None = None) -> Iterator[Line]:
-        """Time a stage and show its progress."""
+        """Time a stage and show its progress; with a ``total``, on the run's page too."""
         started = time.perf_counter()
-        with current_display().line(name, total) as line:
+        watch = partial(self.page.show, name) if total else None
+        with current_display().line(name, total, watch) as line:
             yield line
         self.timings[name] = self.timings.get(name, 0.0) + time.perf_counter() - started
 
@@ -98,6 +105,7 @@ class Job:
         finally:
             for run in self.runs:
                 run.finish(status)
+            self.page.close(_PAGE_SECONDS)
             self.work.prune(keep_days=self.settings.work.keep_days)
 
     def tell(self, stage: str, story: str, *, reused: bool = False, **counts: int | float) -> None:

@@ -20,8 +20,6 @@ from recobatch.evaluate import predict_rows
 from recobatch.factors import FactorModel
 from recobatch.interactions import Split
 from recobatch.report import DataSummary, ModelResult, PublishedTable, ReportInputs, TestRows
-from recobatch.report.page import write_report
-from recobatch.report.pictures import save_loss_curves, save_model_pictures
 from recobatch.tracking.events import flatten_params
 from recobatch.vocabulary import Vocabulary
 
@@ -36,6 +34,10 @@ def report_batch(
     Returns:
         The page, kept at ``.recobatch/reports/<batch_id>.html``.
     """
+    # Lazy: they draw with matplotlib, which scoring on its own never needs.
+    from recobatch.report.page import write_report
+    from recobatch.report.pictures import save_loss_curves, save_model_pictures
+
     with job.stage("report"), TemporaryDirectory() as scratch:
         split = parts.load()
         inputs = _inputs(job, ratings, parts, split, trained, champion, titles, table, gate)

@@ -11,9 +11,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from flows import summary
+from flows.assets import describe_asset, materializing, model_asset, ratings_asset, table_asset
+from flows.changes import Before, changes
 from flows.extend import current_ratings, extend_champion
 from flows.job import Job
 from flows.notification import tell_failure
+from flows.result_page import refusals_shown, show_result
 from flows.settings import Settings
 from flows.staging import ToScore, plan_model, score_models, staged
 from flows.train import may_pass
@@ -22,6 +25,8 @@ from recobatch.errors import BadTable
 from recobatch.score import ScoringInputs
 from recobatch.shards import LoadedInputs
 from recobatch.table import ModelEntry, ModelFacts, Published, Staging, published_items, published_users
+
+_RESULT = "scoring-result"
 
 
 @task(name="drift gate", cache_policy=NO_CACHE)
@@ -73,6 +78,7 @@ def publish(
     with job.stage("publish"):
         snapshot = staging.publish(entries, champion=champion, expected_rows=expected_rows, extra=extra, titles=titles)
         job.table.retain(job.settings.table.keep)
+    describe_asset(version=snapshot.version, champion=snapshot.champion, rows=snapshot.rows, batch_id=job.batch_id)
     told = f"version {snapshot.version} in {job.settings.table.path}"
     job.tell("publish", told, rows=sum(snapshot.rows.values()))
     return snapshot
@@ -95,14 +101,24 @@ def score_pairs(settings: Settings = Settings(), fresh: bool = False) -> dict[st
             model = replace(model, inputs=inputs)
         users, items, _ = plan_model(model, job.settings.score)
         with staged(job, {model.name: model}) as staging:
-            entries = score_models(job, {model.name: model}, staging)
-            facts = check_against_published(job, model, entries)
-            snapshot = publish(
+            result, before = summary.of_scoring(job, model, news), Before.published(job.table.current())
+            result["change"] = changes(result, before)
+            with refusals_shown(job, _RESULT, result):
+                entries = score_models(job, {model.name: model}, staging)
+                facts = check_against_published(job, model, entries)
+            made_from = [model_asset(job.settings)]
+            if ratings is not None:
+                made_from.append(ratings_asset(ratings.source.uri, job.root))
+            snapshot = materializing(publish, table_asset(job.settings, job.root), made_from)(
                 job, staging, entries, model.name, expected_rows=users * items,
                 titles=ratings and ratings.titles(),
-                extra={"batch_id": job.batch_id, "flow": "score-pairs", "facts": facts.to_dict()},
+                extra={
+                    "batch_id": job.batch_id, "flow": "score-pairs", "facts": facts.to_dict(), "summary": result
+                },
             )  # fmt: skip
-        return summary.of_scoring(job, model, users, items, snapshot, news)
+        result = summary.closed(job, {**result, "table": summary.of_table(job, snapshot)})
+        show_result(job, _RESULT, result)
+    return result
 
 
 @task(

@@ -41,7 +41,8 @@ class LocalServer:
         self.api_url = f"http://127.0.0.1:{self._port}/api"
         self._process = subprocess.Popen(
             [sys.executable, "-m", "flows.server", str(self._port), str(os.getpid())],
-            env={**os.environ, **self._environment},
+            # The UI in the browser asks the API at this address; by itself it would ask at port 4200.
+            env={**os.environ, "PREFECT_SERVER_UI_API_URL": self.api_url, **self._environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,

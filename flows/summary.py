@@ -1,4 +1,4 @@
-"""What a batch says of itself: to the caller as JSON, to MLflow as params and metrics, to the run page as markdown."""
+"""What a batch says of itself: to the caller as JSON, to MLflow as params and metrics."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def metrics(model: TrainedModel, ratings: Ratings, parts: Parts) -> dict[str, fl
         "test_cold_users": test["cold_users"], "train_seconds": history["seconds"],
         "compile_seconds": history["compile_seconds"], "best_epoch": history["best_epoch"],
         "epochs": len(history["loss"]), "quarantined": ratings.report.quarantined,
+        "ratings": ratings.report.ratings, "users": ratings.n_users, "items": ratings.n_items,
         **{f"baseline_{name}_mse": error for name, error in parts.baselines.items()},
     }  # fmt: skip
     if model.validation_mse is not None:
@@ -107,38 +108,22 @@ def of_table(job: Job, snapshot: Published) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def of_scoring(
-    job: Job, model: ToScore, n_users: int, n_items: int, snapshot: Published, news: News | None
-) -> dict[str, Any]:
-    """The summary of a batch that only scored; ``data.news`` is null where no ratings were read."""
+def of_scoring(job: Job, model: ToScore, news: News | None) -> dict[str, Any]:
+    """The summary of a batch that only scores; ``data.news`` is null where no ratings were read."""
+    loaded = model.inputs.load()
+    data = {
+        "ratings": len(loaded.rated.item_index), "users": len(loaded.users), "items": len(loaded.items),
+        "news": news and {**news.to_dict(), "told": str(news)},
+    }  # fmt: skip
+    told: dict[str, Any] = {
+        "mlflow_run_id": model.mlflow_run_id, "mlflow_url": job.tracker.run_url(model.mlflow_run_id)
+    }  # fmt: skip
+    if model.test_mse is not None:
+        told |= {"test_mse": model.test_mse, "test_rmse": math.sqrt(model.test_mse)}
     return {
         "batch_id": job.batch_id, "champion": model.name, "seconds": round(job.seconds, 3),
-        "data": {"users": n_users, "items": n_items, "news": news and {**news.to_dict(), "told": str(news)}},
-        "models": {model.name: {"mlflow_run_id": model.mlflow_run_id}},
-        "table": of_table(job, snapshot), "timings": _rounded(job.timings), "reused": list(job.reused),
+        "data": data, "models": {model.name: told}, "timings": _rounded(job.timings), "reused": list(job.reused),
     }  # fmt: skip
-
-
-def markdown(summary: Mapping[str, Any]) -> str:
-    """The result as the run page shows it."""
-    table = summary["table"]
-    lines = [
-        f"## {summary['champion']} is the champion of batch {summary['batch_id']}", "",
-        "| | test MSE | test RMSE | test MAE | epochs | rows |", "|---|---|---|---|---|---|",
-    ]  # fmt: skip
-    for name, model in summary["models"].items():
-        shown = f"[{name}]({model['mlflow_url']})" if model.get("mlflow_url") else name
-        figures = " | ".join(
-            f"{model[key]:.4f}" if key in model else "–" for key in ("test_mse", "test_rmse", "test_mae")
-        )
-        lines.append(f"| {shown} | {figures} | {len(model.get('loss', []))} | {table['rows'].get(name, 0):,} |")
-    lines += [
-        f"| *baseline {name}* | {error['test_mse']:.4f} | {math.sqrt(error['test_mse']):.4f} | | | |"
-        for name, error in summary.get("baselines", {}).items()
-    ]
-    lines += ["", f"Table `{table['path']}`, version `{table['version']}`.", ""]
-    lines += [f"{stage} {seconds:.2f} s" + "  " for stage, seconds in summary["timings"].items()]
-    return "\n".join(lines)
 
 
 def _finite(values: list[float]) -> list[float | None]:

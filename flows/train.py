@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from prefect import flow, task
@@ -11,6 +12,8 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
 from flows import summary
+from flows.assets import describe_asset, materializing, model_asset, ratings_asset
+from flows.changes import Before, changes
 from flows.handover import (
     Parts,
     Ratings,
@@ -23,16 +26,20 @@ from flows.handover import (
 )
 from flows.job import Job
 from flows.notification import tell_failure
+from flows.reporting import report_batch
+from flows.result_page import show_result
 from flows.settings import Settings
 from recobatch import datasets
 from recobatch.addresses import without_secrets
 from recobatch.encode import encode
-from recobatch.errors import RatingsUnreachable, RecobatchError
+from recobatch.errors import GateRefused, RatingsUnreachable, RecobatchError
 from recobatch.gate import check_baseline, choose_champion
 from recobatch.ingest import ingest
 from recobatch.split import split
 from recobatch.tracking import TrackedRun
 from recobatch.workspace import source_fingerprint
+
+_RESULT = "training-result"
 
 
 def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -172,6 +179,7 @@ def register_models(job: Job, trained: Mapping[str, TrainedModel], champion: str
                 told = f"{champion} is the champion of the registry, version {version}"
             elif model is best_other:
                 job.tracker.set_alias("challenger", version)
+    describe_asset(model=champion, batch_id=job.batch_id, test_mse=trained[champion].test["mse"])
     job.tell("register", told)
 
 
@@ -200,9 +208,22 @@ def train_models(settings: Settings = Settings(), fresh: bool = False) -> dict[s
         parts = split_ratings(job, ratings)
         trained = train_all(job, ratings, parts)
         champion = compare_models(job, trained)
-        check_gate(job, trained[champion], parts)
-        register_models(job, trained, champion, ratings)
-        return summary.of_training(job, ratings, parts, trained, champion)
+        before = Before.registered(job.tracker)
+        result = summary.of_training(job, ratings, parts, trained, champion)
+        result["change"] = changes(result, before)
+        report = partial(report_batch, job, ratings, parts, trained, champion, titles=ratings.titles(), table=None)
+        try:
+            check_gate(job, trained[champion], parts)
+        except GateRefused as refusal:
+            result["report"] = str(report(gate=str(refusal)).relative_to(job.root))
+            show_result(job, _RESULT, summary.closed(job, result), refused=str(refusal))
+            raise
+        made_from = [ratings_asset(ratings.source.uri, job.root)]
+        materializing(register_models, model_asset(job.settings), made_from)(job, trained, champion, ratings)
+        result["report"] = str(report().relative_to(job.root))
+        result = summary.closed(job, result)
+        show_result(job, _RESULT, result)
+    return result
 
 
 def _test_mse(model: TrainedModel) -> float:

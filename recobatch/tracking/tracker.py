@@ -51,6 +51,15 @@ class Tracker:
         """Whether the server answered the last time it was asked."""
         return self._connection.is_up
 
+    @property
+    def shown(self) -> str:
+        """The server's address without credentials."""
+        return self._connection.shown
+
+    def run_url(self, run_id: str) -> str | None:
+        """A run's page, where the server has pages and answers."""
+        return self._connection.run_url(run_id) if self.is_up else None
+
     def start_run(
         self, *, batch_id: str, model_name: str, params: Mapping[str, object], dataset: DatasetInfo
     ) -> TrackedRun:
