@@ -86,7 +86,7 @@ def test_without_its_ratings_the_champion_scores_what_it_was_trained_with(nightl
     (at_project / "growing.csv").unlink()
     outcome = recobatch("score", "--table", "nightly", "--json")
     assert outcome.code == 0, outcome.err
-    assert outcome.json["data"] == {"users": 60, "items": 40, "news": None}
+    assert outcome.json["data"] == {"ratings": len(rows), "users": 60, "items": 40, "news": None}
     assert published(at_project, "SELECT sum(rated::int) FROM {table}") == [(len(rows),)]
     named = recobatch("score", at_project / "growing.csv", "--table", "nightly")
     assert named.code == 2
