@@ -24,11 +24,11 @@ def table(tmp_path, inputs):
     return table
 
 
-def publish_v2(staging, inputs):
+def publish_v2(staging, inputs, **extra):
     entry = score_into(staging, "plain", inputs, options=OPTIONS)
     for report in entry.shards:
         keep_report(staging.path, report)
-    return staging.publish({"plain": entry}, champion="plain", expected_rows=60 * 40)
+    return staging.publish({"plain": entry}, champion="plain", expected_rows=60 * 40, extra=extra)
 
 
 def die_while_publishing(table, inputs, at, error=Crash):
@@ -69,8 +69,8 @@ def test_a_manifest_that_nobody_was_pointed_at_is_replaced(table, inputs):
     assert table._bucket.read("versions/v2/manifest.json") is not None
     assert table.current().version == "v1"
     with table.lock(holder="second"):
-        publish_v2(table.resume(KEY), inputs)
-    assert table.current().version == "v2"
+        publish_v2(table.resume(KEY), inputs, attempt=2)
+    assert table.current().manifest.extra == {"attempt": 2}
     assert table.current().verify().ok
 
 
