@@ -16,14 +16,16 @@ RUN /app/.venv/bin/uv pip install --no-cache --python /app/.venv/bin/python \
         --no-deps --no-build-isolation --compile-bytecode .
 
 FROM python:3.12-slim-bookworm
-RUN useradd --create-home --uid 10001 recobatch \
+RUN useradd --no-create-home --home-dir /work --uid 10001 recobatch \
     && mkdir -p /work \
     && chown recobatch:recobatch /work
 COPY --from=build /app/.venv /app/.venv
 ENV PATH=/app/.venv/bin:$PATH \
+    HOME=/work \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
-# Everything the job writes (predictions/, mlflow.db, mlruns/, .prefect/) lands here: mount a volume.
+# Everything the job and its libraries write (predictions/, mlflow.db, mlruns/, .prefect/, .cache/) lands here: mount a
+# volume. Besides, /tmp is needed; the rest may be read-only: docker run --read-only --tmpfs /tmp -v DIR:/work …
 WORKDIR /work
 VOLUME /work
 USER 10001

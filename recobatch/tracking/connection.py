@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import ssl
 import urllib.error
 import urllib.parse
@@ -107,7 +108,10 @@ class Connection:
     def _artifact_location(self) -> str | None:
         """Beside a local database, so that it does not depend on the folder one happens to stand in."""
         if self.uri.startswith("sqlite:///"):
-            return (self.root.resolve() / "mlruns" / self.options.experiment).as_uri()
+            folder = re.sub(
+                r"[^\w .=+-]|^\.+", "_", self.options.experiment
+            )  # any name, "/Users/me/x" too, is one folder
+            return (self.root.resolve() / "mlruns" / folder).as_uri()
         return None
 
 

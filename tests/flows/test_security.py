@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +22,24 @@ from tests.pickles import pickles_in
 from tests.tracking.server import free_port, serving
 
 PROGRAM = [sys.executable, "-c", "from flows.cli import main; main()"]
-QUICK = ("--set=train.epochs=2", "--set=model.n_factors=4", "--set=gate.baseline=none", "--json")
+RUN = [*PROGRAM, "run", "--set=train.epochs=2", "--set=model.n_factors=4", "--set=gate.baseline=none", "--json"]
 USER = "ann:hush-password"
 SECRETS = {
     "AWS_ACCESS_KEY_ID": "hush-aws-id",
     "AWS_SECRET_ACCESS_KEY": "hush-aws-key",
     "RECOBATCH_NOTIFY__WEBHOOK": "http://127.0.0.1:9/hush-hook",
 }
+
+
+def only_writing_to(folder):
+    """A command prefix under which the whole disk is read-only but for a folder, where this machine allows that."""
+    script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro / && cd "$0" && exec "$@"'
+    for flags in (["--mount"], ["--user", "--map-root-user", "--mount"]):
+        prefix = ["unshare", *flags, "sh", "-c", script, str(folder)]
+        with suppress(OSError):
+            if subprocess.run([*prefix, "true"], capture_output=True).returncode == 0:
+                return prefix
+    return []
 
 
 class Guarded(http.server.SimpleHTTPRequestHandler):
@@ -80,18 +91,19 @@ def run(prefect_api, tmp_path_factory):
     ]  # fmt: skip
     with guarded(shelf) as host, serving(mlflow, f"http://127.0.0.1:{port}", tracked):
         environment = {
-            **os.environ, **SECRETS, "PREFECT_API_URL": prefect_api,
+            **{name: value for name, value in os.environ.items() if name not in ("PREFECT_HOME", "TMPDIR")}, **SECRETS,
+            "HOME": str(project), "TMPDIR": str(project / "tmp"),
             "MLFLOW_TRACKING_URI": f"http://{USER}@127.0.0.1:{port}",
             "RECOBATCH_DATA__RATINGS": f"http://{USER}@{host}/ratings.csv?sig=hush-signature",
         }  # fmt: skip
+        gone = {
+            "PREFECT_API_URL": prefect_api,
+            "RECOBATCH_DATA__RATINGS": f"http://{USER}@{host}/gone.csv?sig=hush-signature",
+        }
+        (project / "tmp").mkdir()
         done = [
-            subprocess.run(
-                [*PROGRAM, "run", *QUICK], cwd=project, env=environment | more, capture_output=True, text=True
-            )
-            for more in (
-                {},
-                {"RECOBATCH_DATA__RATINGS": f"http://{USER}@{host}/gone.csv?sig=hush-signature"},
-            )
+            subprocess.run(command, cwd=project, env=environment | more, capture_output=True, text=True)
+            for command, more in (([*only_writing_to(project), *RUN], {}), (RUN, gone))
         ]
     return Run(done, host, project, [project, tracked, Path(os.environ["PREFECT_HOME"])])
 
@@ -103,6 +115,16 @@ def test_the_run_used_its_secrets(run):
     assert json.loads(good.stdout.splitlines()[-1])["data"]["ratings"] == 900
     assert bad.returncode == 2, bad.stderr
     assert f"http://{run.host}/gone.csv: could not fetch it" in bad.stderr
+
+
+@pytest.mark.slow
+def test_the_run_wrote_to_its_folder_alone(run):
+    """As in a container with a read-only root: had it tried to write elsewhere, it would have failed or said so."""
+    if not only_writing_to(run.project):
+        pytest.skip("this machine lets nobody mount the disk read-only (unshare --mount failed): untested")
+    assert "read-only file system" not in run.done[0].stderr.lower()
+    assert list((run.project / "tmp").iterdir()) == []
+    assert (run.project / ".prefect").is_dir()
 
 
 @pytest.mark.slow

@@ -1,11 +1,15 @@
 """The server of a run: it answers, it dies with its run, it says why it could not start."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +38,62 @@ def test_the_server_answers_on_loopback_alone(prefect_api):
     assert prefect_api.startswith("http://127.0.0.1:")
     with urllib.request.urlopen(f"{prefect_api}/health", timeout=10) as answer:
         assert answer.read() == b"true"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_all_that_a_schedule_opens_is_on_loopback(prefect_api, tmp_path):
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "serve"]
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    served = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    try:
+        told = served.stderr.readline()
+        assert told.startswith("Prefect server for as long as this runs: http://127.0.0.1:"), told
+        port = int(told.rpartition(":")[2])
+        wait_for_deployment(f"http://127.0.0.1:{port}/api", served)
+        listening = listening_sockets(family(served.pid))
+        assert ("127.0.0.1", port) in listening
+        assert {address for address, _ in listening} == {"127.0.0.1"}
+    finally:
+        served.terminate()
+        served.communicate(timeout=60)
+
+
+def wait_for_deployment(api, process):
+    """Until the schedule is served: all that will listen does so by then."""
+    deadline = time.monotonic() + 120
+    request = urllib.request.Request(f"{api}/deployments/count", b"{}", {"Content-Type": "application/json"})
+    while time.monotonic() < deadline and process.poll() is None:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            if json.load(answer):
+                return
+        time.sleep(0.2)
+    pytest.fail(f"nothing is served (exit code {process.poll()})")
+
+
+def family(pid):
+    """A process and all its descendants."""
+    children = [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]
+    return [pid, *(one for child in children for one in family(child))]
+
+
+def listening_sockets(pids):
+    """Address and port of every TCP socket that the processes listen on; an IPv6 address as the kernel writes it."""
+    inodes = set()
+    for handle in (handle for pid in pids for handle in Path(f"/proc/{pid}/fd").iterdir()):
+        with suppress(OSError):
+            inodes.add(str(handle.readlink()).removeprefix("socket:[").removesuffix("]"))
+    found = set()
+    for line in [line for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]:
+        fields = line.split()
+        address, port = fields[1].split(":")
+        if fields[3] == "0A" and fields[9] in inodes:
+            packed = bytes.fromhex(address)
+            found.add((socket.inet_ntoa(packed[::-1]) if len(packed) == 4 else address, int(port, 16)))
+    return found
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's word to a child is Linux's")

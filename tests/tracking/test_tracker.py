@@ -5,6 +5,9 @@ import logging
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,7 @@ from mlflow import MlflowClient
 
 from recobatch.errors import BadInput, BadTable
 from recobatch.tracking import Tracker, TrackingOptions
+from recobatch.tracking.connection import Connection
 
 from .conftest import DATASET
 
@@ -262,6 +266,16 @@ def test_the_logged_model_carries_the_metrics_of_its_run(tracker, client, model_
     (model,) = (found for found in models if found.source_run_id == run.run_id)
     assert {"test_mse", "loss", "val_loss"} <= {metric.key for metric in model.metrics}
     assert json.loads(model.tags["mlflow.modelVersions"])[0]["name"] == "recobatch"
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/Users/me/experiment", "..", "a/../../b", "plain one"])
+def test_an_experiment_of_any_name_keeps_its_artifacts_in_one_folder(root, name):
+    connection = Connection(TrackingOptions(experiment=name), root)
+    assert connection.open()
+    found = connection.client.get_experiment(connection.experiment_id)
+    location = Path(url2pathname(urlsplit(found.artifact_location).path))
+    assert location.parent == root.resolve() / "mlruns"
+    assert location.name not in ("", ".", "..")
 
 
 def test_names_that_are_no_file_names_stay_in_the_spool_folder(tracker, root):
