@@ -219,13 +219,14 @@ def main() -> None:
     except click.ClickException as error:
         click.echo(f"recobatch: {_usage(error)}", err=True)
         code = error.exit_code
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        code = _stopped("interrupted", 130)
-    except _Terminated:
-        code = _stopped("terminated", 143)
-    except RecobatchError as error:
-        click.echo(f"recobatch: {error}", err=True)
-        code = error.exit_code
+    except BaseException as error:
+        if stopped := _signal_behind(error):
+            code = _stopped(*stopped)
+        elif isinstance(error, RecobatchError):
+            click.echo(f"recobatch: {error}", err=True)
+            code = error.exit_code
+        else:
+            raise
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -238,6 +239,24 @@ def _usage(error: click.ClickException) -> str:
 
 class _Terminated(BaseException):
     """SIGTERM, as an exception that no ``except Exception`` swallows."""
+
+
+_SIGNALS = {
+    "KeyboardInterrupt": ("interrupted", 130),
+    "Abort": ("interrupted", 130),  # click's
+    "_Terminated": ("terminated", 143),
+    "TerminationSignal": ("terminated", 143),  # Prefect's
+}
+
+
+def _signal_behind(error: BaseException | None) -> tuple[str, int] | None:
+    """What stopped the process, and its exit code, if a signal led to ``error``.
+
+    A signal that strikes inside a library may come out as whatever that library makes of it.
+    """
+    while error is not None and type(error).__name__ not in _SIGNALS:
+        error = error.__cause__ or error.__context__
+    return _SIGNALS[type(error).__name__] if error is not None else None
 
 
 def _terminate(_signal: int, _frame: object) -> None:

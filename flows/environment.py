@@ -8,6 +8,11 @@ _QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_CLIENT_METRICS_ENABLED": "false",
+    # A server that went away holds up a call for 14 s, and one that hangs for a minute; by default, 62 s and 7 minutes.
+    "PREFECT_CLIENT_MAX_RETRIES": "3",
+    "PREFECT_API_REQUEST_TIMEOUT": "10",
+    # How often a run says that it lives; by default, every three minutes.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -13,6 +13,7 @@ from prefect.logging import get_run_logger
 
 from flows.credentials import with_ratings_of_block
 from flows.json_log import log_as_json
+from flows.outage import server_watched
 from flows.progress import Line, current_display
 from flows.progress_page import ProgressPage
 from flows.settings import Settings, load_settings
@@ -94,7 +95,8 @@ class Job:
         """End the batch's MLflow runs with the proper status, whatever happens, and tidy the workspace."""
         status: Status = "FINISHED"
         try:
-            yield
+            with server_watched():
+                yield
         except GateRefused as refusal:
             for run in self.runs:
                 run.set_tags({"gate": str(refusal)})

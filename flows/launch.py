@@ -20,6 +20,14 @@ from flows.settings import Settings
 from flows.startup import lap
 from recobatch.errors import RecobatchError
 
+_CHATTER = (
+    "Finished in state",
+    "Crash detected! Execution was aborted by",  # Ctrl-C and SIGTERM have a line of their own
+    "Unable to connect to",  # as has a server that went away
+    "Service 'EventsWorker' failed",
+)
+"""What Prefect says of a thing that the run says better."""
+
 
 def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -> None:  # noqa: ANN401
     """Run the flow called ``name`` to its end and print its summary.
@@ -42,8 +50,11 @@ def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -
         _calm_console(quiet=display.enabled)
         if as_lines:
             log_as_json()
+        from flows.outage import require_server, run_to_its_end
+
+        require_server(os.environ["PREFECT_API_URL"])
         try:
-            result = flow(settings=settings, **parameters)
+            result = run_to_its_end(flow, settings=settings, **parameters)
         finally:
             _flush_logs()
     _print(result, as_json=as_json)
@@ -96,10 +107,11 @@ def _calm_console(*, quiet: bool) -> None:
 
     def wanted(record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        return not (isinstance(error, RecobatchError) or record.getMessage().startswith("Finished in state"))
+        from_client = error is not None and type(error).__module__.startswith("httpx")
+        return not (isinstance(error, RecobatchError) or from_client or record.getMessage().startswith(_CHATTER))
 
-    for logger in (logging.getLogger("prefect"), logging.getLogger()):
-        for handler in logger.handlers:
+    for name in ("prefect", "prefect._internal", None):
+        for handler in logging.getLogger(name).handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.addFilter(wanted)
                 handler.setLevel(logging.WARNING if quiet else handler.level)

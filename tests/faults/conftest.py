@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -93,3 +94,11 @@ def readers(three):
     for process in processes.values():
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def free_address():
+    """Address of an API where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/api"

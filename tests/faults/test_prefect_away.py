@@ -1,0 +1,63 @@
+"""Prefect's server dies in mid-run: the run publishes all the same, says what happened, and ends without waiting."""
+
+import pytest
+
+from flows.outage import answers, require_server
+from flows.server import LocalServer
+from recobatch.errors import RecobatchError
+from tests.faults.disk import FULL_SWEEP
+from tests.faults.whole_run import STAGES, Project, kill, wait_for_end
+
+
+def check_that_it_publishes(project, run):
+    assert run.end() == 0, run.lines
+    assert project.table.current().version == run.summary["table"]["version"]
+    assert project.table.verify().ok
+    told = "\n".join(run.lines)
+    assert told.count("does not answer; the run goes on without it") == 1
+    assert told.count("the Prefect server could not be told") == 1
+    assert "Traceback" not in told
+    assert run.last_words == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200 if FULL_SWEEP else 200)
+def test_the_run_s_own_server_dies(tmp_path):
+    project = Project(tmp_path)
+    for stage in STAGES if FULL_SWEEP else ["train"]:
+        run = project.start("--fresh")
+        run.read_until(stage)
+        (server,) = run.children()
+        kill(server)
+        check_that_it_publishes(project, run)
+        assert wait_for_end([server]) == []
+    again = project.start()
+    assert again.end() == 0, again.lines
+    assert again.summary["unchanged"], "the batch was whole"
+    assert project.litter() == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FULL_SWEEP, reason="make faults")
+@pytest.mark.timeout(1200)
+def test_a_server_that_is_shared_dies_and_comes_back(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    project = Project(tmp_path)
+    for stage in STAGES:
+        server = LocalServer(with_scheduler=True).wait_until_ready()
+        run = project.start("--fresh", PREFECT_API_URL=server.api_url)
+        run.read_until(stage)
+        kill(server._process.pid)
+        check_that_it_publishes(project, run)
+        server.stop()
+
+
+def test_nobody_at_the_address_of_the_server(free_address):
+    assert not answers(free_address)
+    with pytest.raises(RecobatchError, match=r"^http://127\S+/api: found no answer .*start that server, or unset PREF"):
+        require_server(free_address)
+
+
+def test_a_server_that_refuses_is_there(prefect_api):
+    assert answers(prefect_api)
+    assert answers(f"{prefect_api}/no/such/page")
