@@ -18,7 +18,8 @@ from flows.progress import Line, current_display
 from flows.progress_page import ProgressPage
 from flows.settings import Settings, load_settings
 from flows.startup import STARTED, start_timings
-from recobatch.errors import GateRefused
+from recobatch import durable
+from recobatch.errors import GateRefused, RecobatchError
 from recobatch.table import Table, open_table
 from recobatch.tracking import DatasetInfo, Status, TrackedRun, Tracker, TrackingOptions
 from recobatch.workspace import Workspace
@@ -101,6 +102,12 @@ class Job:
             for run in self.runs:
                 run.set_tags({"gate": str(refusal)})
             raise
+        except OSError as error:
+            status = "FAILED"
+            if not durable.is_disk_trouble(error):
+                raise
+            where = Path(error.filename or self.root)
+            raise RecobatchError(durable.refusal(error, "take what the run writes", where)) from error
         except BaseException as error:
             status = "FAILED" if isinstance(error, Exception) else "KILLED"
             raise

@@ -18,6 +18,7 @@ from flows.progress import Display
 from flows.server import prefect_server
 from flows.settings import Settings
 from flows.startup import lap
+from recobatch.durable import is_disk_trouble
 from recobatch.errors import RecobatchError
 
 _CHATTER = (
@@ -108,8 +109,10 @@ def _calm_console(*, quiet: bool) -> None:
     def wanted(record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         from_client = error is not None and type(error).__module__.startswith("httpx")
-        return not (isinstance(error, RecobatchError) or from_client or record.getMessage().startswith(_CHATTER))
+        is_told = from_client or is_disk_trouble(error) or isinstance(error, RecobatchError)
+        return not (is_told or record.getMessage().startswith(_CHATTER))
 
+    logging.raiseExceptions = False  # a server that takes no log line would be told of at every line
     for name in ("prefect", "prefect._internal", None):
         for handler in logging.getLogger(name).handlers:
             if isinstance(handler, logging.StreamHandler):

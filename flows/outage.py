@@ -20,6 +20,7 @@ from typing import Any
 from prefect import Flow
 from prefect.events.clients import NullEventsClient, PrefectEventsClient
 from prefect.events.worker import EventsWorker, emit_events_to_cloud
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, get_current_settings
 
@@ -109,7 +110,6 @@ def _send(*, is_up: bool) -> None:
         _away.set()
         EventsWorker.set_client_override(NullEventsClient)
     get_current_settings().client.max_retries = _retries if is_up else 0
-    logging.raiseExceptions = is_up  # of lines that are on their way
     for handler in _api_handlers():
         handler.removeFilter(_nothing)
         if not is_up:
@@ -143,13 +143,24 @@ def run_to_its_end(flow: Flow[..., Any], **parameters: Any) -> Any:  # noqa: ANN
         if end.error is not None:
             raise end.error from error
         if not end.is_reached:
-            require_server(str(PREFECT_API_URL.value() or os.environ.get("PREFECT_API_URL")))
-            raise
+            raise _never_begun(error) from error
     finally:
         if is_away():
             _send(is_up=True)
     log.warning("the run is done, but the Prefect server could not be told: its page will say Running or Crashed")
     return end.result
+
+
+def _never_begun(error: Exception) -> Exception:
+    api_url = str(PREFECT_API_URL.value())
+    require_server(api_url)
+    if not isinstance(error, PrefectHTTPStatusError):
+        return error
+    return RecobatchError(
+        f"{api_url}: found that the Prefect server refused to begin the run ({error.response.status_code} "
+        f"{error.response.reason_phrase}), required one that works; nothing was published; look at its log, or free "
+        f"space if the disk of its database is full ({os.environ.get('PREFECT_HOME')} unless it runs elsewhere)"
+    )
 
 
 @dataclass

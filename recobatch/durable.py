@@ -27,6 +27,8 @@ _WAY_OUT = {
     errno.ENOTDIR: "a file lies where a folder is needed: move it or choose another folder",
 }
 
+_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
 
 @contextmanager
 def explained(action: str, path: Path, *, outcome: str = "nothing was published") -> Iterator[None]:
@@ -43,12 +45,22 @@ def explained(action: str, path: Path, *, outcome: str = "nothing was published"
     try:
         yield
     except OSError as error:
-        way_out = _WAY_OUT.get(error.errno or 0, "look at the folder and run again")
-        reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
-        raise RecobatchError(
-            f"{path}: found that the disk refused to {action} ({reason}), required a working, writable folder; "
-            f"{outcome}; {way_out}"
-        ) from error
+        raise RecobatchError(refusal(error, action, path, outcome=outcome)) from error
+
+
+def is_disk_trouble(error: BaseException | None) -> bool:
+    """Whether it is the disk that is full, damaged or read-only, rather than anything that a program asked of it."""
+    return isinstance(error, OSError) and error.errno in _TROUBLE
+
+
+def refusal(error: OSError, action: str, path: Path, *, outcome: str = "nothing was published") -> str:
+    """One line for an ``OSError``; see ``explained``."""
+    way_out = _WAY_OUT.get(error.errno or 0, "look at the folder and run again")
+    reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+    return (
+        f"{path}: found that the disk refused to {action} ({reason}), required a working, writable folder; "
+        f"{outcome}; {way_out}"
+    )
 
 
 def fsync_folder(folder: Path) -> None:

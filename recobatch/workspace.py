@@ -19,6 +19,7 @@ from uuid import uuid4
 import fsspec
 
 from recobatch.addresses import without_secrets
+from recobatch.durable import explained, is_disk_trouble
 
 _DONE = "done.json"
 
@@ -54,18 +55,25 @@ class Workspace:
             name: Name of the stage; the folder's prefix.
             shaped_by: Everything the output depends on, as JSON values; the code of the packages is added.
             build: Writes the files into the given empty folder and returns its report, JSON values.
+
+        Raises:
+            RecobatchError: If the disk is full, damaged or read-only.
         """
         if (done := self.find(name, shaped_by)) is not None:
             return done
         folder, key = self._place(name, shaped_by)
         scratch = self.root / f".{name}-{uuid4().hex[:12]}"
-        scratch.mkdir(parents=True)
+        with explained("make a folder for the stage's output", self.root):
+            scratch.mkdir(parents=True)
         try:
             report = json.loads(json.dumps(dict(build(scratch))))
             _finish(scratch, report)
             _put_in_place(scratch, folder)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(scratch, ignore_errors=True)
+            if is_disk_trouble(error):
+                with explained("write the stage's output", folder):
+                    raise
             raise
         return StageOutput(folder, report, reused=False, key=key)
 

@@ -10,6 +10,7 @@ So a server that is away costs nothing but a later delivery, and a run that was 
 
 import fcntl
 import json
+import logging
 import os
 import re
 import secrets
@@ -17,11 +18,14 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Self
 
 from recobatch.tracking.events import Event, EventKind, RunState
+
+log = logging.getLogger("recobatch.tracking")
 
 SPOOL = Path(".recobatch", "spool")
 """Folder of all journals, relative to the project root."""
@@ -38,6 +42,7 @@ class RunSpool:
         self._guard = threading.Lock()  # one thread writes records, another their acknowledgements
         self._events: list[Event] = []
         self._delivered = 0
+        self._has_told = False
         self._journal = (folder / "events.jsonl").open("a+", encoding="utf-8")
         self._replay()
         self.was_tried = bool(self._events)
@@ -124,12 +129,19 @@ class RunSpool:
 
     def close(self) -> None:
         """Let go of the journal; what has not arrived stays for the next run."""
-        self._journal.close()
+        with suppress(OSError):  # a full disk: what the journal lacks was told when it was written
+            self._journal.close()
         self._lock.close()
 
     def _write(self, line: str) -> None:
-        self._journal.write(line + "\n")
-        self._journal.flush()
+        """Note a line; where the disk refuses it, the record lives on in memory for as long as the process does."""
+        try:
+            self._journal.write(line + "\n")
+            self._journal.flush()
+        except OSError as error:
+            if not self._has_told:
+                log.warning("%s: the journal cannot be written (%s); records are sent unrecorded", self.folder, error)
+            self._has_told = True
 
     def _replay(self) -> None:
         """Read what an earlier process wrote; a line cut off by its end is dropped, so that the next one is whole."""
