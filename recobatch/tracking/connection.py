@@ -146,3 +146,5 @@ def _calm_mlflow(options: TrackingOptions) -> None:
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     }.items():
         os.environ.setdefault(name, value)
+    # It logs what it raises, with its traceback; the one line that matters is ours.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)

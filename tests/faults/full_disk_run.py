@@ -7,6 +7,7 @@ workspace, table, MLflow's database and journals, Prefect's.
 import contextlib
 import io
 import os
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -53,9 +54,29 @@ def fill(ballast: Path, free: int) -> None:
     os.truncate(ballast, max(0, ballast.stat().st_size - free))
 
 
+def read_only(mount: Path, table: PredictionTable) -> None:
+    """The table's folder is mounted read-only; the rest of the project can be written."""
+    before, folder = table.current().version, str(mount / "predictions")
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+    try:
+        code, told = run("--fresh")
+        assert code == 1, told
+        (words,) = [line for line in told.splitlines() if line.startswith("recobatch: ")]
+        assert folder in words
+        assert "Read-only file system" in words
+        assert "mount it writable or choose another folder" in words
+        assert "Traceback" not in told, told
+        assert table.current().version == before
+        assert table.verify().ok
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
 def main() -> None:
     mount = Path(sys.argv[1])
     os.chdir(mount)
+    os.environ["PREFECT_HOME"] = str(mount / ".prefect")
     prepare_environment(mount)
     server = LocalServer().wait_until_ready()
     os.environ["PREFECT_API_URL"] = server.api_url
@@ -68,9 +89,7 @@ def main() -> None:
         for free in LEFT:
             fill(ballast, free)
             code, told = run("--fresh")
-            print(free, code, told.splitlines()[-1:], file=sys.stderr)  # noqa: T201 - shown if the test fails
             codes.append(code)
-            print(free, code, told.splitlines()[-1:], file=sys.stderr)  # noqa: T201 - shown if the test fails
             now = table.current().version
             assert table.verify().ok
             if code == 0:
@@ -87,6 +106,7 @@ def main() -> None:
             before = now
             ballast.unlink()
         assert codes[0] == 1, "nothing can be written, so nothing can be published"
+        read_only(mount, table)
         code, told = run("--force")
         assert code == 0, told
         assert table.verify().ok

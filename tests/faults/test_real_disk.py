@@ -39,6 +39,18 @@ def test_real_disk(tmp_path, trouble):
     assert not list(mount.iterdir())
 
 
+@pytest.mark.slow
+def test_a_whole_run_on_a_disk_that_is_full_or_read_only(tmp_path):
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    script = 'mount -t tmpfs -o size=48m none "$1" && exec "$2" -m tests.faults.full_disk_run "$1"'
+    done = subprocess.run(
+        [*namespace(), "sh", "-c", script, "sh", str(mount), sys.executable], capture_output=True, text=True, cwd=REPO
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list(mount.iterdir())
+
+
 def as_somebody_else(action) -> str:
     """What ``action`` raised in a child that is not root."""
     read, write = os.pipe()
