@@ -18,6 +18,7 @@ from flows.progress import Display
 from flows.server import prefect_server
 from flows.settings import Settings
 from flows.startup import lap
+from recobatch.datasets import check_path
 from recobatch.durable import is_disk_trouble
 from recobatch.errors import RecobatchError
 
@@ -40,6 +41,9 @@ def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -
     as_lines = settings.log.format == "json"
     display = Display()
     display.enabled &= not as_lines
+    if display.enabled:
+        # A person waits for this; where nobody does, the run fails for Prefect and the webhook to tell of.
+        check_path(settings.data.ratings)
     with display.live(), prefect_server() as server:
         with display.line("start"):
             flow = _import_flow(name)

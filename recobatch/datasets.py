@@ -50,22 +50,32 @@ def resolve(ratings: str, *, cache_dir: Path, on_progress: Progress | None = Non
         path, titles = movielens.fetch(cache_dir.expanduser() / movielens.NAME, on_progress)
         layout = ReadOptions(user_column=0, item_column=1, rating_column=2, time_column=3, delimiter="\t", header=False)
         return Source(ratings, str(path), ratings, titles, layout)
-    parts = urlsplit(ratings)
-    if "://" not in ratings:
-        path = Path(ratings).expanduser()
-    elif parts.scheme == "file":
-        path = Path(url2pathname(parts.path))
-    else:
+    check_path(ratings)
+    local = _local(ratings)
+    if local is None:
+        parts = urlsplit(ratings)
         return Source(Path(parts.path).name or parts.netloc, ratings, ratings, None)
-    _require_file(path, ratings)
-    return Source(path.name, str(path), str(path.absolute()), find_titles(path))
+    return Source(local.name, str(local), str(local.absolute()), find_titles(local))
 
 
-def _require_file(path: Path, ratings: str) -> None:
-    found = why_unreadable(path)
-    known = ", ".join(KNOWN)
-    if found is None:
+def _local(ratings: str) -> Path | None:
+    """The file that a path or a ``file:`` address stands for; None for an address elsewhere."""
+    if "://" not in ratings:
+        return Path(ratings).expanduser()
+    parts = urlsplit(ratings)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def check_path(ratings: str) -> None:
+    """Refuse a path on this machine without a readable file; other names and addresses are looked up by ``resolve``.
+
+    Raises:
+        BadRatings: If there is no readable file at the path.
+    """
+    path = None if ratings in KNOWN else _local(ratings)
+    if path is None or (found := why_unreadable(path)) is None:
         return
+    known = ", ".join(KNOWN)
     if found == NOTHING and path.name == ratings and not path.suffix:
         raise BadRatings(
             f"{ratings}: found neither a dataset nor a file of this name, required a dataset ({known}), a path or a "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from recobatch.addresses import is_uri
+from recobatch.addresses import is_uri, masked
 from recobatch.errors import BadSettings
 from recobatch.table.prediction_table import PredictionTable
 from recobatch.table.resume import Unfinished
@@ -71,7 +71,7 @@ def _checked(uri: str) -> str:
     parts = urlsplit(uri)
     required = f"one of {', '.join(f'{scheme}://' for scheme in _SCHEMES)}, a bucket and a prefix"
     if parts.scheme not in _SCHEMES or not parts.netloc:
-        raise BadSettings(f"table: found {uri[:140]!r}, required a folder or {required}; pass another --table")
+        raise BadSettings(f"table: found {masked(uri)[:140]!r}, required a folder or {required}; pass another --table")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise BadSettings(
             f"table: found a URI of {parts.scheme} with more than a bucket and a prefix in it, required {required}; "

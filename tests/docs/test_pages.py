@@ -24,6 +24,7 @@ EXCUSED = {
     ("docs/docker.md", "docker build -t recobatch ."),
     ("docs/docker.md", 'docker run --rm -v "$PWD/work:/work" recobatch run ratings.csv --preset tuned'),
     ("docs/docker.md", 'docker run --rm -v "$PWD/work:/work" \\'),
+    ("docs/docker.md", "docker run --rm --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \\"),
     (
         "docs/docker.md",
         'docker run -d --restart unless-stopped -v "$PWD/work:/work" recobatch serve --cron "0 3 * * *"',

@@ -1,6 +1,7 @@
 """The command line: what needs no flow, and what it must not import."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,19 @@ def test_the_tables_path_is_found_without_the_settings_tree(tmp_path, monkeypatc
 def test_the_readme_lists_the_settings_as_they_are():
     page = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
     assert with_settings(page) == page, "python -m flows.reference README.md brings it up to date"
+
+
+def test_a_person_at_a_terminal_is_told_of_a_missing_file_before_anything_starts(tmp_path):
+    master, slave = os.openpty()
+    run = [sys.executable, "-c", "from flows.cli import main; main()", "run", "nothing.csv"]
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_HOME"}
+    process = subprocess.Popen(run, cwd=tmp_path, env=environment, stdout=slave, stderr=slave)
+    os.close(slave)
+    assert process.wait() == 2
+    assert (
+        os.read(master, 4096)
+        .decode()
+        .startswith("recobatch: nothing.csv: found nothing there, required a ratings file")
+    )
+    os.close(master)
+    assert list(tmp_path.iterdir()) == []
