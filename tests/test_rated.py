@@ -16,6 +16,9 @@ def test_the_mask_is_the_set_of_pairs(pairs):
     assert rated.n_users == 5
     assert (rated.mask(slice(0, 5)) == mask).all()
     assert (rated.mask(slice(1, 3)) == mask[1:3]).all()
+    users, items = np.divmod(np.arange(35), 7)
+    assert (rated.contains(users[::-1], items[::-1]) == mask.ravel()[::-1]).all(), "in whatever order one asks"
+    assert {(int(user), int(item)) for user, item in zip(*rated.pairs(), strict=True)} == set(pairs)
 
 
 def test_the_fingerprint_is_of_the_pairs():
