@@ -1,6 +1,6 @@
 """Small inputs and small published tables, for every test that needs one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,8 @@ import pyarrow as pa
 from recobatch.factors import FactorModel, Link
 from recobatch.rated import RatedPairs
 from recobatch.score import ScoreOptions, plan_shards, score_shard
-from recobatch.shards import ScoringInputs
-from recobatch.table import ModelEntry, Published, Staging, Table
+from recobatch.shards import ScoringInputs, ShardReport
+from recobatch.table import ModelEntry, Published, Staging, Table, keep_report, kept_report
 from recobatch.top import top_shard
 from recobatch.vocabulary import Vocabulary
 
@@ -61,11 +61,12 @@ def score_into(
     metadata = {"version": staging.version, "model": name, "mlflow_run_id": f"run-of-{name}"}
     plan = plan_shards(loaded.model.n_users, loaded.model.n_items, options)
     shards = tuple(
-        score_shard(inputs, users, staging.shard_path(name, n), metadata=metadata, options=options)
+        _once(staging, score_shard, inputs, users, staging.shard_path(name, n), metadata=metadata, options=options)
         for n, users in enumerate(plan)
     )
+    everyone = slice(0, loaded.model.n_users)
     tops = (
-        [top_shard(inputs, slice(0, loaded.model.n_users), staging.top_path(name, 0), k=top, metadata=metadata)]
+        [_once(staging, top_shard, inputs, everyone, staging.top_path(name, 0), k=top, metadata=metadata)]
         if top
         else []
     )
@@ -73,6 +74,13 @@ def score_into(
         name, f"run-of-{name}", loaded.model.fingerprint, loaded.users.fingerprint, loaded.items.fingerprint,
         shards, tuple(tops),
     )  # fmt: skip
+
+
+def _once(staging: Staging, write: Callable[..., ShardReport], inputs, users, out: Path, **options) -> ShardReport:
+    if (report := kept_report(staging.path, out)) is None:
+        report = write(inputs, users, out, **options)
+        keep_report(staging.path, report)
+    return report
 
 
 def publish(
@@ -86,11 +94,13 @@ def publish(
     titles: pa.Table | None = None,
     keep: int = 3,
 ) -> Published:
-    """One whole batch as the flows do it: lock, clean, stage, score, publish, retain."""
+    """One whole batch as the flows do it: lock, clean, stage or resume, score, publish, retain."""
     loaded = inputs.load()
     with table.lock(holder=f"batch of {version}"):
-        table.clean()
-        staging = table.stage(version)
+        table.clean(keep_unfinished=True)
+        key = f"{version} of {loaded.model.fingerprint}"
+        staging = table.resume(key) or table.stage(version, shaped_by=key)
+        table.clean(keep=staging)
         entries = {name: score_into(staging, name, inputs, options=options, top=top) for name in names}
         snapshot = staging.publish(
             entries,

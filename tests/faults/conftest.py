@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -74,26 +76,34 @@ def three(folder):
     return root
 
 
-@pytest.fixture
-def readers(three):
-    """pandas, Polars and DuckDB reading all the time; calling the fixture ends them and gives what they saw."""
+@contextmanager
+def reading(root: Path) -> Iterator[Callable[[], dict[str, dict]]]:
+    """pandas, Polars and DuckDB reading all the time; calling what is yielded ends them and gives what they saw."""
     processes = {
         name: subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.reader", name, str(three)],
+            [sys.executable, "-m", "tests.faults.reader", name, str(root)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPO,
         )
         for name in ("pandas", "polars", "duckdb")
     }  # fmt: skip
-    for process in processes.values():
-        assert process.stdout.readline() == "ready\n"
 
     def end() -> dict[str, dict]:
         return {name: json.loads(process.communicate("stop\n")[0]) for name, process in processes.items()}
 
-    yield end
-    for process in processes.values():
-        process.kill()
-        process.wait()
+    try:
+        for process in processes.values():
+            assert process.stdout.readline() == "ready\n"
+        yield end
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def readers(three):
+    with reading(three) as end:
+        yield end
 
 
 @pytest.fixture

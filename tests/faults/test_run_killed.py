@@ -1,10 +1,12 @@
-"""A whole run, killed at any moment: the table stands, and the next run goes on to the very same bits."""
+"""A whole run, killed at any moment while consumers read: the table stands, the next run goes on to the same bits."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,26 +14,46 @@ import pytest
 
 from recobatch.synthetic import write_synthetic
 from recobatch.table import PredictionTable
+from tests.faults.conftest import reading
 from tests.faults.disk import FULL_SWEEP
 
 MOMENTS = 50 if FULL_SWEEP else 3
 MODELS = ("explicit_mf", "explicit_mf_bias")
+SHARDS = 19
+"""Of a model: 300 users, 16 to a shard."""
+
+log = logging.getLogger(__name__)
 
 
-@pytest.fixture
-def begin(tmp_path, prefect_api):
-    """Start ``recobatch run`` as a process of its own, in ``tmp_path``, on small ratings."""
-    write_synthetic(tmp_path / "ratings.parquet", n_users=300, n_items=100, n_ratings=6000, seed=1)
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("killed")
+    write_synthetic(folder / "ratings.parquet", n_users=300, n_items=100, n_ratings=6000, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def begin(project, prefect_api):
+    """Start ``recobatch run`` as a process of its own, in ``project``, on small ratings in many small shards."""
     environment = {**os.environ, "PREFECT_API_URL": prefect_api}
+    small = ("gate.baseline=none", "score.rows_per_shard=1600", "score.rows_per_group=1600")
 
     def begin(table, *more):
-        arguments = ["run", "ratings.parquet", "--table", table, "--set", "gate.baseline=none", "--json", *more]
+        arguments = ["run", "ratings.parquet", "--table", table, *(f"--set={each}" for each in small), "--json", *more]
         return subprocess.Popen(
             [sys.executable, "-c", "from flows.cli import main; main()", *arguments],
-            cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     return begin
+
+
+@pytest.fixture(scope="module")
+def undisturbed(begin, project):
+    """How long a run takes that nobody strikes, and what it predicts; its table is ``struck``."""
+    started = time.monotonic()
+    finish(begin("struck"))
+    return time.monotonic() - started, predictions(project / "struck")
 
 
 def finish(process):
@@ -40,45 +62,78 @@ def finish(process):
     return json.loads(out.splitlines()[-1])
 
 
-def predictions(folder, table):
-    current = folder / table / "current" / "table"
+def strike(process, *, after):
+    """Kill a run after so many seconds; whether it was still going. A run that ends sooner must have gone well."""
+    try:
+        _, err = process.communicate(timeout=after)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return True
+    assert process.returncode == 0, err
+    return False
+
+
+def strike_when(process, is_time):
+    while process.poll() is None and not is_time():
+        time.sleep(0.002)
+    process.kill()
+    out, err = process.communicate()
+    assert process.returncode == -9, (out, err)
+
+
+def predictions(root):
+    current = root / "current" / "table"
     return [pq.read_table(current / f"model={name}", partitioning=None) for name in MODELS]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + 40 * MOMENTS)
-def test_a_killed_run_loses_nothing_and_the_next_goes_on(begin, tmp_path):
-    started = time.monotonic()
-    finish(begin("undisturbed"))
-    length = time.monotonic() - started
-    seen = []
-    table = PredictionTable(tmp_path / "struck")
-    for moment in np.random.default_rng(3).uniform(0.3, 1, MOMENTS) * length:
-        process = begin("struck", "--fresh")
-        try:
-            process.communicate(timeout=moment)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-        if (current := table.current()) is not None:
-            assert table.verify().ok
-            seen += [current.version] if current.version not in seen else []
-        assert set(seen[-3:]) <= {snapshot.version for snapshot in table.snapshots()}
-    last = finish(begin("struck", "--force"))
+@pytest.mark.timeout(60 + 60 * MOMENTS)
+def test_killed_at_any_moment_while_consumers_read(begin, project, undisturbed):
+    length, truth = undisturbed
+    root, counts, seen = project / "struck", Counter(), []
+    table = PredictionTable(root)
+    with reading(root) as readers:
+        for number, moment in enumerate(np.random.default_rng(3).uniform(0.1, 1, MOMENTS) * length):
+            # Every other run goes on with what the one before has left.
+            counts["killed"] += strike(begin("struck", "--force" if number % 2 else "--fresh"), after=moment)
+            current = table.current().version
+            seen += [current] if current not in seen else []
+            counts["verified"] += table.verify().ok
+            counts["lost"] += len(set(seen[-3:]) - {snapshot.version for snapshot in table.snapshots()})
+        last = finish(begin("struck", "--force"))
+        told = readers()
+    log.info("moments %d, %s, snapshots %d, readers %s", MOMENTS, dict(counts), len(seen), told)
+    assert counts["verified"] == MOMENTS
+    assert counts["lost"] == 0
+    assert counts["killed"] > MOMENTS / 2
     assert table.current().version == last["table"]["version"]
-    assert predictions(tmp_path, "struck") == predictions(tmp_path, "undisturbed")
-    litter = [path.name for path in (tmp_path / "struck").iterdir() if path.name.startswith(".stag")]
-    assert litter == []
+    assert predictions(root) == truth
+    assert [path.name for path in root.iterdir() if path.name.startswith(".stag")] == []
+    for name, saw in told.items():
+        assert saw["wrong"] == saw["failed"] == [], name
+        assert saw["reads"] > MOMENTS, name
 
 
 @pytest.mark.slow
-def test_a_run_that_died_in_training_is_taken_up_after_the_stages_it_finished(begin, tmp_path):
-    process = begin("taken")
-    finished = tmp_path / ".recobatch" / "work"
-    while process.poll() is None and not list(finished.glob("train-explicit_mf-*")):
-        time.sleep(0.02)
-    process.kill()
-    process.communicate()
-    summary = finish(begin("taken"))
-    assert {"ingest", "encode", "split", "train explicit_mf"} <= set(summary["reused"])
-    assert "train explicit_mf_bias" not in summary["reused"]
+def test_a_run_that_died_twice_does_nothing_twice(begin, project, undisturbed):
+    """Once in training, once at the sixtieth of 76 files; in a workspace of its own."""
+    root, own = project / "taken", ("--set", "work.path=own", "--set", "score.threads=1")
+    strike_when(begin("taken", *own), lambda: list((project / "own").glob("train-explicit_mf-*")))
+    strike_when(begin("taken", *own), lambda: len(list(root.glob(".staging-*/reports/*.json"))) >= 60)
+    left = PredictionTable(root).unfinished()[0]
+    summary = finish(begin("taken", *own))
+    assert {"ingest", "encode", "split", *(f"train {name}" for name in MODELS)} <= set(summary["reused"])
+    scored = [stage for stage in summary["reused"] if stage.startswith("score")]
+    assert scored[0] == f"score explicit_mf: {SHARDS} of {SHARDS} shards"
+    assert scored[1].startswith("score explicit_mf_bias: ")
+    assert summary["batch_id"] == summary["table"]["version"] == left.version
+    assert predictions(root) == undisturbed[1]
+    assert PredictionTable(root).verify().ok
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    for name, facts in PredictionTable(root).current().manifest.models.items():
+        run = client.get_run(facts.mlflow_run_id)
+        assert (run.info.status, run.data.tags["batch_id"], run.data.tags["model"]) == ("FINISHED", left.version, name)
+        assert len(run.outputs.model_outputs) == 1
