@@ -18,6 +18,8 @@ def print_closing(summary: Mapping[str, Any], out: TextIO) -> None:
     if news := summary.get("data", {}).get("news"):
         console.print(f"{news['told'][0].upper()}{news['told'][1:]}.", highlight=False, markup=False)
     console.print(_timings(summary["timings"], summary["seconds"]), highlight=False)
+    if reused := summary.get("reused"):
+        console.print(f"Made by an earlier run: {', '.join(reused)}.", highlight=False, markup=False)
     if "table" in summary:
         console.print(_queries(summary["table"]), highlight=False, markup=False)
 
