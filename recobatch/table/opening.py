@@ -52,7 +52,7 @@ def open_table(where: str | Path, *, root: Path = Path()) -> Table:
     """Open the table at a path or URI; nothing is read or written yet.
 
     Args:
-        where: A folder, or ``s3://bucket/prefix``, ``gs://bucket/prefix``, ``az://account/container/prefix``.
+        where: A folder, or ``s3://bucket/prefix``, ``gs://bucket/prefix``, ``az://container/prefix``.
         root: Project folder, which a relative path and what grows on this machine lie in.
 
     Raises:
