@@ -30,6 +30,9 @@ SECRETS = {
     "RECOBATCH_NOTIFY__WEBHOOK": "http://127.0.0.1:9/hush-hook",
 }
 
+# The whole run is made for the first of them, with an MLflow and a Prefect server that start from nothing.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
 
 def only_writing_to(folder):
     """A command prefix under which the whole disk is read-only but for a folder, where this machine allows that."""
@@ -70,83 +73,87 @@ def guarded(folder):
 class Run:
     """A finished run: what it said, and every folder in which something of it may lie."""
 
-    def __init__(self, done, host, project, folders):
-        self.done, self.host, self.project, self.folders = done, host, project, folders
+    def __init__(self, code, said, folders):
+        self.code, self.said, self.folders = code, said, folders
 
-    def bytes_of_all_files(self):
+    def files(self):
         for folder in self.folders:
             for path in folder.rglob("*"):
                 if path.is_file():
                     yield path, path.read_bytes()
 
+    def check_that_nothing_is_kept(self):
+        wanted = [b"hush-", base64.b64encode(USER.encode())[:12]]
+        assert not [secret for secret in wanted if secret in self.said.encode()]
+        assert [(str(path), secret) for path, content in self.files() for secret in wanted if secret in content] == []
+
+    def names_of_files_with(self, words):
+        return {path.name.removesuffix("-wal") for path, content in self.files() if words.encode() in content}
+
 
 @pytest.fixture(scope="module")
-def run(prefect_api, tmp_path_factory):
-    project, shelf, tracked = (tmp_path_factory.mktemp(name) for name in ("secretive", "shelf", "tracked"))
-    write_synthetic(shelf / "ratings.csv", n_users=60, n_items=30, n_ratings=900, seed=3)
-    port = free_port()
+def shelf(tmp_path_factory):
+    """Where guarded ratings are to be had."""
+    folder = tmp_path_factory.mktemp("shelf")
+    write_synthetic(folder / "ratings.csv", n_users=60, n_items=30, n_ratings=900, seed=3)
+    with guarded(folder) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def run(shelf, tmp_path_factory):
+    project, tracked, port = tmp_path_factory.mktemp("secretive"), tmp_path_factory.mktemp("tracked"), free_port()
     mlflow = [
         "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
         "--backend-store-uri", f"sqlite:///{tracked}/mlflow.db", "--artifacts-destination", str(tracked / "artifacts"),
     ]  # fmt: skip
-    with guarded(shelf) as host, serving(mlflow, f"http://127.0.0.1:{port}", tracked):
-        environment = {
-            **{name: value for name, value in os.environ.items() if name not in ("PREFECT_HOME", "TMPDIR")}, **SECRETS,
-            "HOME": str(project), "TMPDIR": str(project / "tmp"),
-            "MLFLOW_TRACKING_URI": f"http://{USER}@127.0.0.1:{port}",
-            "RECOBATCH_DATA__RATINGS": f"http://{USER}@{host}/ratings.csv?sig=hush-signature",
-        }  # fmt: skip
-        gone = {
-            "PREFECT_API_URL": prefect_api,
-            "RECOBATCH_DATA__RATINGS": f"http://{USER}@{host}/gone.csv?sig=hush-signature",
-        }
-        (project / "tmp").mkdir()
-        done = [
-            subprocess.run(command, cwd=project, env=environment | more, capture_output=True, text=True)
-            for command, more in (([*only_writing_to(project), *RUN], {}), (RUN, gone))
-        ]
-    return Run(done, host, project, [project, tracked, Path(os.environ["PREFECT_HOME"])])
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}, **SECRETS,
+        "HOME": str(project), "TMPDIR": str(project / "tmp"),
+        "MLFLOW_TRACKING_URI": f"http://{USER}@127.0.0.1:{port}",
+        "RECOBATCH_DATA__RATINGS": f"http://{USER}@{shelf}/ratings.csv?sig=hush-signature",
+    }  # fmt: skip
+    (project / "tmp").mkdir()
+    with serving(mlflow, f"http://127.0.0.1:{port}", tracked):
+        done = subprocess.run(
+            [*only_writing_to(project), *RUN], cwd=project, env=environment, capture_output=True, text=True
+        )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["data"]["ratings"] == 900
+    return Run(0, done.stdout + done.stderr, [project, tracked])
 
 
-@pytest.mark.slow
-def test_the_run_used_its_secrets(run):
-    good, bad = run.done
-    assert good.returncode == 0, good.stderr
-    assert json.loads(good.stdout.splitlines()[-1])["data"]["ratings"] == 900
-    assert bad.returncode == 2, bad.stderr
-    assert f"http://{run.host}/gone.csv: could not fetch it" in bad.stderr
-
-
-@pytest.mark.slow
 def test_the_run_wrote_to_its_folder_alone(run):
     """As in a container with a read-only root: had it tried to write elsewhere, it would have failed or said so."""
-    if not only_writing_to(run.project):
+    project = run.folders[0]
+    if not only_writing_to(project):
         pytest.skip("this machine lets nobody mount the disk read-only (unshare --mount failed): untested")
-    assert "read-only file system" not in run.done[0].stderr.lower()
-    assert list((run.project / "tmp").iterdir()) == []
-    assert (run.project / ".prefect").is_dir()
+    assert "read-only file system" not in run.said.lower()
+    assert list((project / "tmp").iterdir()) == []
+    assert {".prefect", ".recobatch", "predictions"} <= {path.name for path in project.iterdir()}
 
 
-@pytest.mark.slow
-def test_no_secret_is_kept_anywhere(run):
-    wanted = [b"hush-", base64.b64encode(USER.encode())[:12]]
-    said = "".join(done.stdout + done.stderr for done in run.done).encode()
-    assert not [secret for secret in wanted if secret in said]
-    kept = [(str(path), secret) for path, content in run.bytes_of_all_files() for secret in wanted if secret in content]
-    assert kept == []
-
-
-@pytest.mark.slow
-def test_what_is_kept_is_the_address_without_its_secret(run):
-    address = f"http://{run.host}/ratings.csv".encode()
-    keeping = {path.name for path, content in run.bytes_of_all_files() if address in content}
-    assert {"prefect.db", "mlflow.db"} <= {name.removesuffix("-wal") for name in keeping}
+def test_no_secret_is_kept_anywhere_but_the_address_without_it(run, shelf):
+    run.check_that_nothing_is_kept()
+    keeping = run.names_of_files_with(f"http://{shelf}/ratings.csv")
+    assert {"prefect.db", "mlflow.db"} <= keeping
     assert any(name.endswith(".html") for name in keeping)
 
 
-@pytest.mark.slow
+def test_a_run_that_fails_keeps_no_secret_either(recobatch, at_project, shelf, monkeypatch):
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RECOBATCH_DATA__RATINGS", f"http://{USER}@{shelf}/gone.csv?sig=hush-signature")
+    outcome = recobatch("run", "--table", "failing")
+    assert outcome.code == 2, outcome.err
+    assert outcome.refusal.startswith(f"http://{shelf}/gone.csv: could not fetch it")
+    run = Run(2, outcome.out + outcome.err, [at_project, Path(os.environ["PREFECT_HOME"])])
+    run.check_that_nothing_is_kept()
+    assert "prefect.db" in run.names_of_files_with(f"http://{shelf}/gone.csv: could not fetch it")
+
+
 def test_nothing_that_a_run_leaves_is_pickled(run):
-    names = {path.name for path, _ in run.bytes_of_all_files()}
+    names = {path.name for path, _ in run.files()}
     assert {"model.keras", "factors.npz", "rated.npz", "users.parquet", "manifest.json", "MLmodel"} <= names
     assert [found for folder in run.folders for found in pickles_in(folder)] == []
 
