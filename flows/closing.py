@@ -15,13 +15,19 @@ def print_closing(summary: Mapping[str, Any], out: TextIO) -> None:
         console.print("Nothing new since the published batch; the table stands (--force publishes again).")
     if any("test_mae" in model for model in summary["models"].values()):
         console.print(comparison_table(summary))
-    if news := summary.get("data", {}).get("news"):
-        console.print(f"{news['told'][0].upper()}{news['told'][1:]}.", highlight=False, markup=False)
+    if "news" in summary.get("data", {}):
+        console.print(_news(summary["data"]["news"]), highlight=False, markup=False)
     console.print(_timings(summary["timings"], summary["seconds"]), highlight=False)
     if reused := summary.get("reused"):
         console.print(f"Made by an earlier run: {', '.join(reused)}.", highlight=False, markup=False)
     if "table" in summary:
         console.print(_queries(summary["table"]), highlight=False, markup=False)
+
+
+def _news(news: Mapping[str, Any] | None) -> str:
+    if news is None:
+        return "No ratings were read: what is new since the champion was trained is not known."
+    return f"{news['told']}."
 
 
 def _timings(timings: Mapping[str, float], seconds: float) -> str:

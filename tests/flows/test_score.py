@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from io import StringIO
 
 import duckdb
 import pyarrow as pa
 import pytest
 
+from flows.closing import print_closing
 from recobatch.vocabulary import Vocabulary
 
 QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
@@ -88,6 +90,8 @@ def test_without_its_ratings_the_champion_scores_what_it_was_trained_with(nightl
     assert outcome.code == 0, outcome.err
     assert outcome.json["data"] == {"ratings": len(rows), "users": 60, "items": 40, "news": None}
     assert published(at_project, "SELECT sum(rated::int) FROM {table}") == [(len(rows),)]
+    print_closing(outcome.json, shown := StringIO())
+    assert "No ratings were read" in shown.getvalue()
     named = recobatch("score", at_project / "growing.csv", "--table", "nightly")
     assert named.code == 2
     assert "found nothing there" in named.refusal
