@@ -23,10 +23,12 @@ def serve_batches(settings: Settings, *, cron: str | None, timezone: str) -> Non
         from prefect.schedules import Cron
 
         from flows.batch import batch_scoring
+        from flows.lost_runs import notice_lost_runs
 
         if server is not None:
             server.wait_until_ready()
             click.echo(f"Prefect server for as long as this runs: {server.api_url.removesuffix('/api')}", err=True)
+        notice_lost_runs()
         schedule = Cron(cron, timezone=timezone) if cron else None
         batch_scoring.serve(
             name="batch-scoring",

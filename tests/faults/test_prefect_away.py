@@ -37,21 +37,6 @@ def test_the_run_s_own_server_dies(tmp_path):
     assert project.litter() == []
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not FULL_SWEEP, reason="make faults")
-@pytest.mark.timeout(1200)
-def test_a_server_that_is_shared_dies_and_comes_back(tmp_path, monkeypatch):
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
-    project = Project(tmp_path)
-    for stage in STAGES:
-        server = LocalServer(with_scheduler=True).wait_until_ready()
-        run = project.start("--fresh", PREFECT_API_URL=server.api_url)
-        run.read_until(stage)
-        kill(server._process.pid)
-        check_that_it_publishes(project, run)
-        server.stop()
-
-
 def test_nobody_at_the_address_of_the_server(free_address):
     assert not answers(free_address)
     with pytest.raises(RecobatchError, match=r"^http://127\S+/api: found no answer .*start that server, or unset PREF"):
@@ -61,3 +46,19 @@ def test_nobody_at_the_address_of_the_server(free_address):
 def test_a_server_that_refuses_is_there(prefect_api):
     assert answers(prefect_api)
     assert answers(f"{prefect_api}/no/such/page")
+
+
+if FULL_SWEEP:  # `make faults`: minutes
+
+    @pytest.mark.slow
+    @pytest.mark.timeout(1200)
+    def test_a_server_that_is_shared_dies_and_comes_back(tmp_path, monkeypatch):
+        monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+        project = Project(tmp_path)
+        for stage in STAGES:
+            server = LocalServer(with_scheduler=True).wait_until_ready()
+            run = project.start("--fresh", PREFECT_API_URL=server.api_url)
+            run.read_until(stage)
+            kill(server._process.pid)
+            check_that_it_publishes(project, run)
+            server.stop()
