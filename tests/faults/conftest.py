@@ -77,11 +77,14 @@ def three(folder):
 
 
 @contextmanager
-def reading(root: Path) -> Iterator[Callable[[], dict[str, dict]]]:
-    """pandas, Polars and DuckDB reading all the time; calling what is yielded ends them and gives what they saw."""
+def reading(root: Path, *, pause: float = 0.02) -> Iterator[Callable[[], dict[str, dict]]]:
+    """pandas, Polars and DuckDB reading all the time; calling what is yielded ends them and gives what they saw.
+
+    Between two reads they pause for so many seconds, so that they leave the cores to the writer.
+    """
     processes = {
         name: subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.reader", name, str(root)],
+            [sys.executable, "-m", "tests.faults.reader", name, str(root), str(pause)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPO,
         )
         for name in ("pandas", "polars", "duckdb")

@@ -1,4 +1,4 @@
-"""A consumer that reads the table over and over: ``python -m tests.faults.reader pandas|polars|duckdb ROOT``.
+"""A consumer that reads the table over and over: ``python -m tests.faults.reader pandas|polars|duckdb ROOT PAUSE``.
 
 It resolves ``current`` first, as consumers are told to, reads every row and the version in the files' metadata, and
 counts wrong answers. Every version of a table under test holds the same pairs; where all its predictions are one
@@ -60,8 +60,6 @@ def duckdb_reader() -> Callable[[Path], Answer]:
     return read
 
 
-PAUSE_SECONDS = 0.02
-"""Between two reads, so that three readers leave the cores to the writer."""
 READERS = {"pandas": pandas_reader, "polars": polars_reader, "duckdb": duckdb_reader}
 
 
@@ -73,11 +71,11 @@ def is_right(answer: Answer, version: str, first: Answer) -> bool:
 
 
 def main() -> None:
-    read, root, first = READERS[sys.argv[1]](), Path(sys.argv[2]), None
+    read, root, pause, first = READERS[sys.argv[1]](), Path(sys.argv[2]), float(sys.argv[3]), None
     told = {"reads": 0, "versions": 0, "wrong": [], "failed": []}
     seen = set()
     print("ready", flush=True)  # noqa: T201 - the signal
-    while not select.select([sys.stdin], [], [], PAUSE_SECONDS)[0]:
+    while not select.select([sys.stdin], [], [], pause)[0]:
         folder = (root / "current" / "champion").resolve(strict=True)
         version = folder.parents[1].name
         try:

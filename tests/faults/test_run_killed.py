@@ -93,7 +93,7 @@ def test_killed_at_any_moment_while_consumers_read(begin, project, undisturbed):
     length, truth = undisturbed
     root, counts, seen = project / "struck", Counter(), []
     table = PredictionTable(root)
-    with reading(root) as readers:
+    with reading(root, pause=0.1) as readers:
         for number, moment in enumerate(np.random.default_rng(3).uniform(0.1, 1, MOMENTS) * length):
             # Every other run goes on with what the one before has left.
             counts["killed"] += strike(begin("struck", "--force" if number % 2 else "--fresh"), after=moment)
