@@ -20,7 +20,8 @@ from tests.docs.pages import Block, runnable
 from tests.docs.snippets import Session
 from tests.docs.test_pages import RUN_ELSEWHERE
 
-pytestmark = pytest.mark.slow
+# A page is one test with many commands, and a busy machine takes minutes for one.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 PAGES = ("README.md", "docs/ratings.md", "docs/settings.md", "docs/models.md", "docs/recover.md")
 """After the tutorial, whose folder they go on with."""
@@ -63,7 +64,7 @@ class Shell:
         options = "-euo" if block.language == "bash" else "-uo"
         done = subprocess.run(
             ["bash", options, "pipefail", "-c", command], cwd=self.folder, env=self.environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{block}: {command}\n{done.stdout}"
         return done.stdout
