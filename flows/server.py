@@ -37,10 +37,12 @@ class LocalServer:
         self._start()
 
     def _start(self) -> None:
-        self._port = _free_port(self._preferred_port)
+        listener = _listen(self._preferred_port)
+        self._port = int(listener.getsockname()[1])
         self.api_url = f"http://127.0.0.1:{self._port}/api"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "flows.server", str(self._port), str(os.getpid())],
+            [sys.executable, "-m", "flows.server", str(listener.fileno()), str(os.getpid())],
+            pass_fds=[listener.fileno()],
             # The UI in the browser asks the API at this address; by itself it would ask at port 4200.
             env={**os.environ, "PREFECT_SERVER_UI_API_URL": self.api_url, **self._environment},
             stdin=subprocess.DEVNULL,
@@ -49,6 +51,7 @@ class LocalServer:
             # Ctrl-C reaches the whole terminal group; the server must outlive the flow's last words.
             start_new_session=True,
         )
+        listener.close()
 
     def wait_until_ready(self) -> Self:
         """Block until the API answers.
@@ -99,16 +102,16 @@ class LocalServer:
         self._errors.close()
 
 
-def _free_port(preferred: int) -> int:
-    """A free loopback port, the preferred one if possible; 0 prefers none."""
-    with socket.socket() as probe:
-        # A port that a server left a moment ago is free again for the next one.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", preferred))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _listen(preferred: int) -> socket.socket:
+    """Listen at a loopback port, the preferred one if it is free; 0 prefers none.
+
+    The server inherits the socket: looking for a free port and leaving it for the server to take would let another one
+    take it in between, whose answers would then pass for those of ours.
+    """
+    try:
+        return socket.create_server(("127.0.0.1", preferred))
+    except OSError:
+        return socket.create_server(("127.0.0.1", 0))
 
 
 @contextmanager
@@ -139,19 +142,14 @@ def _die_with_parent(parent: int) -> None:
         raise SystemExit("the parent ended before the server started")
 
 
-def _serve(port: int) -> None:
+def _serve(listener: socket.socket) -> None:
     import uvicorn
 
-    uvicorn.run(
-        "prefect.server.api.server:create_app",
-        factory=True,
-        host="127.0.0.1",
-        port=port,
-        log_level="error",
-        lifespan="on",
-    )
+    create = "prefect.server.api.server:create_app"
+    config = uvicorn.Config(create, factory=True, log_level="error", lifespan="on")
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":
     _die_with_parent(int(sys.argv[2]))
-    _serve(int(sys.argv[1]))
+    _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.server import LocalServer, prefect_server
+from flows.server import LocalServer, _listen, prefect_server
 from recobatch.errors import RecobatchError
 
 _RUN = """
@@ -126,3 +126,9 @@ def alive(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_port_that_is_taken_is_left_alone():
+    with _listen(0) as first, _listen(first.getsockname()[1]) as second:
+        assert first.getsockname()[0] == second.getsockname()[0] == "127.0.0.1"
+        assert first.getsockname()[1] != second.getsockname()[1]
