@@ -71,6 +71,10 @@ class Job:
     def tracker(self) -> Tracker:
         return open_tracker(self.settings.tracking, self.root)
 
+    def report_path(self, batch_id: str) -> Path:
+        """Where the report of a batch is kept."""
+        return self.root / ".recobatch" / "reports" / f"{batch_id}.html"
+
     @contextmanager
     def stage(self, name: str, *, total: float | None = None) -> Iterator[Line]:
         """Time a stage and show its progress; with a ``total``, on the run's page too."""

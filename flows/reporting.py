@@ -41,7 +41,7 @@ def report_batch(
     with job.stage("report"), TemporaryDirectory() as scratch:
         split = parts.load()
         inputs = _inputs(job, ratings, parts, split, trained, champion, titles, table, gate)
-        page = job.root / ".recobatch" / "reports" / f"{job.batch_id}.html"
+        page = job.report_path(job.batch_id)
         page.parent.mkdir(parents=True, exist_ok=True)
         write_report(inputs, page)
         shared = save_loss_curves(

@@ -146,10 +146,11 @@ def _links(result: Mapping[str, Any], tracking: str, root: Path) -> Iterator[str
     if not pages:
         runs = " and ".join(f"`{model['mlflow_run_id']}`" for model in result["models"].values())
         yield f"- In MLflow: `mlflow ui --backend-store-uri {tracking}`, then {runs}"
+    places = [f"[in MLflow]({page}/artifacts/report.html)" for page in list(pages.values())[:1]]
     if report := result.get("report"):
-        page = next(iter(pages.values()), None)
-        link = f"[in MLflow]({page}/artifacts/report.html), and " if page else ""
-        yield f"- The report for people: {link}`{_shown(report, root)}`"
+        places.append(f"`{_shown(report, root)}`")
+    if places:
+        yield f"- The report for people: {', and '.join(places)}"
 
 
 def _compare(pages: list[str]) -> str:

@@ -109,7 +109,10 @@ def of_table(job: Job, snapshot: Published) -> dict[str, Any]:
 
 
 def of_scoring(job: Job, model: ToScore, news: News | None) -> dict[str, Any]:
-    """The summary of a batch that only scores; ``data.news`` is null where no ratings were read."""
+    """The summary of a batch that only scores.
+
+    ``data.news`` is null where no ratings were read; ``report`` is that of the champion's training, where it is here.
+    """
     loaded = model.inputs.load()
     data = {
         "ratings": len(loaded.rated.item_index), "users": len(loaded.users), "items": len(loaded.items),
@@ -120,9 +123,11 @@ def of_scoring(job: Job, model: ToScore, news: News | None) -> dict[str, Any]:
     }  # fmt: skip
     if model.test_mse is not None:
         told |= {"test_mse": model.test_mse, "test_rmse": math.sqrt(model.test_mse)}
+    report = job.report_path(model.tags.get("batch_id", ""))
     return {
         "batch_id": job.batch_id, "champion": model.name, "seconds": round(job.seconds, 3),
         "data": data, "models": {model.name: told}, "timings": _rounded(job.timings), "reused": list(job.reused),
+        **({"report": str(report.relative_to(job.root))} if report.exists() else {}),
     }  # fmt: skip
 
 

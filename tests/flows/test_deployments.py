@@ -1,133 +1,214 @@
-"""prefect.yaml against a real server with a scheduler and a real worker, all on loopback."""
+"""docs/schedule.md from top to bottom: its own commands against the server and the worker that they start."""
 
+import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from flows.server import LocalServer
-from recobatch.synthetic import write_synthetic
 from recobatch.table import PredictionTable
+from tests.conftest import REPO
+from tests.docs.pages import blocks
+from tests.flows.test_notification import receiving
+from tests.tracking.server import free_port
 
-REPO = Path(__file__).parents[2]
-PREFECT = [sys.executable, "-m", "prefect"]
-SERVE = "from flows.cli import main; main()"
+PAGE = [block for block in blocks(REPO / "docs" / "schedule.md") if block.language in {"bash", "toml"}]
+SCHEDULED = {"batch-scoring": "0 1 * * *", "train-models": "0 2 * * 0", "score-pairs": "0 3 * * *"}
+
+
+def on_page(words):
+    """The one block of the page with these words in it."""
+    [block] = [block for block in PAGE if words in block.text]
+    return block.text
+
+
+@pytest.fixture(scope="module")
+def receiver():
+    with receiving() as receiver:
+        yield receiver
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("deployed")
-    write_synthetic(folder / "ratings.csv", n_users=80, n_items=40, n_ratings=1500, seed=2)
-    return folder
+    return tmp_path_factory.mktemp("recommendations")
 
 
 @pytest.fixture(scope="module")
-def scheduler(prefect_api):
-    """Address of a server that plans runs; the other one, without a scheduler, made the database."""
-    server = LocalServer(with_scheduler=True)
-    try:
-        yield server.wait_until_ready().api_url
-    finally:
-        server.stop()
+def environment(folder, receiver, prefect_api):
+    """What the page exports, with a port, a folder and a receiver of the test's own; the database is made already."""
+    port = free_port()
+    ours = {
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "RECOBATCH_HOME": str(folder),
+        "RECOBATCH_NOTIFY__WEBHOOK": receiver.address,
+    }  # fmt: skip
+    exported = {name for block in PAGE for name in re.findall(r"^export (\w+)=", block.text, re.MULTILINE)}
+    assert exported == ours.keys()
+    on_the_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, **ours, "PATH": on_the_path, "PREFECT_SERVER_API_PORT": str(port)}
 
 
 @pytest.fixture(scope="module")
-def environment(folder, scheduler):
-    job = {"RECOBATCH_DATA__RATINGS": "ratings.csv", "RECOBATCH_GATE__BASELINE": "none", "RECOBATCH_TRAIN__EPOCHS": "2"}
-    return {**os.environ, **job, "PREFECT_API_URL": scheduler, "RECOBATCH_HOME": str(folder)}
+def shell(environment):
+    """Run a block of the page, from the checkout, to its end."""
 
+    def shell(words):
+        command = ["bash", "-euc", on_page(words)]
+        return subprocess.run(command, cwd=REPO, env=environment, capture_output=True, text=True)
 
-@pytest.fixture
-def client(scheduler):
-    from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL, temporary_settings
-
-    with temporary_settings({PREFECT_API_URL: scheduler}), get_client(sync_client=True) as client:
-        yield client
+    return shell
 
 
 @contextmanager
-def background(command, **options):
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+def running(words, environment, log):
+    """Run a block of the page that stays until it is stopped."""
+    with log.open("w") as out:
+        command = ["bash", "-euc", on_page(words)]
+        process = subprocess.Popen(
+            command, cwd=REPO, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@pytest.fixture(scope="module")
+def server(environment, tmp_path_factory):
+    api, log = environment["PREFECT_API_URL"], tmp_path_factory.mktemp("logs") / "server.log"
+    with running("prefect server start", environment, log):
+        until(lambda: answers(f"{api}/health"), lambda: log.read_text())
+        yield api
+
+
+@pytest.fixture(scope="module")
+def deployed(server, shell, folder, environment, tmp_path_factory):
+    """The page up to its worker: ratings, settings, pool and deployments."""
+    (folder / "recobatch.toml").write_text(on_page("preset ="))
+    for words in ("recobatch synth", "prefect work-pool create"):
+        done = shell(words)
+        assert done.returncode == 0, done.stdout + done.stderr
+    with running("prefect worker start", environment, tmp_path_factory.mktemp("logs") / "worker.log"):
+        yield server
+
+
+@pytest.fixture
+def client(server):
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+        yield client
+
+
+def answers(url):
     try:
-        yield process
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return json.load(answer)
+    except OSError:
+        return None
 
 
-def start(client, name):
-    deployment = client.read_deployment_by_name(name)
-    return client.create_flow_run_from_deployment(deployment.id).id
-
-
-def ended(client, run_id, seconds=150):
-    """The state in which a run ended; fails the test if it does not."""
+def until(found, trouble=lambda: "", seconds=150):
+    """What ``found`` finds, as soon as it does."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        state = client.read_flow_run(run_id).state
-        if state.is_final():
-            return state
+        if value := found():
+            return value
         time.sleep(0.3)
-    return pytest.fail(f"the run has not ended within {seconds} s, it is {state.name}")
+    return pytest.fail(f"nothing within {seconds} s {trouble()}")
+
+
+def runs_of(client, flow, state=None):
+    """The flow runs of a flow that were started or have ended, the oldest first."""
+    from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    runs = client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])), sort=FlowRunSort.EXPECTED_START_TIME_ASC
+    )
+    return [run for run in runs if run.deployment_id and (state is None or run.state.name == state)]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_the_deployments_run_fail_and_give_way_as_documented(environment, client, folder):
-    def prefect(*arguments):
-        done = subprocess.run([*PREFECT, *arguments], cwd=REPO, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    prefect("work-pool", "create", "recobatch", "--type", "process")
-    prefect("--no-prompt", "deploy", "--all")
-    with background([*PREFECT, "worker", "start", "--pool", "recobatch"], env=environment, cwd=folder):
-        failed = ended(client, start(client, "score-pairs/score-pairs"))
-        assert failed.is_failed()
-        assert "champion" in failed.message.splitlines()[0]
-
-        first, second = (start(client, "batch-scoring/batch-scoring") for _ in range(2))
-        states = [ended(client, run) for run in (first, second)]
-        assert sorted(state.name for state in states) == ["Cancelled", "Completed"]
-        assert len(list((folder / "predictions" / "versions").iterdir())) == 1
-
-        assert ended(client, start(client, "score-pairs/score-pairs")).is_completed()
-    # The environment's settings count where the run takes place: these are not MovieLens' rows.
-    assert set(PredictionTable(folder / "predictions").current().rows.values()) == {80 * 40}
-    schedules = {
-        name: [
-            (s.schedule.cron, s.schedule.timezone) for s in client.read_deployment_by_name(f"{name}/{name}").schedules
-        ]
-        for name in ("batch-scoring", "train-models", "score-pairs")
-    }
-    assert schedules == {
-        "batch-scoring": [], "train-models": [("0 2 * * 0", "UTC")], "score-pairs": [("0 3 * * *", "UTC")],
-    }  # fmt: skip
+@pytest.mark.timeout(600)
+def test_a_deployed_batch_completes_with_its_artifacts(deployed, shell, client, folder):
+    done = shell("batch-scoring --watch")
+    assert done.returncode == 0, done.stdout + done.stderr
+    [run] = runs_of(client, "batch-scoring", "Completed")
+    assert not run.auto_scheduled
+    # The folder's settings count where the run takes place: these are not MovieLens' rows.
+    published = PredictionTable(folder / "predictions").current()
+    assert set(published.rows.values()) == {500 * 100}
+    shown = shell("prefect artifact inspect")
+    assert shown.returncode == 0, shown.stderr
+    assert published.version in shown.stdout
+    assert "explicit_mf_bias" in shown.stdout
+    answer = answers(f"{deployed.removesuffix('/api')}/ui-settings")
+    assert answer["api_url"] == deployed
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_served_schedule_starts_a_run_by_itself(environment, client):
-    command = [sys.executable, "-c", SERVE, "serve", "--cron", "* * * * *", "--timezone", "Europe/Berlin"]
-    folder = Path(environment["RECOBATCH_HOME"])
-    with background(command, env=environment, cwd=folder):
-        run = first_scheduled(client)
-        assert ended(client, run.id).is_completed()
+def test_a_failing_one_says_why_and_tells_the_webhook(deployed, shell, client, receiver):
+    done = shell("absent.csv")
+    assert done.returncode == 1, done.stdout + done.stderr
+    [run] = runs_of(client, "train-models", "Failed")
+    first = run.state.message.splitlines()[0]
+    assert "absent.csv: " in first
+    [message] = [message for _, _, message in receiver.posted if message["flow_run_id"] == str(run.id)]
+    assert message["kind"] == "bad input"
+    assert message["reason"] in first
+    assert message["url"].endswith(f"/runs/flow-run/{run.id}")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_of_two_that_overlap_one_is_cancelled(deployed, shell, client):
+    before = {run.id for run in runs_of(client, "batch-scoring") if not run.auto_scheduled}
+    done = shell("run batch-scoring/batch-scoring\nprefect")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    def ended():
+        runs = [run for run in runs_of(client, "batch-scoring") if run.id not in before and not run.auto_scheduled]
+        return runs if len(runs) == 2 and all(run.state.is_final() for run in runs) else None
+
+    assert sorted(run.state.name for run in until(ended)) == ["Cancelled", "Completed"]
+
+
+@pytest.mark.timeout(300)
+def test_every_deployment_is_planned_in_its_time_zone_and_once_at_a_time(deployed, client):
+    page = (REPO / "docs" / "schedule.md").read_text()
+    for name, cron in SCHEDULED.items():
+        deployment = client.read_deployment_by_name(f"{name}/{name}")
+        [schedule] = deployment.schedules
+        assert (schedule.schedule.cron, schedule.schedule.timezone, schedule.active) == (cron, "UTC", True)
+        assert deployment.global_concurrency_limit.limit == 1
+        assert f"| `{name}` | " in page
+    planned = until(lambda: [run for run in runs_of(client, "score-pairs", "Scheduled") if run.auto_scheduled])
+    assert {(run.expected_start_time.hour, run.expected_start_time.minute) for run in planned} == {(3, 0)}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_served_schedule_starts_a_run_by_itself(deployed, environment, client, tmp_path):
+    log = tmp_path / "serve.log"
+
+    def completed():
+        runs = [run for run in runs_of(client, "batch-scoring", "Completed") if run.auto_scheduled]
+        return runs[0] if runs else None
+
+    with running("recobatch serve", environment, log):
+        run = until(completed, lambda: log.read_text(), 200)
     assert run.expected_start_time.second == 0
-
-
-def first_scheduled(client, seconds=150):
-    """The first run that the schedule, and nobody else, started."""
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
-
-    started = FlowRunFilter(start_time=FlowRunFilterStartTime(is_null_=False))
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if runs := [run for run in client.read_flow_runs(flow_run_filter=started) if run.auto_scheduled]:
-            return runs[0]
-        time.sleep(0.3)
-    return pytest.fail(f"the schedule has not started a run within {seconds} s")

@@ -122,6 +122,7 @@ def test_every_flow_shows_its_result_its_progress_and_its_assets(
     assert shown.keys() == {"scoring-result", "progress-score"}
     assert f"### Since version {second['table']['version']}\n" in shown["scoring-result"]["data"]
     assert "\n\nThe ratings of now: 0 new ratings of 0 users since training.\n" in shown["scoring-result"]["data"]
+    assert str(at_project / trained["report"]) in shown["scoring-result"]["data"]
     assert scored["change"]["data"] == {"ratings": 0, "users": 0, "items": 0}
     [made] = asset_events("score-pairs", "prefect.asset.materialization.succeeded", table)
     assert "mlflow://models/recobatch" in {related["prefect.resource.id"] for related in made["related"]}

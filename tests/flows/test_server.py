@@ -96,6 +96,11 @@ def listening_sockets(pids):
     return found
 
 
+def test_the_ui_asks_the_server_that_it_comes_from(prefect_api):
+    with urllib.request.urlopen(f"{prefect_api.removesuffix('/api')}/ui-settings", timeout=10) as answer:
+        assert json.load(answer)["api_url"] == prefect_api
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's word to a child is Linux's")
 def test_kill_9_takes_the_server_along(tmp_path):
     run = subprocess.Popen([sys.executable, "-c", _RUN, str(tmp_path)], stdout=subprocess.PIPE, text=True)
