@@ -29,7 +29,7 @@ def take_up(job: Job, ratings: Ratings, parts: Parts) -> dict[str, TrackedRun]:
         if left.notes.get("inputs") == inputs and (runs := _runs(job, ratings, parts, left.notes["models"])):
             job.batch_id = left.version
             job.runs += runs.values()
-            job.tell("compare", f"goes on with batch {left.version}, which ended with {left.finished} files written")
+            job.tell("resume", f"goes on with batch {left.version}, which died with {left.finished} files written")
             return runs
     job.table.clean()
     return {}

@@ -5,6 +5,7 @@ import http.server
 import os
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -35,6 +36,15 @@ def test_an_output_is_built_once(tmp_path, build, builds):
     assert (first.reused, second.reused, len(builds)) == (False, True, 1)
     assert second.report == first.report == {"rows": 3, "share": 0.5}
     assert (second.path / "data.txt").read_text() == "whole"
+
+
+def test_an_output_is_found_only_where_it_may_be_reused(tmp_path, build):
+    work = Workspace(tmp_path)
+    assert work.find("ingest", {"a": 1}) is None
+    done = work.stage("ingest", {"a": 1}, build)
+    assert work.find("ingest", {"a": 1}) == replace(done, reused=True)
+    assert work.find("ingest", {"a": 2}) is None
+    assert Workspace(tmp_path, fresh=True).find("ingest", {"a": 1}) is None
 
 
 @pytest.mark.parametrize("other", [("ingest", {"a": 2}), ("encode", {"a": 1})])

@@ -133,15 +133,21 @@ def test_fresh_and_other_settings_share_nothing(batch, dead, disk, at_project, c
     check_true(at_project / table, summary, client)
 
 
-def test_a_run_that_mlflow_does_not_know_any_more_is_begun_anew(batch, dead, disk, at_project, client):
-    dead("forgotten", room=5)
-    batch_id = re.match(r"\.staging-(.*-\w+)-\w+", left(at_project / "forgotten")[0].name)[1]
-    experiment = client.get_experiment_by_name("recobatch").experiment_id
-    client.delete_run(client.search_runs([experiment], f"tags.batch_id = '{batch_id}'")[0].info.run_id)
-    summary = batch("--table", "forgotten").json
+@pytest.mark.parametrize("lost", ["run", "model"])
+def test_a_batch_whose_run_or_model_is_gone_is_begun_anew(batch, dead, disk, at_project, client, lost):
+    table = f"lost-{lost}"
+    dead(table, room=5)
+    batch_id = re.match(r"\.staging-(.*-\w+)-\w+", left(at_project / table)[0].name)[1]
+    if lost == "run":
+        experiment = client.get_experiment_by_name("recobatch").experiment_id
+        client.delete_run(client.search_runs([experiment], f"tags.batch_id = '{batch_id}'")[0].info.run_id)
+    else:
+        for path in (at_project / ".recobatch" / "work").glob("train-explicit_mf-*/factors.npz"):
+            path.unlink()
+    summary = batch("--table", table).json
     assert summary["batch_id"] != batch_id
     assert disk.written == 8
-    check_true(at_project / "forgotten", summary, client)
+    check_true(at_project / table, summary, client)
 
 
 def test_what_a_gate_refused_is_not_kept(batch, disk, at_project):
