@@ -78,4 +78,4 @@ faults: $(STAMP) ## the long sweep of the fault tests
 	FAULTS_SWEEP=full $(BIN)/python -m pytest tests/faults
 
 clean: ## remove what can be made again (never predictions/ or mlruns/)
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build
