@@ -26,14 +26,15 @@ def rows(low_rank):
 
 @pytest.fixture
 def nightly(recobatch, at_project, rows):
-    """A champion trained on ``growing.csv``, which a callable then appends to and scores."""
-    ratings = at_project / "growing.csv"
+    """A champion trained on ``growing/ratings.csv``, which a callable then appends to and scores."""
+    ratings = at_project / "growing" / "ratings.csv"
+    ratings.parent.mkdir(exist_ok=True)
 
     def write(lines):
         ratings.write_text("\n".join([HEADER, *lines]) + "\n")
 
     write(rows)
-    (at_project / "items.csv").write_text("movieId,title\n" + "".join(f"{n},Film {n}\n" for n in range(100, 150)))
+    ratings.with_name("items.csv").write_text("movieId,title\n" + "".join(f"{n},Film {n}\n" for n in range(100, 150)))
     trained = recobatch("train", ratings, *QUICK)
     assert trained.code == 0, trained.err
 
@@ -85,22 +86,22 @@ def test_a_night_without_arguments_counts_marks_and_takes_in_what_is_new(nightly
 
 def test_without_its_ratings_the_champion_scores_what_it_was_trained_with(nightly, at_project, recobatch, rows):
     nightly([])
-    (at_project / "growing.csv").unlink()
+    (at_project / "growing" / "ratings.csv").unlink()
     outcome = recobatch("score", "--table", "nightly", "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.json["data"] == {"ratings": len(rows), "users": 60, "items": 40, "news": None}
     assert published(at_project, "SELECT sum(rated::int) FROM {table}") == [(len(rows),)]
     print_closing(outcome.json, shown := StringIO())
     assert "No ratings were read" in shown.getvalue()
-    named = recobatch("score", at_project / "growing.csv", "--table", "nightly")
+    named = recobatch("score", at_project / "growing" / "ratings.csv", "--table", "nightly")
     assert named.code == 2
     assert "found nothing there" in named.refusal
 
 
 def test_ratings_that_are_named_may_be_only_the_new_ones(nightly, at_project, recobatch, rows):
     nightly([])
-    (at_project / "since.csv").write_text(f"{HEADER}\nu01,100,4,2000000000\nu02,100,4,2000000000\n")
-    outcome = recobatch("score", "since.csv", "--table", "nightly", "--json")
+    (at_project / "growing" / "since.csv").write_text(f"{HEADER}\nu01,100,4,2000000000\nu02,100,4,2000000000\n")
+    outcome = recobatch("score", "growing/since.csv", "--table", "nightly", "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.json["data"]["news"]["ratings"] == 2
     known = sum(row.startswith(("u01,100,", "u02,100,")) for row in rows)
