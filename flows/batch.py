@@ -36,7 +36,13 @@ __all__ = ["batch_scoring", "train_models"]
 _RESULT = "batch-result"
 
 
-@flow(name="batch-scoring", on_failure=[tell_failure], on_crashed=[tell_failure])
+@flow(
+    name="batch-scoring",
+    on_failure=[tell_failure],
+    on_crashed=[tell_failure],
+    persist_result=False,
+    result_serializer="json",  # Prefect stores what a flow raises, by default as a pickle with all its causes
+)
 def batch_scoring(
     settings: Settings = Settings(),  # noqa: B008 - it is frozen
     force: bool = False,

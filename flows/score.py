@@ -84,7 +84,13 @@ def publish(
     return snapshot
 
 
-@flow(name="score-pairs", on_failure=[tell_failure], on_crashed=[tell_failure])
+@flow(
+    name="score-pairs",
+    on_failure=[tell_failure],
+    on_crashed=[tell_failure],
+    persist_result=False,
+    result_serializer="json",  # Prefect stores what a flow raises, by default as a pickle with all its causes
+)
 def score_pairs(settings: Settings = Settings(), fresh: bool = False) -> dict[str, Any]:  # noqa: B008 - it is frozen
     """Score every pair with the registered champion and publish.
 

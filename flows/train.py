@@ -199,7 +199,13 @@ def train_all(
     return trained
 
 
-@flow(name="train-models", on_failure=[tell_failure], on_crashed=[tell_failure])
+@flow(
+    name="train-models",
+    on_failure=[tell_failure],
+    on_crashed=[tell_failure],
+    persist_result=False,
+    result_serializer="json",  # Prefect stores what a flow raises, by default as a pickle with all its causes
+)
 def train_models(settings: Settings = Settings(), fresh: bool = False) -> dict[str, Any]:  # noqa: B008 - it is frozen
     """Ingest to registered models; nothing is scored."""
     job = Job.open(settings, fresh=fresh)

@@ -1,5 +1,7 @@
 """Find pickles, whatever they are called and however they are packed."""
 
+import base64
+import binascii
 import io
 import pickletools
 import zipfile
@@ -27,6 +29,16 @@ def _pickles(content, name):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for member in archive.namelist():
                 yield from _pickles(archive.read(member), f"{name}!{member}")
+    elif content and (decoded := _from_base64(content)):
+        yield from _pickles(decoded, name)
+
+
+def _from_base64(content):
+    """As Prefect stores results; nothing where it is something else."""
+    try:
+        return base64.b64decode(b"".join(content.split()), validate=True)
+    except binascii.Error:
+        return b""
 
 
 def _is_pickle(content):
