@@ -10,6 +10,7 @@ import logging
 import os
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -30,6 +31,9 @@ log = logging.getLogger("prefect.flows.outage")
 
 _PAUSE_SECONDS = 2.0
 _ANSWER_SECONDS = 5.0
+_ATTEMPTS = 3
+_BUSY_SECONDS = 10.0
+"""At the start of a run: a server that is busy or just restarting is worth half a minute."""
 _RECONNECTIONS = 1
 """Prefect tries ten times to send one event, a second apart."""
 _away = threading.Event()
@@ -55,13 +59,17 @@ def require_server(api_url: str) -> None:
     """Make sure that the server that was named is there.
 
     Raises:
-        RecobatchError: If it is not.
+        RecobatchError: If it is not, or does not answer within half a minute.
     """
-    if not answers(api_url):
-        raise RecobatchError(
-            f"{api_url}: found no answer at this address, required the Prefect server that PREFECT_API_URL names; "
-            f"start that server, or unset PREFECT_API_URL to use one for this run alone"
-        )
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            time.sleep(1)
+        if answers(api_url, _BUSY_SECONDS):
+            return
+    raise RecobatchError(
+        f"{api_url}: found no answer at this address, required the Prefect server that PREFECT_API_URL names; "
+        f"start that server, or unset PREFECT_API_URL to use one for this run alone"
+    )
 
 
 @contextlib.contextmanager

@@ -1,5 +1,9 @@
 """Prefect's server dies in mid-run: the run publishes all the same, says what happened, and ends without waiting."""
 
+import http.server
+import threading
+from urllib.parse import urlsplit
+
 import pytest
 
 from flows.outage import answers, require_server
@@ -41,6 +45,19 @@ def test_nobody_at_the_address_of_the_server(free_address):
     assert not answers(free_address)
     with pytest.raises(RecobatchError, match=r"^http://127\S+/api: found no answer .*start that server, or unset PREF"):
         require_server(free_address)
+
+
+def test_a_server_that_is_just_restarting_is_waited_for(free_address):
+    port = urlsplit(free_address).port
+
+    def come_up():
+        with http.server.HTTPServer(("127.0.0.1", port), http.server.BaseHTTPRequestHandler) as server:
+            server.handle_request()
+
+    late = threading.Timer(0.5, come_up)
+    late.start()
+    require_server(free_address)
+    late.join()
 
 
 def test_a_server_that_refuses_is_there(prefect_api):
