@@ -13,12 +13,13 @@ from recobatch.errors import BadSettings, BadTable, RecobatchError
 from recobatch.table.layout import LOCK, STAGING, TRASH, VERSIONS, check_free, claim, is_table, safe_name
 from recobatch.table.lock import hold, is_held_here
 from recobatch.table.manifest import Manifest
-from recobatch.table.resume import Unfinished, forget, list_unfinished, remember, remove_unfinished
+from recobatch.table.resume import Unfinished, forget, list_unfinished, remember, take_up
 from recobatch.table.snapshots import (
     Snapshot,
     current_version,
     list_snapshots,
     mend_pointer,
+    one_before,
     open_snapshot,
     point_at,
     pointer_sequence,
@@ -101,11 +102,8 @@ class PredictionTable:
         Returns:
             The staging folder, whose shards ``Staging.kept`` knows, or none if there is nothing of use.
         """
-        for left in self.unfinished():
-            if left.shaped_by == shaped_by != "":
-                remove_unfinished(left.path)
-                return self._staging(left.path, left.version)
-        return None
+        left = take_up(self.unfinished(), shaped_by)
+        return None if left is None else self._staging(left.path, left.version)
 
     def _staging(self, path: Path, version: str) -> Staging:
         return Staging(path, version, self._exclusive, self._next_sequence, self._land)
@@ -160,7 +158,11 @@ class PredictionTable:
         """
         self.snapshot(version)  # before the lock: what is no table yet must not become one
         with self._exclusive("rollback"):
-            target = self.snapshot(version) if version is not None else self._previous()
+            target = (
+                self.snapshot(version)
+                if version is not None
+                else one_before(self.snapshot(), self.snapshots(), self.root)
+            )
             if problems := check_files(target):
                 raise BadTable(
                     f"{target.path}: found a damaged snapshot ({problems[0]}), required a whole one; "
@@ -230,16 +232,6 @@ class PredictionTable:
     def _check(self) -> None:
         if not is_table(self.root):
             check_free(self.root)
-
-    def _previous(self) -> Snapshot:
-        current = self.snapshot()
-        earlier = [snapshot for snapshot in self.snapshots() if snapshot.sequence < current.sequence]
-        if not earlier:
-            raise BadTable(
-                f"{self.root}: found no snapshot older than {current.version}, required one to roll back to; "
-                f"the table stays as it is"
-            )
-        return earlier[-1]
 
     def _next_sequence(self) -> int:
         numbers = [snapshot.sequence for snapshot in list_snapshots(self.root)[0]]

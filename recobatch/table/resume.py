@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,16 @@ def list_unfinished(root: Path) -> list[Unfinished]:
     return sorted(found, key=lambda left: (left.finished, left.path.name), reverse=True)
 
 
-def remove_unfinished(staging: Path) -> None:
+def take_up(unfinished: Sequence[Unfinished], shaped_by: str) -> Unfinished | None:
+    """The first that is of the very same predictions, cleared of what was being written when its run died."""
+    for left in unfinished:
+        if left.shaped_by == shaped_by != "":
+            _remove_unfinished(left.path)
+            return left
+    return None
+
+
+def _remove_unfinished(staging: Path) -> None:
     """Remove all but the finished files and the memory of them: what was being written when the run died."""
     kept = {staging / _KEY}
     for note in (staging / _REPORTS).glob("*.json"):

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -53,6 +54,9 @@ class Published(ABC):
         """The parquet files of a model, by default the champion's, by first user; ``table`` is "table" or "top"."""
 
 
+AnyPublished = TypeVar("AnyPublished", bound=Published)
+
+
 @dataclass(frozen=True, eq=False)
 class Snapshot(Published):
     """A published version in a folder."""
@@ -79,6 +83,21 @@ class Snapshot(Published):
 
     def parts(self, table: str, model: str | None = None) -> list[Path]:
         return sorted((self.path / table / f"model={model or self.champion}").glob("*.parquet"))
+
+
+def one_before(current: AnyPublished, snapshots: Sequence[AnyPublished], where: Path | str) -> AnyPublished:
+    """The snapshot published last before the current one.
+
+    Raises:
+        BadTable: If there is none.
+    """
+    earlier = [snapshot for snapshot in snapshots if snapshot.sequence < current.sequence]
+    if not earlier:
+        raise BadTable(
+            f"{where}: found no snapshot older than {current.version}, required one to roll back to; "
+            f"the table stays as it is"
+        )
+    return earlier[-1]
 
 
 def open_snapshot(folder: Path) -> Snapshot:

@@ -22,7 +22,8 @@ from recobatch.table.object_store.lease import LEASE
 from recobatch.table.object_store.remote_snapshot import RemoteSnapshot, open_remote
 from recobatch.table.object_store.session import Session, current_session, read_catalog, session
 from recobatch.table.object_store.upload import upload
-from recobatch.table.resume import Unfinished, list_unfinished, remember, remove_unfinished
+from recobatch.table.resume import Unfinished, list_unfinished, remember, take_up
+from recobatch.table.snapshots import one_before
 from recobatch.table.staging import Staging
 from recobatch.table.verify import VerifyReport
 
@@ -79,11 +80,8 @@ class ObjectTable:
 
     def resume(self, shaped_by: str) -> Staging | None:
         """As ``PredictionTable.resume``."""
-        for left in self.unfinished():
-            if left.shaped_by == shaped_by != "":
-                remove_unfinished(left.path)
-                return self._staging(left.path, left.version)
-        return None
+        left = take_up(self.unfinished(), shaped_by)
+        return None if left is None else self._staging(left.path, left.version)
 
     def _staging(self, path: Path, version: str) -> Staging:
         return Staging(path, version, self._exclusive, lambda: next_sequence(self._session.catalog), self._land)
@@ -129,7 +127,11 @@ class ObjectTable:
         """As ``PredictionTable.rollback``, but it looks at names and sizes only; ``verify`` reads the bytes."""
         self.snapshot(version)  # before the lease: what is no table yet must not become one
         with self._exclusive("rollback"):
-            target = self.snapshot(version) if version is not None else self._previous()
+            target = (
+                self.snapshot(version)
+                if version is not None
+                else one_before(self.snapshot(), self.snapshots(), self._bucket.uri)
+            )
             if problems := target.check_sizes():
                 raise BadTable(
                     f"{target.location}: found a damaged snapshot ({problems[0]}), required a whole one; "
@@ -194,16 +196,6 @@ class ObjectTable:
         for version in versions:
             folder = f"{VERSIONS}/{version}"
             self._bucket.delete([f"{folder}/{name}" for name in self._bucket.sizes(folder)])
-
-    def _previous(self) -> RemoteSnapshot:
-        current = self.snapshot()
-        earlier = [snapshot for snapshot in self.snapshots() if snapshot.sequence < current.sequence]
-        if not earlier:
-            raise BadTable(
-                f"{self._bucket.uri}: found no snapshot older than {current.version}, required one to roll back to; "
-                f"the table stays as it is"
-            )
-        return earlier[-1]
 
     def _land(self, staging: Path, manifest: Manifest) -> RemoteSnapshot:
         upload(self._bucket, staging, manifest)
