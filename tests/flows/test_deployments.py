@@ -4,11 +4,12 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,23 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def environment(folder, receiver, prefect_api):
-    """What the page exports, with a port, a folder and a receiver of the test's own; the database is made already."""
+def prefect_home(prefect_api, tmp_path_factory):
+    """A home of the page's own: two servers over one database would see each other's schedules and wait for locks.
+
+    Its database begins as a copy, since making one takes ten seconds.
+    """
+    home = tmp_path_factory.mktemp("prefect")
+    with (
+        closing(sqlite3.connect(Path(os.environ["PREFECT_HOME"], "prefect.db"))) as made,
+        closing(sqlite3.connect(home / "prefect.db")) as own,
+    ):
+        made.backup(own)
+    return home
+
+
+@pytest.fixture(scope="module")
+def environment(folder, receiver, prefect_home):
+    """What the page exports, with a port, a folder and a receiver of the test's own."""
     port = free_port()
     ours = {
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "RECOBATCH_HOME": str(folder),
@@ -50,8 +66,10 @@ def environment(folder, receiver, prefect_api):
     }  # fmt: skip
     exported = {name for block in PAGE for name in re.findall(r"^export (\w+)=", block.text, re.MULTILINE)}
     assert exported == ours.keys()
+    asked_often = {"PREFECT_WORKER_QUERY_SECONDS": "2"}  # by default a worker looks for runs every ten seconds
     on_the_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, **ours, "PATH": on_the_path, "PREFECT_SERVER_API_PORT": str(port)}
+    own = {"PATH": on_the_path, "PREFECT_HOME": str(prefect_home), "PREFECT_SERVER_API_PORT": str(port)}
+    return {**os.environ, **ours, **asked_often, **own}
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +193,13 @@ def test_a_failing_one_says_why_and_tells_the_webhook(deployed, shell, client, r
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_of_two_that_overlap_one_is_cancelled(deployed, shell, client):
+def test_of_two_that_overlap_one_is_cancelled(deployed, shell, client, folder):
+    # Enough to train that the first is still at it when the worker takes the second; too much for the gates.
+    settings = folder / "recobatch.toml"
+    settings.write_text(
+        '[data]\nratings = "ratings.csv"\n[train]\nepochs = 200\n[gate]\nbaseline = "none"\n'
+        "[drift]\nerror_rise = 1000\nprediction_shift = 1000\n"
+    )
     before = {run.id for run in runs_of(client, "batch-scoring") if not run.auto_scheduled}
     done = shell("run batch-scoring/batch-scoring\nprefect")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -185,6 +209,7 @@ def test_of_two_that_overlap_one_is_cancelled(deployed, shell, client):
         return runs if len(runs) == 2 and all(run.state.is_final() for run in runs) else None
 
     assert sorted(run.state.name for run in until(ended)) == ["Cancelled", "Completed"]
+    settings.write_text(on_page("preset ="))
 
 
 @pytest.mark.timeout(300)
