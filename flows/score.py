@@ -48,10 +48,11 @@ def check_against_published(
     predictions = {name: prediction_spread(entry) for name, entry in entries.items()}
     facts = BatchFacts(len(loaded.rated.item_index), ratings_spread, model.name, model.test_mse, predictions)
     published = job.table.current()
-    if published is not None and (before := published.manifest.extra.get("facts")):
-        gone = _gone_since(published, loaded)
-        check_drift(facts, BatchFacts.from_dict(before), gone, job.settings.drift, published.version)
-    return facts
+    if published is None or not (told := published.manifest.extra.get("facts")):
+        return facts
+    before = BatchFacts.from_dict(told)
+    check_drift(facts, before, _gone_since(published, loaded), job.settings.drift, published.version)
+    return facts.after(before)
 
 
 def _gone_since(published: Published, loaded: LoadedInputs) -> Gone:

@@ -93,7 +93,7 @@ def score_models(job: Job, models: Mapping[str, ToScore], staging: Staging) -> d
             entries[name] = _entry(models[name], done, [future.result()[0] for future in tops])
             if reused:
                 job.reused.append(f"score {name}: {reused} of {len(done)} shards")
-    job.tell("score", f"{total:,} predictions of {len(models)} models", predictions=total)
+    job.tell("score", f"{total:,} predictions of {' and '.join(models)}", predictions=total)
     check_finite({name: sum(shard.non_finite for shard in entry.shards) for name, entry in entries.items()})
     return entries
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -60,6 +60,10 @@ class BatchFacts:
     """Of the champion; None where it is not known."""
     predictions: Mapping[str, Spread]
     """By model."""
+
+    def after(self, before: Self) -> Self:
+        """With the earlier batch's spread of the ratings where this one read none, for the next one to be held to."""
+        return replace(self, ratings_spread=self.ratings_spread or before.ratings_spread)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

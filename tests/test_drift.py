@@ -60,6 +60,13 @@ def test_what_is_not_known_is_not_compared():
     check(ratings_spread=None, test_mse=None, predictions={"other": Spread(0, 0)})
 
 
+def test_a_batch_without_ratings_hands_on_the_spread_of_the_one_before():
+    unread = dataclasses.replace(BEFORE, ratings_spread=None, ratings=7)
+    assert unread.after(BEFORE) == dataclasses.replace(BEFORE, ratings=7)
+    moved = dataclasses.replace(BEFORE, ratings_spread=Spread(1.0, 1.0))
+    assert moved.after(BEFORE) == moved
+
+
 def test_a_constant_has_no_small_moves():
     assert Spread(3, 0).distance(Spread(3, 0)) == 0
     assert Spread(3, 0).distance(Spread(3.01, 0)) == math.inf

@@ -9,6 +9,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from recobatch.table import PredictionTable
+
 QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 MODELS = ["explicit_mf", "explicit_mf_bias"]
 
@@ -170,6 +172,16 @@ def test_training_and_scoring_apart_give_the_same_table(recobatch, ratings_csv, 
     champion = trained["champion"]
     assert scored.json["champion"] == champion
     assert predictions(at_project, "apart", champion).equals(predictions(at_project, "together", champion))
+
+
+def test_a_night_holds_the_next_batch_to_the_ratings_of_the_last_one(batch, recobatch, at_project):
+    table = PredictionTable(at_project / "days")
+    batch("--table", "days")
+    before = table.current().manifest.extra["facts"]["ratings_spread"]
+    scored = recobatch("score", "--table", "days", "--json")
+    assert scored.code == 0, scored.err
+    assert table.current().version == scored.json["table"]["version"]
+    assert table.current().manifest.extra["facts"]["ratings_spread"] == before
 
 
 def latest_flow_run(name):
