@@ -158,7 +158,7 @@ def fixed_lists(factors: np.ndarray) -> pa.Array:
 
 
 def rank(folder: Path, out: Path, users: int) -> dict:
-    """Best 100 unseen items of every user, in memory, as implicit hands them back."""
+    """Best 100 unseen items of every user, written as parquet files; implicit hands them back in memory."""
     inputs = inputs_in(folder)
     inputs.load()
     out.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,8 @@ from recobatch.factors import FactorModel
 BLOCK_USERS = 16
 """Users in one matrix product. Every product covers users ``[16 n, 16 n + 16)``, never another range: a BLAS may round
 differently for another shape, and this is what keeps predictions independent of shard size and thread count."""
+SCORED_TOGETHER = 4 * BLOCK_USERS
+"""Users whose raw scores are handed out at once: fewer, longer calls, so that threads wait less for each other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +69,15 @@ class ScoringKernel:
         """
         start = users.start - users.start % BLOCK_USERS
         stop = min(self.model.n_users, -(-users.stop // BLOCK_USERS) * BLOCK_USERS)
-        folded, buffer = self._fold(slice(start, stop)), np.empty((BLOCK_USERS, self.model.n_items), dtype=np.float32)
-        for first in range(start, stop, BLOCK_USERS):
-            factors = folded[first - start : first - start + BLOCK_USERS]
+        folded = self._fold(slice(start, stop))
+        buffer = np.empty((min(SCORED_TOGETHER, stop - start), self.model.n_items), dtype=np.float32)
+        for first in range(start, stop, SCORED_TOGETHER):
+            block = buffer[: min(SCORED_TOGETHER, stop - first)]
             with np.errstate(over="ignore", invalid="ignore"):
-                block = np.matmul(factors, self.items, out=buffer[: len(factors)])
-            part = slice(max(first, users.start), min(first + BLOCK_USERS, users.stop))
+                for n in range(0, len(block), BLOCK_USERS):
+                    factors = folded[first - start + n : first - start + n + BLOCK_USERS]
+                    np.matmul(factors, self.items, out=block[n : n + BLOCK_USERS])
+            part = slice(max(first, users.start), min(first + SCORED_TOGETHER, users.stop))
             yield part, block[part.start - first : part.stop - first]
 
     def _fold(self, users: slice) -> np.ndarray:

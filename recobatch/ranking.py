@@ -1,51 +1,69 @@
 """The best items of many users at once: few passes over the scores, exact even where predictions tie. NumPy only."""
 
-import math
-
 import numpy as np
 
 from recobatch.factors import FactorModel, Link
 
 
-def best_candidates(scores: np.ndarray, k: int, model: FactorModel) -> tuple[np.ndarray, np.ndarray]:
+def best_candidates(scores: np.ndarray, k: int, model: FactorModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find all items that may be among the best ``k`` of their user once the link has rounded their scores.
 
     Args:
-        scores: Raw scores, float32, shape ``(n, n_items)``, minus infinity for items that are out of the question.
+        scores: Raw scores, float32, shape ``(n, n_items)``, contiguous, minus infinity for items that are out of the
+            question. NaN in it becomes minus infinity.
         k: At least 1.
         model: Whose link the scores are for.
 
     Returns:
-        Row and item of each candidate, by row, then item: at least the best ``k`` of every row, and whatever may tie
-        with them. An item without a finite or positive infinite score is never one.
+        Row, item and raw score of each candidate, by row, then item: at least the best ``k`` of every row, and whatever
+        may tie with them. An item without a finite or positive infinite score is never one.
     """
     n_items = scores.shape[1]
-    if np.isnan(scores.max()):
+    maxima = _group_maxima(scores, k)
+    if np.isnan(maxima.max()):
         scores[np.isnan(scores)] = -np.inf  # NumPy would sort them to the top
+        maxima = _group_maxima(scores, k)
     least = np.full(len(scores), -np.inf, dtype=np.float32)
     if k < n_items:
-        ordered = scores.copy()
-        ordered.partition(n_items - k, axis=1)
-        least[:] = _least_tying(ordered[:, n_items - k].tolist(), model)
-    rows, items = np.divmod(np.flatnonzero(scores >= least[:, None]), n_items)
+        maxima.partition(maxima.shape[1] - k, axis=1)
+        least = _least_tying(maxima[:, maxima.shape[1] - k], model)
+    reached = scores >= least[:, None]
     if np.isneginf(least).any():
-        possible = scores[rows, items] > -np.inf
-        rows, items = rows[possible], items[possible]
-    return rows, items
+        reached &= scores > -np.inf
+    places = np.flatnonzero(reached)
+    heads = np.searchsorted(places, np.arange(len(scores) + 1) * n_items)
+    rows = np.repeat(np.arange(len(scores)), np.diff(heads))  # cheaper than dividing every place
+    return rows, places - rows * n_items, scores.ravel()[places]
 
 
-def _least_tying(scores: list[float], model: FactorModel) -> list[float]:
+def _group_maxima(scores: np.ndarray, k: int) -> np.ndarray:
+    """For each row, the maxima of ``8 k`` groups of its items, or the scores themselves where items are few.
+
+    The ``k``-th best of them is a bound that at least ``k`` items reach, and 7 % more where scores come in no order. A
+    pass for maxima costs a fifth of one that partitions.
+    """
+    groups = 8 * k
+    depth, rest = divmod(scores.shape[1], groups)
+    if depth < 2:
+        return scores.copy()
+    maxima: np.ndarray = scores[:, : depth * groups].reshape(len(scores), depth, groups).max(axis=1)
+    np.maximum(maxima[:, :rest], scores[:, depth * groups :], out=maxima[:, :rest])
+    return maxima
+
+
+def _least_tying(scores: np.ndarray, model: FactorModel) -> np.ndarray:
     """For each score, one below which no prediction can equal its own: the link is steep, but flat near its ends."""
     if model.link is Link.IDENTITY:
         return scores
     span = model.max_rating - model.min_rating
+    if span == 0:
+        return np.full_like(scores, -np.inf)
     # The link is computed in float32; a few of its last bits, of the largest value it can take, bound its error.
     error = 2**-20 * max(abs(model.min_rating), abs(model.max_rating), span) / span
-    shares = [1 / (1 + math.exp(-score)) - error if score > -700 else 0.0 for score in scores]
-    return [
-        min(score, math.log(share / (1 - share))) if share > 0 else -math.inf
-        for score, share in zip(scores, shares, strict=True)
-    ]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        shares = 1 / (1 + np.exp(-scores.astype(np.float64))) - error
+        least = np.where(shares > 0, np.minimum(scores, np.log(shares / (1 - shares))), -np.inf)
+    return least.astype(np.float32)
 
 
 def rank_candidates(
@@ -62,24 +80,25 @@ def rank_candidates(
     Returns:
         Row, rank (int32, from 1), item and prediction of each that is kept.
     """
-    heads = np.flatnonzero(np.diff(rows, prepend=-1))
-    counts = np.diff(heads, append=len(rows))
-    place = np.arange(len(rows)) - np.repeat(heads, counts)
+    counts = np.bincount(rows)
     # One 64-bit key per candidate, prediction in the upper half and item in the lower: NumPy sorts those fastest.
-    keys = np.full((len(heads), counts.max(initial=0)), np.iinfo(np.uint64).max, dtype=np.uint64)
-    line = np.repeat(np.arange(len(heads)), counts)
-    keys[line, place] = (_descending(predictions) << np.uint64(32)) | items.astype(np.uint64)
+    keys = np.full((len(counts), counts.max(initial=0)), np.iinfo(np.uint64).max, dtype=np.uint64)
+    keys[_first(counts, keys.shape[1])] = (_descending(predictions) << np.uint64(32)) | items.astype(np.uint64)
     keys.sort(axis=1)
-    keys = keys[:, :k]
-    kept = np.arange(keys.shape[1]) < np.minimum(counts, k)[:, None]
-    order, ranks = np.nonzero(kept)
-    chosen = keys[kept]
+    counts = np.minimum(counts, k)
+    chosen = keys[_first(counts, keys.shape[1])]
+    ranks = np.arange(1, len(chosen) + 1) - np.repeat(np.cumsum(counts) - counts, counts)
     return (
-        rows[heads][order],
-        (ranks + 1).astype(np.int32),
+        np.repeat(np.arange(len(counts)), counts),
+        ranks.astype(np.int32),
         (chosen & np.uint64(0xFFFFFFFF)).astype(np.int64),
         _from_descending(chosen >> np.uint64(32)),
     )
+
+
+def _first(counts: np.ndarray, width: int) -> np.ndarray:
+    """Bool, shape ``(len(counts), width)``: in each row, that many from the left."""
+    return np.arange(width) < counts[:, None]
 
 
 def _descending(values: np.ndarray) -> np.ndarray:

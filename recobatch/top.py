@@ -77,10 +77,10 @@ def _rank_group(kernel: ScoringKernel, loaded: LoadedInputs, users: slice, k: in
     rows, items, scores = [], [], []
     for part, block in kernel.scores(users):
         block.ravel()[loaded.rated.positions(part)] = -np.inf
-        row, item = best_candidates(block, k, loaded.model)
+        row, item, score = best_candidates(block, k, loaded.model)
         rows.append(row + (part.start - users.start))
         items.append(item)
-        scores.append(block[row, item])
+        scores.append(score)
     with np.errstate(over="ignore"):  # as in the kernel
         predictions = kernel.link.apply_link(np.concatenate(scores))
     user_index, ranks, item_index, prediction = rank_candidates(

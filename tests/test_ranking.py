@@ -12,14 +12,14 @@ from recobatch.ranking import best_candidates, rank_candidates
 from tests.brute_force import best_unseen
 from tests.small_table import make_model
 
-RANGES = [(1.0, 5.0), (0.5, 10.0), (-3.0, 4.0), (0.0, 100.0), (1000.0, 1001.0)]
+RANGES = [(1.0, 5.0), (0.5, 10.0), (-3.0, 4.0), (0.0, 100.0), (1000.0, 1001.0), (3.0, 3.0)]
 
 
 def rank_all(scores, rated, k, model):
     scores = np.where(rated, np.float32(-np.inf), scores)
-    rows, items = best_candidates(scores, k, model)
+    rows, items, raw = best_candidates(scores, k, model)
     with np.errstate(over="ignore"):
-        predictions = replace(model, global_bias=0.0).apply_link(scores[rows, items])
+        predictions = replace(model, global_bias=0.0).apply_link(raw)
     return list(zip(*(column.tolist() for column in rank_candidates(rows, items, predictions, k)), strict=True))
 
 
@@ -59,7 +59,9 @@ def test_nobody_has_anything_left():
     assert rank_all(scores, rated, 2, make_model(3, 4)) == []
 
 
-def test_steep_links_add_hardly_any_candidates():
-    model = make_model(50, 4000)
-    rows, _ = best_candidates(np.random.default_rng(3).normal(size=(50, 4000)).astype(np.float32), 100, model)
-    assert 5000 <= len(rows) < 5100
+def test_few_candidates_are_not_among_the_best():
+    scores = np.random.default_rng(3).normal(size=(50, 4000)).astype(np.float32)
+    straight, _, _ = best_candidates(scores, 100, make_model(50, 4000, link=Link.IDENTITY))
+    assert 5000 <= len(straight) < 5600
+    steep, _, _ = best_candidates(scores, 100, make_model(50, 4000))
+    assert len(straight) <= len(steep) < 1.02 * len(straight)
