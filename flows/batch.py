@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 from prefect import flow
-from prefect.logging import get_run_logger
 
 from flows import summary
 from flows.assets import materializing, model_asset, ratings_asset, table_asset
@@ -28,6 +27,7 @@ from flows.train import (
     train_all,
     train_models,
 )
+from flows.unchanged import published_already
 from recobatch.errors import GateRefused
 from recobatch.table import Published
 
@@ -59,7 +59,8 @@ def batch_scoring(
     with job.table.lock(holder=job.batch_id), job.closing():
         job.table.clean(keep_unfinished=not fresh)
         ratings = ingest_ratings(job)
-        if not (force or fresh) and (published := _published_already(job, ratings)):
+        inputs = summary.inputs_fingerprint(job.settings, ratings)
+        if not (force or fresh) and (published := published_already(job, inputs, _RESULT)):
             return published
         parts = split_ratings(job, ratings)
         trained = train_all(job, ratings, parts, take_up(job, ratings, parts))
@@ -78,10 +79,7 @@ def batch_scoring(
                 materializing(register_models, model_asset(job.settings), made_from)(job, trained, champion, ratings)
                 snapshot = materializing(publish, table_asset(job.settings, job.root), made_from)(
                     job, staging, entries, champion, expected_rows=ratings.n_pairs, titles=titles,
-                    extra={
-                        "inputs": summary.inputs_fingerprint(job.settings, ratings), "summary": result,
-                        "facts": facts.to_dict(),
-                    },
+                    extra={"inputs": inputs, "summary": result, "facts": facts.to_dict()},
                 )  # fmt: skip
         except GateRefused as refusal:
             page = report(table=None, gate=str(refusal))
@@ -102,22 +100,6 @@ def _track_published(trained: Mapping[str, TrainedModel], snapshot: Published) -
     for name, rows in snapshot.rows.items():
         trained[name].run.log_metrics({"published_rows": rows})
         trained[name].run.set_tags({"table_version": snapshot.version})
-
-
-def _published_already(job: Job, ratings: Ratings) -> dict[str, Any] | None:
-    """The summary of the published batch where it was made from the very same inputs."""
-    snapshot = job.table.current()
-    if snapshot is None or snapshot.manifest.extra.get("inputs") != summary.inputs_fingerprint(job.settings, ratings):
-        return None
-    if problems := job.table.damage():
-        get_run_logger().warning("version %s is damaged and published again: %s", snapshot.version, problems[0])
-        return None
-    job.tell("compare", f"nothing new since version {snapshot.version}; it stands (--force publishes again)")
-    job.table.clean()
-    before = dict(snapshot.manifest.extra["summary"])
-    result = summary.closed(job, {**before, "unchanged": True, "table": summary.of_table(job, snapshot)})
-    show_result(job, _RESULT, result)
-    return result
 
 
 def _to_score(job: Job, trained: Mapping[str, TrainedModel], champion: str, ratings: Ratings) -> dict[str, ToScore]:

@@ -34,6 +34,7 @@ table_option = click.option(
 set_option = click.option(
     "--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting; may be repeated."
 )
+force_option = click.option("--force", is_flag=True, help="Publish even if nothing changed since what is published.")
 job_options = _options(
     click.option("--preset", type=click.Choice(["notebook", "tuned"]), help="Recipe to start from."),
     set_option,
@@ -65,7 +66,7 @@ def cli() -> None:
 @cli.command()
 @ratings_options
 @job_options
-@click.option("--force", is_flag=True, help="Publish even if nothing changed since the last batch.")
+@force_option
 def run(ratings: str | None, force: bool, fresh: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """The whole job: ingest, train, compare, score, publish."""
     from flows.launch import launch
@@ -86,7 +87,8 @@ def train(ratings: str | None, fresh: bool, as_json: bool, **options: Any) -> No
 @cli.command()
 @ratings_options
 @job_options
-def score(ratings: str | None, fresh: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+@force_option
+def score(ratings: str | None, force: bool, fresh: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Score every pair with the registered champion and publish.
 
     Ratings that are new since it was trained are counted, and marked as rated in the table. RATINGS are by default the
@@ -94,7 +96,7 @@ def score(ratings: str | None, fresh: bool, as_json: bool, **options: Any) -> No
     """
     from flows.launch import launch
 
-    launch("score-pairs", _settings(ratings, options), as_json=as_json, fresh=fresh)
+    launch("score-pairs", _settings(ratings, options), as_json=as_json, fresh=fresh, force=force)
 
 
 @cli.command()

@@ -20,6 +20,7 @@ from flows.result_page import refusals_shown, show_result
 from flows.settings import Settings
 from flows.staging import ToScore, plan_model, score_models, staged
 from flows.train import may_pass
+from flows.unchanged import published_already
 from recobatch.drift import BatchFacts, Gone, Spread, check_drift
 from recobatch.errors import BadTable
 from recobatch.score import ScoringInputs
@@ -92,18 +93,27 @@ def publish(
     persist_result=False,
     result_serializer="json",  # Prefect stores what a flow raises, by default as a pickle with all its causes
 )
-def score_pairs(settings: Settings = Settings(), fresh: bool = False) -> dict[str, Any]:  # noqa: B008 - it is frozen
+def score_pairs(
+    settings: Settings = Settings(),  # noqa: B008 - it is frozen
+    force: bool = False,
+    fresh: bool = False,
+) -> dict[str, Any]:
     """Score every pair with the registered champion and publish.
 
     Args:
         settings: Every setting of the job; without ``data.ratings`` the champion's own ratings are read again.
+        force: Publish even if nothing changed since the published night.
         fresh: Redo every stage, reuse nothing.
     """
     job = Job.open(settings, fresh=fresh)
     with job.closing(), job.table.lock(holder=job.batch_id):
         job.table.clean(keep_unfinished=not fresh)
         model, news = fetch_champion(job), None
-        if (ratings := current_ratings(job, model.tags)) is not None:
+        ratings = current_ratings(job, model.tags)
+        made_of = summary.scored_fingerprint(job.settings, model, ratings)
+        if not (force or fresh) and (published := published_already(job, made_of, _RESULT)):
+            return published
+        if ratings is not None:
             inputs, news = extend_champion(job, model.inputs, model.tags, ratings)
             model = replace(model, inputs=inputs)
         users, items, _ = plan_model(model, job.settings.score)
@@ -120,7 +130,8 @@ def score_pairs(settings: Settings = Settings(), fresh: bool = False) -> dict[st
                 job, staging, entries, model.name, expected_rows=users * items,
                 titles=ratings and ratings.titles(),
                 extra={
-                    "batch_id": job.batch_id, "flow": "score-pairs", "facts": facts.to_dict(), "summary": result
+                    "batch_id": job.batch_id, "flow": "score-pairs", "inputs": made_of, "facts": facts.to_dict(),
+                    "summary": result,
                 },
             )  # fmt: skip
         result = summary.closed(job, {**result, "table": summary.of_table(job, snapshot)})

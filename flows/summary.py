@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recobatch.addresses import is_uri
-from recobatch.workspace import code_fingerprint, fingerprint
+from recobatch.workspace import code_fingerprint, file_digest, fingerprint
 
 CODE = Path(__file__).parent
 """Source of the flows, which shapes a table as that of recobatch does."""
@@ -30,10 +30,24 @@ def shaping(settings: Settings, name: str) -> dict[str, Any]:
 
 def inputs_fingerprint(settings: Settings, ratings: Ratings) -> str:
     """Sha256 of everything that shapes a published table: equal inputs give an equal table."""
+    return fingerprint({**_told_by(ratings), **_shaping_table(settings)})
+
+
+def scored_fingerprint(settings: Settings, champion: ToScore, ratings: Ratings | None) -> str:
+    """As ``inputs_fingerprint``, of a table that the registered champion makes."""
+    model = {"champion": champion.mlflow_run_id, "sha256": champion.tags.get("sha256")}
+    return fingerprint({**model, **(_told_by(ratings) if ratings else {}), **_shaping_table(settings)})
+
+
+def _told_by(ratings: Ratings) -> dict[str, str | None]:
+    titles = ratings.source.titles
+    return {"ratings": ratings.report.fingerprint, "titles": file_digest(titles) if titles else None}
+
+
+def _shaping_table(settings: Settings) -> dict[str, Any]:
     aside = ("data", "table", "tracking", "work", "engine", "log", "notify")
     exclude: dict[str, bool | set[str]] = {**dict.fromkeys(aside, True), "score": {"threads"}}
-    tree = settings.model_dump(mode="json", exclude=exclude)
-    return fingerprint({"ratings": ratings.report.fingerprint, "settings": tree, "code": code_fingerprint(CODE)})
+    return {"settings": settings.model_dump(mode="json", exclude=exclude), "code": code_fingerprint(CODE)}
 
 
 def metrics(model: TrainedModel, ratings: Ratings, parts: Parts) -> dict[str, float]:

@@ -8,6 +8,7 @@ from io import StringIO
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from flows.closing import print_closing
@@ -82,6 +83,25 @@ def test_a_night_without_arguments_counts_marks_and_takes_in_what_is_new(nightly
     for column, fingerprint in (("user_id", "users_fingerprint"), ("item_id", "items_fingerprint")):
         ids = [value for (value,) in published(at_project, f"SELECT DISTINCT {column} FROM {{table}}")]
         assert Vocabulary.build(pa.array(ids)).fingerprint == model[fingerprint]
+
+
+def test_a_night_with_nothing_new_publishes_nothing(nightly, at_project):
+    first = nightly([])
+    assert first.code == 0, first.err
+    again = nightly([]).json
+    assert again["unchanged"]
+    assert again["table"]["version"] == first.json["table"]["version"]
+    assert not list((at_project / "nightly" / "versions").glob(".*")), "nothing was staged"
+    print_closing(again, shown := StringIO())
+    assert "Nothing new since the published batch" in shown.getvalue()
+    forced = nightly([], "--force").json
+    assert "unchanged" not in forced
+    assert forced["table"]["version"] != first.json["table"]["version"]
+    (at_project / "growing" / "items.csv").write_text("movieId,title\n100,Another title\n")
+    renamed = nightly([]).json
+    assert "unchanged" not in renamed
+    titles = pq.read_table(at_project / "nightly" / "current" / "titles.parquet")
+    assert titles.to_pylist() == [{"item_id": 100, "title": "Another title"}]
 
 
 def test_without_its_ratings_the_champion_scores_what_it_was_trained_with(nightly, at_project, recobatch, rows):
