@@ -15,7 +15,7 @@ from prefect.context import AssetContext
 from prefect.tasks import MaterializingTask
 
 from flows.settings import Settings
-from recobatch.addresses import without_secrets
+from recobatch.addresses import is_uri, without_secrets
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,9 +31,11 @@ def ratings_asset(uri: str, root: Path) -> Asset:
 
 def table_asset(settings: Settings, root: Path) -> Asset:
     """The published table."""
-    described = "Predicted rating of every user-item pair; read it at current/champion."
+    place = str(settings.table.path)
+    way = "current.json says where the newest lies" if is_uri(place) else "read it at current/champion"
+    described = f"Predicted rating of every user-item pair; {way}."
     properties = AssetProperties(name="predictions", description=described)
-    return Asset(key=_key(str(settings.table.path), root), properties=properties)
+    return Asset(key=_key(place, root), properties=properties)
 
 
 def model_asset(settings: Settings) -> Asset:

@@ -72,7 +72,14 @@ def test_without_an_earlier_batch_nothing_changed():
 
 def test_assets_have_names_that_prefect_accepts_and_no_secret():
     settings = load_settings({"table": {"path": "a table/50%"}}, environment={}, toml=ROOT / "none.toml")
-    assert table_asset(settings, ROOT).key == "file:///srv/recobatch/a-table/50-"
+    table = table_asset(settings, ROOT)
+    assert table.key == "file:///srv/recobatch/a-table/50-"
+    assert "current/champion" in table.properties.description
+    bucket = table_asset(
+        load_settings({"table": {"path": "s3://bucket/predictions"}}, environment={}, toml=ROOT / "none.toml"), ROOT
+    )
+    assert bucket.key == "s3://bucket/predictions"
+    assert "current.json" in bucket.properties.description
     assert ratings_asset("s3://bucket/ratings.parquet", ROOT).key == "s3://bucket/ratings.parquet"
     assert ratings_asset("https://me:s3cret@host/r.csv?sig=s3cret", ROOT).key == "https://host/r.csv"
     assert ratings_asset("simplecache::S3://bucket/r.csv", ROOT).key == "simplecaches3://bucket/r.csv"
