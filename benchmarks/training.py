@@ -48,14 +48,16 @@ def medians(runs: list[dict]) -> dict:
 
 def bench_fit(u_data: Path, runs: int) -> Iterator[dict]:
     heading(
-        "notebook's recipe, 5 epochs", "ours s", "model.fit s", "times faster", "in CPU", "compile s", "loss differs by"
-    )
+        "notebook's recipe, 5 epochs", "ours s", "model.fit s", "times faster", "in CPU", "compile s",
+        "loss differs by", "peak MB of both",
+    )  # fmt: skip
     for name in MODELS:
         row = medians([measured("fit", u_data, name, 5) for _ in range(runs)]) | {"what": f"fit {name}"}
         row |= {"ratio": row["fit_seconds"] / row["seconds"], "cpu_ratio": row["fit_cpu"] / row["cpu"]}
         tell(
             name, f"{row['seconds']:.2f}", f"{row['fit_seconds']:.1f}", f"{row['ratio']:.1f}",
             f"{row['cpu_ratio']:.1f}", f"{row['compile']:.2f}", f"{row['largest_loss_difference']:.0e}",
+            f"{row['peak_mb']:.0f}",
         )  # fmt: skip
         yield row
 

@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import socket
 import statistics
 import subprocess
@@ -32,19 +31,27 @@ PAIRS_PREDICTED = 20_000
 MODELS = ("explicit_mf", "explicit_mf_bias")
 
 
+WATCH = """
+import json, resource, subprocess, sys, time
+began = time.perf_counter()
+code = subprocess.call(sys.argv[1:])
+seconds = time.perf_counter() - began
+print(json.dumps({"seconds": seconds, "peak_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024}))
+sys.exit(code)
+"""
+"""A small process between us and a command: a child's peak begins at that of its parent, and ours is NumPy's."""
+
+
 def timed(folder: Path, *arguments: str, **environment: str) -> dict:
-    """One command: wall seconds, peak memory, the last line of its output."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [str(RECOBATCH), *arguments], cwd=folder, env=os.environ | environment, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
+    """One command: wall seconds, peak memory of its largest process, the last line of its output."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", WATCH, str(RECOBATCH), *arguments], cwd=folder, env=os.environ | environment,
+        capture_output=True, text=True,
     )  # fmt: skip
-    out, err = process.communicate()
-    seconds = time.perf_counter() - began
-    if process.returncode:
-        raise SystemExit(f"recobatch {' '.join(arguments)}: {err[-2000:]}")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return {"seconds": seconds, "peak_mb": peak, "last": (out.splitlines() or [""])[-1]}
+    if done.returncode:
+        raise SystemExit(f"recobatch {' '.join(arguments)}: {done.stderr[-2000:]}")
+    *lines, told = done.stdout.splitlines()
+    return json.loads(told) | {"last": lines[-1] if lines else ""}
 
 
 def notebook(u_data: Path, inputs: Path) -> float:
@@ -99,7 +106,7 @@ def second_runs(folder: Path, u_data: Path, runs: int) -> tuple[dict, list[dict]
 def looks(folder: Path, runs: int) -> Iterator[tuple[str, dict]]:
     """Commands beside the job, each with its median run."""
     with prefect_server(folder) as url:
-        scores = [timed(folder, "score", "--json", PREFECT_API_URL=url) for _ in range(runs)]
+        scores = [timed(folder, "score", "--force", "--json", PREFECT_API_URL=url) for _ in range(runs)]
     yield "recobatch score, on a running Prefect server", middle(scores)
     for arguments in (["--help"], ["top", "1"], ["compare"], ["verify"]):
         yield f"recobatch {' '.join(arguments)}", middle([timed(folder, *arguments) for _ in range(runs)])
@@ -126,12 +133,12 @@ def main() -> None:
     own, theirs = (statistics.median(run[key] for run in rounds) for key in ("seconds", "notebook"))
     peak = max(run["peak_mb"] for run in rounds)
     print("| what | ours s | the notebook's way s | times faster | peak MB |\n|---|---|---|---|---|")
-    print(
-        f"| whole run, in an empty folder | {first['seconds']:.1f} | {theirs:.0f} | {theirs / first['seconds']:.1f} | |"
-    )
-    print(f"| whole run, second, every stage redone | {own:.1f} | {theirs:.0f} | {theirs / own:.1f} | {peak:.0f} |")
+    for what, seconds, megabytes in (
+        ("in an empty folder", first["seconds"], first["peak_mb"]), ("second, every stage redone", own, peak)
+    ):  # fmt: skip
+        print(f"| whole run, {what} | {seconds:.1f} | {theirs:.0f} | {theirs / seconds:.1f} | {megabytes:.0f} |")
     for row in rows:
-        print(f"| {row['what']} | {row['seconds']:.2f} | | | |")
+        print(f"| {row['what']} | {row['seconds']:.2f} | | | {row['peak_mb']:.0f} |")
     timings = {
         stage: float(np.median([run["timings"].get(stage, 0) for run in rounds])) for stage in rounds[0]["timings"]
     }
@@ -139,7 +146,16 @@ def main() -> None:
     for stage, seconds in timings.items():
         print(f"| {stage} | {seconds:.2f} |")
     print(f"| process start and end | {own - sum(timings.values()):.2f} |")
-    rows += [{"what": "run", "first": first["seconds"], "seconds": own, "notebook": theirs, "timings": timings}]
+    rows += [
+        {
+            "what": "run",
+            "first": first["seconds"],
+            "seconds": own,
+            "notebook": theirs,
+            "peak_mb": peak,
+            "timings": timings,
+        }
+    ]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text("".join(json.dumps(row) + "\n" for row in rows))
     print(f"\nJSON lines in {options.out}")
