@@ -15,8 +15,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
+from flows.first_start import wait_for_tables
 from recobatch.errors import RecobatchError
 
 _STARTUP_SECONDS = 120.0
@@ -145,9 +147,17 @@ def _die_with_parent(parent: int) -> None:
 def _serve(listener: socket.socket) -> None:
     import uvicorn
 
+    started = wait_for_tables(Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser())
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                started()
+
     create = "prefect.server.api.server:create_app"
     config = uvicorn.Config(create, factory=True, log_level="error", lifespan="on")
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import pytest
 from recobatch.errors import TableBusy
 from recobatch.table import PredictionTable
 from tests.faults.conftest import REPO
+from tests.faults.disk import FULL_SWEEP
 from tests.faults.numbered import check_tidy, check_whole, read_number
+from tests.faults.whole_run import Project
 
 
 def start_together(root, folder, numbers):
@@ -45,6 +47,24 @@ def test_ten_runs_on_a_table_that_does_not_exist_yet(folder):
     assert read_number(root) is not None
     check_whole(root)
     check_tidy(root)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_whole_runs_at_once_in_an_empty_folder(tmp_path):
+    project = Project(tmp_path, PREFECT_HOME=str(tmp_path / ".prefect"))
+    runs = [project.start("--fresh") for _ in range(10 if FULL_SWEEP else 2)]
+    codes = [run.end() for run in runs]
+    assert set(codes) <= {0, 4}, [run.lines for run in runs if run.process.returncode not in (0, 4)]
+    won = [run for run in runs if run.process.returncode == 0]
+    for run in runs:
+        if run not in won:
+            (words,) = run.last_words
+            assert "held by batch" in words
+    assert project.table.current().version in [run.summary["table"]["version"] for run in won]
+    assert len(project.table.snapshots()) == min(3, len(won))
+    assert project.table.verify().ok
+    assert project.litter() == []
 
 
 def test_the_loser_changes_nothing(three, writer):
