@@ -12,7 +12,7 @@ from flows.changes import Before, changes
 from flows.handover import Ratings, TrainedModel
 from flows.job import Job
 from flows.notification import tell_failure
-from flows.reporting import published_table, report_batch
+from flows.reporting import report_batch, report_published
 from flows.result_page import show_result
 from flows.resume import notes, take_up
 from flows.score import check_against_published, publish
@@ -89,7 +89,7 @@ def batch_scoring(
             raise
         _track_published(trained, snapshot)
         result["table"] = summary.of_table(job, snapshot)
-        result["report"] = str(report(table=published_table(result)).relative_to(job.root))
+        result |= report_published(job, report, result)
         result["change"] = changes(result, before)
         show_result(job, _RESULT, summary.closed(job, result))
     return summary.closed(job, result)

@@ -1,6 +1,6 @@
 """The batch for people: pictures in every run, and one page for all of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
 
 from flows.handover import Parts, Ratings, TrainedModel
 from flows.job import Job
 from recobatch import __version__
 from recobatch.addresses import without_secrets
+from recobatch.durable import is_disk_trouble, refusal
 from recobatch.evaluate import predict_rows
 from recobatch.factors import FactorModel
 from recobatch.interactions import Split
@@ -55,6 +57,30 @@ def report_batch(
             run.log_text(page.read_text(encoding="utf-8"), "report.html")
     job.tell("report", f"{page.relative_to(job.root)}")
     return page
+
+
+def report_published(job: Job, report: Callable[..., Path], result: Mapping[str, Any]) -> dict[str, str]:
+    """Report a batch that is published; a disk that has no room for it by now undoes nothing of that.
+
+    Args:
+        job: The batch.
+        report: ``report_batch`` with all but the table.
+        result: The summary, with its table.
+
+    Returns:
+        Where the page lies, for the summary; nothing if it could not be written.
+    """
+    told = result["table"]
+    table = PublishedTable(champion_path=told["champion_path"], version=told["version"], rows=told["rows"])
+    try:
+        return {"report": str(report(table=table).relative_to(job.root))}
+    except OSError as error:
+        if not is_disk_trouble(error):
+            raise
+        outcome = f"version {table.version} is published, without a report (--force makes one)"
+        where = Path(error.filename or job.root)
+        get_run_logger().warning(refusal(error, "take the report", where, outcome=outcome))
+        return {}
 
 
 def _inputs(
@@ -108,9 +134,3 @@ def _item_titles(ratings: Ratings, titles: pa.Table | None) -> Sequence[str]:
         return shown.to_pylist()
     place = pc.index_in(shown, value_set=titles["item_id"].cast(pa.string()).combine_chunks())
     return pc.coalesce(titles["title"].combine_chunks().take(place), shown).to_pylist()
-
-
-def published_table(result: Mapping[str, Any]) -> PublishedTable:
-    """The summary's table as the page tells it."""
-    table = result["table"]
-    return PublishedTable(champion_path=table["champion_path"], version=table["version"], rows=table["rows"])

@@ -4,6 +4,7 @@ from dataclasses import replace
 from html import escape
 from pathlib import Path
 
+from recobatch.durable import write_file
 from recobatch.errors import BadInput
 from recobatch.report import sections, words
 from recobatch.report.inputs import ReportInputs
@@ -22,11 +23,12 @@ def write_report(inputs: ReportInputs, out: Path) -> Path:
         ``out``.
 
     Raises:
+        OSError: If it cannot be written; no half of it is left then.
         BadInput: If the champion is none of the models, or there are no test rows to judge by.
     """
     _check(inputs)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(render(inputs), encoding="utf-8")
+    write_file(out, render(inputs).encode())
     return out
 
 

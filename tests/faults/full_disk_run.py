@@ -96,7 +96,7 @@ def main() -> None:
                 assert now != before
             else:
                 assert code == 1, told
-                assert now == before
+                assert now == before, (free, told)
                 words = [line for line in told.splitlines() if line.startswith("recobatch: ")]
                 assert len(words) == 1, told
                 assert "nothing was published" in words[0], told

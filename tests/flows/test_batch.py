@@ -1,6 +1,8 @@
 """The whole job on a small known truth, against a real Prefect server and a real MLflow database."""
 
+import errno
 import math
+import os
 import subprocess
 import sys
 
@@ -214,3 +216,17 @@ def test_a_batch_that_lost_its_users_is_refused_once_told_and_published_when_mea
     meant = recobatch("run", "few.csv", *QUICK, "--table", "drift", *(f"--set=drift.{key}=null" for key in lifted))
     assert meant.code == 0, meant.err
     assert meant.json["data"]["users"] == 20
+
+
+def test_a_disk_without_room_for_the_report_undoes_no_publishing(batch, at_project, monkeypatch, caplog):
+    def refuse(_inputs, page):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(page))
+
+    monkeypatch.setattr("recobatch.report.page.write_report", refuse)
+    outcome = batch("--table", "unreported")
+    assert outcome.code == 0, outcome.err
+    version = outcome.json["table"]["version"]
+    assert (at_project / "unreported" / "current").resolve().name == version
+    assert "report" not in outcome.json
+    assert f"version {version} is published, without a report (--force makes one); free space there" in caplog.text
+    assert "Traceback" not in outcome.err
