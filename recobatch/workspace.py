@@ -7,6 +7,7 @@ when whole. So a rerun finds what it may reuse by name alone, whoever died when,
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -20,8 +21,11 @@ import fsspec
 
 from recobatch.addresses import without_secrets
 from recobatch.durable import explained, is_disk_trouble
+from recobatch.scratch import scratch_folder, sweep
 
 _DONE = "done.json"
+_OURS = re.compile(r"\.?[a-z][\w-]*-[0-9a-f]{12,40}")
+"""Names of outputs, of outputs in the making, and of the champion's files."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +66,17 @@ class Workspace:
         if (done := self.find(name, shaped_by)) is not None:
             return done
         folder, key = self._place(name, shaped_by)
-        scratch = self.root / f".{name}-{uuid4().hex[:12]}"
-        with explained("make a folder for the stage's output", self.root):
-            scratch.mkdir(parents=True)
-        try:
-            report = json.loads(json.dumps(dict(build(scratch))))
-            _finish(scratch, report)
-            _put_in_place(scratch, folder)
-        except BaseException as error:
-            shutil.rmtree(scratch, ignore_errors=True)
-            if is_disk_trouble(error):
-                with explained("write the stage's output", folder):
-                    raise
-            raise
+        with scratch_folder(self.root, name) as scratch:
+            try:
+                report = json.loads(json.dumps(dict(build(scratch))))
+                _finish(scratch, report)
+                _put_in_place(scratch, folder)
+            except BaseException as error:
+                shutil.rmtree(scratch, ignore_errors=True)
+                if is_disk_trouble(error):
+                    with explained("write the stage's output", folder):
+                        raise
+                raise
         return StageOutput(folder, report, reused=False, key=key)
 
     def find(self, name: str, shaped_by: Mapping[str, Any]) -> StageOutput | None:
@@ -90,10 +92,14 @@ class Workspace:
         return self.root / f"{name}-{key[:20]}", key
 
     def prune(self, *, keep_days: float) -> None:
-        """Remove outputs, whole or not, that no run has used for ``keep_days`` days."""
+        """Remove what runs that died left unfinished, and outputs that no run has used for ``keep_days`` days.
+
+        Folders of other names are somebody else's.
+        """
+        sweep(self.root)
         oldest = time.time() - keep_days * 86_400
         for folder in self.root.iterdir() if self.root.is_dir() else ():
-            if folder.is_dir() and folder.stat().st_mtime < oldest:
+            if _OURS.fullmatch(folder.name) and folder.is_dir() and folder.stat().st_mtime < oldest:
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -107,9 +107,12 @@ def test_prune_removes_what_was_not_used_lately(tmp_path, build):
     work = Workspace(tmp_path)
     old, recent = work.stage("ingest", {"a": 1}, build).path, work.stage("ingest", {"a": 2}, build).path
     long_ago = time.time() - 3 * 86_400
-    os.utime(old, (long_ago, long_ago))
+    foreign = tmp_path / "photos-2019"
+    foreign.mkdir()
+    for folder in (old, foreign):
+        os.utime(folder, (long_ago, long_ago))
     work.prune(keep_days=2)
-    assert (old.exists(), recent.exists()) == (False, True)
+    assert (old.exists(), recent.exists(), foreign.exists()) == (False, True, True)
 
 
 def test_fingerprints_ignore_the_order_of_keys():
