@@ -12,7 +12,7 @@ from flows.changes import Before, changes
 from flows.handover import Ratings, TrainedModel
 from flows.job import Job
 from flows.notification import tell_failure
-from flows.reporting import report_batch, report_published
+from flows.reporting import published_table, report_batch, report_what_stands
 from flows.result_page import show_result
 from flows.resume import notes, take_up
 from flows.score import check_against_published, publish
@@ -89,7 +89,10 @@ def batch_scoring(
             raise
         _track_published(trained, snapshot)
         result["table"] = summary.of_table(job, snapshot)
-        result |= report_published(job, report, result)
+        result |= report_what_stands(
+            job, partial(report, table=published_table(result)),
+            f"version {snapshot.version} is published, without a report (--force makes one)",
+        )  # fmt: skip
         result["change"] = changes(result, before)
         show_result(job, _RESULT, summary.closed(job, result))
     return summary.closed(job, result)

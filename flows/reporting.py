@@ -59,25 +59,22 @@ def report_batch(
     return page
 
 
-def report_published(job: Job, report: Callable[..., Path], result: Mapping[str, Any]) -> dict[str, str]:
-    """Report a batch that is published; a disk that has no room for it by now undoes nothing of that.
+def report_what_stands(job: Job, report: Callable[[], Path], outcome: str) -> dict[str, str]:
+    """Report what is registered or published; a disk that has no room for it by now undoes nothing of that.
 
     Args:
         job: The batch.
-        report: ``report_batch`` with all but the table.
-        result: The summary, with its table.
+        report: Writes the page.
+        outcome: What stands without it, for the warning.
 
     Returns:
         Where the page lies, for the summary; nothing if it could not be written.
     """
-    told = result["table"]
-    table = PublishedTable(champion_path=told["champion_path"], version=told["version"], rows=told["rows"])
     try:
-        return {"report": str(report(table=table).relative_to(job.root))}
+        return {"report": str(report().relative_to(job.root))}
     except OSError as error:
         if not is_disk_trouble(error):
             raise
-        outcome = f"version {table.version} is published, without a report (--force makes one)"
         where = Path(error.filename or job.root)
         get_run_logger().warning(refusal(error, "take the report", where, outcome=outcome))
         return {}
@@ -134,3 +131,9 @@ def _item_titles(ratings: Ratings, titles: pa.Table | None) -> Sequence[str]:
         return shown.to_pylist()
     place = pc.index_in(shown, value_set=titles["item_id"].cast(pa.string()).combine_chunks())
     return pc.coalesce(titles["title"].combine_chunks().take(place), shown).to_pylist()
+
+
+def published_table(result: Mapping[str, Any]) -> PublishedTable:
+    """The summary's table as the page tells it."""
+    table = result["table"]
+    return PublishedTable(champion_path=table["champion_path"], version=table["version"], rows=table["rows"])

@@ -26,7 +26,7 @@ from flows.handover import (
 )
 from flows.job import Job
 from flows.notification import tell_failure
-from flows.reporting import report_batch
+from flows.reporting import report_batch, report_what_stands
 from flows.result_page import show_result
 from flows.settings import Settings
 from recobatch import datasets
@@ -226,7 +226,7 @@ def train_models(settings: Settings = Settings(), fresh: bool = False) -> dict[s
             raise
         made_from = [ratings_asset(ratings.source.uri, job.root)]
         materializing(register_models, model_asset(job.settings), made_from)(job, trained, champion, ratings)
-        result["report"] = str(report().relative_to(job.root))
+        result |= report_what_stands(job, report, "the models are registered, without a report")
         result = summary.closed(job, result)
         show_result(job, _RESULT, result)
     return result

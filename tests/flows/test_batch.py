@@ -218,11 +218,16 @@ def test_a_batch_that_lost_its_users_is_refused_once_told_and_published_when_mea
     assert meant.json["data"]["users"] == 20
 
 
-def test_a_disk_without_room_for_the_report_undoes_no_publishing(batch, at_project, monkeypatch, caplog):
+@pytest.fixture
+def no_room_for_the_report(monkeypatch):
     def refuse(_inputs, page):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(page))
 
     monkeypatch.setattr("recobatch.report.page.write_report", refuse)
+
+
+@pytest.mark.usefixtures("no_room_for_the_report")
+def test_a_disk_without_room_for_the_report_undoes_no_publishing(batch, at_project, caplog):
     outcome = batch("--table", "unreported")
     assert outcome.code == 0, outcome.err
     version = outcome.json["table"]["version"]
@@ -230,3 +235,11 @@ def test_a_disk_without_room_for_the_report_undoes_no_publishing(batch, at_proje
     assert "report" not in outcome.json
     assert f"version {version} is published, without a report (--force makes one); free space there" in caplog.text
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.usefixtures("no_room_for_the_report")
+def test_a_disk_without_room_for_the_report_undoes_no_training(recobatch, ratings_csv, caplog):
+    outcome = recobatch("train", ratings_csv, *QUICK)
+    assert outcome.code == 0, outcome.err
+    assert "report" not in outcome.json
+    assert "the models are registered, without a report; free space there" in caplog.text
