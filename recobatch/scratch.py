@@ -1,14 +1,13 @@
-"""Folders in the making: a lock on each says that its builder lives, so what a dead one left can go at once."""
+"""Folders in the making: each is claimed by its builder, so what a dead one left can go at once."""
 
-import fcntl
-import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from recobatch.claim import Claim, claim
 from recobatch.durable import explained
 
 _OURS = re.compile(r"\.[a-z][\w-]*-[0-9a-f]{12}")
@@ -21,11 +20,12 @@ def scratch_folder(root: Path, name: str) -> Iterator[Path]:
     Raises:
         RecobatchError: If the disk refuses it.
     """
-    folder, lock = _locked(root, name)
+    folder, ours = _claimed(root, name)
     try:
         yield folder
     finally:
-        os.close(lock)
+        if ours is not None:
+            ours.close()
 
 
 def sweep(root: Path) -> list[Path]:
@@ -33,32 +33,26 @@ def sweep(root: Path) -> list[Path]:
     return [folder for folder in root.glob(".*-*") if _OURS.fullmatch(folder.name) and _removed(folder)]
 
 
-def _locked(root: Path, name: str) -> tuple[Path, int]:
-    folder = root / f".{name}-{uuid4().hex[:12]}"
-    with explained("make a folder for the stage's output", root):
-        folder.mkdir(parents=True)
+def _claimed(root: Path, name: str) -> tuple[Path, Claim | None]:
+    while True:
+        folder = root / f".{name}-{uuid4().hex[:12]}"
+        with explained("make a folder for the stage's output", root):
+            folder.mkdir(parents=True)
         try:
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:  # swept in the instant before it was locked
-            return _locked(root, name)
-    with suppress(OSError):  # where a file system knows no locks, nothing is swept either
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    if folder.exists():
-        return folder, lock
-    os.close(lock)
-    return _locked(root, name)
+            ours = claim(folder)
+        except OSError:  # where a file system knows no locks, nothing is swept either
+            return folder, None
+        if ours is not None:
+            return folder, ours
 
 
 def _removed(folder: Path) -> bool:
     try:
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        left = claim(folder)
     except OSError:
         return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
-    except OSError:
+    if left is None:
         return False
-    finally:
-        os.close(lock)
+    shutil.rmtree(folder, ignore_errors=True)
+    left.close()
     return not folder.exists()

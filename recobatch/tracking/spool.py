@@ -1,14 +1,12 @@
 """The journal of one run: every record is on disk before it is sent, and goes when all of it has arrived.
 
-    <root>/.recobatch/spool/<milliseconds>-<model>-<random>/
+    <root>/.recobatch/spool/<milliseconds>-<model>-<random>/    claimed by the process that writes
         events.jsonl   one record a line; `{"ack": n, …}` lines say that the first n records arrived
         files/<n>/     hard links to the artifacts (copies where links cannot be made)
-        lock           held with flock by the process that writes, freed when it dies
 
 So a server that is away costs nothing but a later delivery, and a run that was killed is found by the next one.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -21,8 +19,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
+from recobatch.claim import Claim, claim
 from recobatch.tracking.events import Event, EventKind, RunState
 
 log = logging.getLogger("recobatch.tracking")
@@ -34,11 +33,11 @@ SPOOL = Path(".recobatch", "spool")
 class RunSpool:
     """One run's journal, open in this process alone."""
 
-    def __init__(self, folder: Path, lock: IO[str]) -> None:
+    def __init__(self, folder: Path, ours: Claim) -> None:
         self.folder = folder
         self.name = folder.name
         self.state = RunState()
-        self._lock = lock
+        self._claim = ours
         self._guard = threading.Lock()  # one thread writes records, another their acknowledgements
         self._events: list[Event] = []
         self._delivered = 0
@@ -54,16 +53,16 @@ class RunSpool:
         label = re.sub(r"[^\w.]", "_", label)
         folder = root / SPOOL / f"{time.time_ns() // 1_000_000}-{label}-{secrets.token_hex(4)}"
         folder.mkdir(parents=True)
-        lock = _lock(folder)
-        if lock is None:  # a neighbour that delivers left-overs looked at the folder in this very moment
+        ours = claim(folder)
+        if ours is None:  # a neighbour that delivers left-overs looked at the folder in this very moment
             return cls.create(root, label)
-        return cls(folder, lock)
+        return cls(folder, ours)
 
     @classmethod
     def reopen(cls, folder: Path) -> Self | None:
         """Go on with a journal that was closed; none if it was delivered meanwhile or is being delivered."""
-        lock = _lock(folder)
-        return None if lock is None else cls(folder, lock)
+        ours = claim(folder)
+        return None if ours is None else cls(folder, ours)
 
     @classmethod
     def left_over(cls, root: Path) -> Iterator[Self]:
@@ -93,7 +92,7 @@ class RunSpool:
 
     @property
     def is_closed(self) -> bool:
-        return self._lock.closed
+        return self._claim.closed
 
     @property
     def age_days(self) -> float:
@@ -131,7 +130,7 @@ class RunSpool:
         """Let go of the journal; what has not arrived stays for the next run."""
         with suppress(OSError):  # a full disk: what the journal lacks was told when it was written
             self._journal.close()
-        self._lock.close()
+        self._claim.close()
 
     def _write(self, line: str) -> None:
         """Note a line; where the disk refuses it, the record lives on in memory for as long as the process does."""
@@ -172,19 +171,3 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def _lock(folder: Path) -> IO[str] | None:
-    try:
-        lock = (folder / "lock").open("w")
-    except FileNotFoundError:  # another process has just delivered and removed it
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    if not folder.exists():
-        lock.close()
-        return None
-    return lock
