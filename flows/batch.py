@@ -82,9 +82,11 @@ def batch_scoring(
                     extra={"inputs": inputs, "summary": result, "facts": facts.to_dict()},
                 )  # fmt: skip
         except GateRefused as refusal:
-            page = report(table=None, gate=str(refusal))
             result = summary.of_training(job, ratings, parts, trained, champion)
-            result |= {"report": str(page.relative_to(job.root)), "change": changes(result, before)}
+            result |= report_what_stands(
+                job, partial(report, table=None, gate=str(refusal)), "the gate refused, without a report"
+            )
+            result["change"] = changes(result, before)
             show_result(job, _RESULT, result, refused=str(refusal))
             raise
         _track_published(trained, snapshot)

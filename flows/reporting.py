@@ -15,6 +15,7 @@ from prefect.logging import get_run_logger
 
 from flows.handover import Parts, Ratings, TrainedModel
 from flows.job import Job
+from flows.repeat import repeat_command
 from recobatch import __version__
 from recobatch.addresses import without_secrets
 from recobatch.durable import is_disk_trouble, refusal
@@ -29,9 +30,20 @@ from recobatch.vocabulary import Vocabulary
 @task(name="report", cache_policy=NO_CACHE)
 def report_batch(
     job: Job, ratings: Ratings, parts: Parts, trained: Mapping[str, TrainedModel], champion: str, *,
-    titles: pa.Table | None, table: PublishedTable | None, gate: str = "",
+    titles: pa.Table | None, table: PublishedTable | None, gate: str = "", command: str = "run",
 ) -> Path:  # fmt: skip
     """Draw every run's pictures and the batch's page, and hand them to MLflow.
+
+    Args:
+        job: The batch.
+        ratings: What it took in.
+        parts: Their split.
+        trained: Its models, by name.
+        champion: Name of the best of them.
+        titles: ``item_id`` and ``title``, where there are any.
+        table: What was published; None if nothing was.
+        gate: Why nothing was.
+        command: Of ``recobatch``, to repeat the batch.
 
     Returns:
         The page, kept at ``.recobatch/reports/<batch_id>.html``.
@@ -42,7 +54,7 @@ def report_batch(
 
     with job.stage("report"), TemporaryDirectory() as scratch:
         split = parts.load()
-        inputs = _inputs(job, ratings, parts, split, trained, champion, titles, table, gate)
+        inputs = _inputs(job, ratings, parts, split, trained, champion, titles, table, gate, command)
         page = job.report_path(job.batch_id)
         page.parent.mkdir(parents=True, exist_ok=True)
         write_report(inputs, page)
@@ -60,7 +72,7 @@ def report_batch(
 
 
 def report_what_stands(job: Job, report: Callable[[], Path], outcome: str) -> dict[str, str]:
-    """Report what is registered or published; a disk that has no room for it by now undoes nothing of that.
+    """Report what is registered, published or refused; a disk that has no room for it by now undoes nothing of that.
 
     Args:
         job: The batch.
@@ -82,7 +94,7 @@ def report_what_stands(job: Job, report: Callable[[], Path], outcome: str) -> di
 
 def _inputs(
     job: Job, ratings: Ratings, parts: Parts, split: Split, trained: Mapping[str, TrainedModel], champion: str,
-    titles: pa.Table | None, table: PublishedTable | None, gate: str,
+    titles: pa.Table | None, table: PublishedTable | None, gate: str, command: str,
 ) -> ReportInputs:  # fmt: skip
     return ReportInputs(
         batch_id=job.batch_id, created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", champion=champion,
@@ -90,7 +102,7 @@ def _inputs(
         data=_data(ratings, parts, next(iter(trained.values()))), test=_test_rows(split),
         item_titles=_item_titles(ratings, titles), table=table, gate=gate,
         settings=flatten_params(job.settings.model_dump(mode="json")),
-        command=f"recobatch run {without_secrets(job.settings.data.ratings)}", code_version=__version__,
+        command=repeat_command(command, job.settings), code_version=__version__,
     )  # fmt: skip
 
 

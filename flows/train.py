@@ -217,11 +217,14 @@ def train_models(settings: Settings = Settings(), fresh: bool = False) -> dict[s
         before = Before.registered(job.tracker)
         result = summary.of_training(job, ratings, parts, trained, champion)
         result["change"] = changes(result, before)
-        report = partial(report_batch, job, ratings, parts, trained, champion, titles=ratings.titles(), table=None)
+        report = partial(
+            report_batch, job, ratings, parts, trained, champion, titles=ratings.titles(), table=None,
+            command="train",
+        )  # fmt: skip
         try:
             check_gate(job, trained[champion], parts)
         except GateRefused as refusal:
-            result["report"] = str(report(gate=str(refusal)).relative_to(job.root))
+            result |= report_what_stands(job, partial(report, gate=str(refusal)), "the gate refused, without a report")
             show_result(job, _RESULT, summary.closed(job, result), refused=str(refusal))
             raise
         made_from = [ratings_asset(ratings.source.uri, job.root)]

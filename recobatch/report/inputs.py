@@ -103,5 +103,5 @@ class ReportInputs:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Every setting by its dotted name."""
     command: str = "recobatch run"
-    """Repeats the batch."""
+    """Repeats the batch; it may go over several lines."""
     code_version: str = ""

@@ -243,3 +243,13 @@ def test_a_disk_without_room_for_the_report_undoes_no_training(recobatch, rating
     assert outcome.code == 0, outcome.err
     assert "report" not in outcome.json
     assert "the models are registered, without a report; free space there" in caplog.text
+
+
+@pytest.mark.usefixtures("no_room_for_the_report")
+@pytest.mark.parametrize("command", ["run", "train"])
+def test_a_disk_without_room_for_the_report_hides_no_refusal(recobatch, ratings_csv, caplog, command):
+    hopeless = ("--set", "models=explicit_mf", "--set", "train.epochs=1")
+    outcome = recobatch(command, ratings_csv, "--table", "neither", *hopeless)
+    assert outcome.code == 3, outcome.err
+    assert "gate.baseline" in outcome.refusal
+    assert "the gate refused, without a report; free space there" in caplog.text
