@@ -6,10 +6,11 @@ from typing import Any, TextIO
 from rich.console import Console
 
 from flows.compare import comparison_table
+from recobatch.queries import duckdb_command, pandas_query, top_command
 
 
 def print_closing(summary: Mapping[str, Any], out: TextIO) -> None:
-    """Print the comparison, the path and a query for DuckDB and for pandas."""
+    """Print the comparison, the path and queries for DuckDB, pandas and the terminal."""
     console = Console(file=out, soft_wrap=True, width=None if out.isatty() else 120)
     if summary.get("unchanged"):
         console.print("Nothing new since the published batch; the table stands (--force publishes again).")
@@ -21,7 +22,7 @@ def print_closing(summary: Mapping[str, Any], out: TextIO) -> None:
     if reused := summary.get("reused"):
         console.print(f"Made by an earlier run: {', '.join(reused)}.", highlight=False, markup=False)
     if "table" in summary:
-        console.print(_queries(summary["table"]), highlight=False, markup=False)
+        console.print(_queries(summary["table"], summary["data"]["first_user"]), highlight=False, markup=False)
 
 
 def _news(news: Mapping[str, Any] | None) -> str:
@@ -35,10 +36,11 @@ def _timings(timings: Mapping[str, float], seconds: float) -> str:
     return f"{seconds:.1f} s: {stages}"
 
 
-def _queries(table: Mapping[str, Any]) -> str:
+def _queries(table: Mapping[str, Any], user: int | str) -> str:
     champion = table["champion_path"]
     return (
         f"Table: {table['path']}, version {table['version']}\n"
-        f"  duckdb -c \"FROM '{champion}/*.parquet' WHERE user_id = 1 ORDER BY prediction DESC LIMIT 10\"\n"
-        f'  pd.read_parquet("{champion}")'
+        f"  {duckdb_command(champion, user)}\n"
+        f"  {pandas_query(champion, user)}\n"
+        f"  {top_command(user, table['path'])}"
     )

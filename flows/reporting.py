@@ -148,4 +148,7 @@ def _item_titles(ratings: Ratings, titles: pa.Table | None) -> Sequence[str]:
 def published_table(result: Mapping[str, Any]) -> PublishedTable:
     """The summary's table as the page tells it."""
     table = result["table"]
-    return PublishedTable(champion_path=table["champion_path"], version=table["version"], rows=table["rows"])
+    return PublishedTable(
+        path=table["path"], champion_path=table["champion_path"], version=table["version"], rows=table["rows"],
+        first_user=result["data"]["first_user"],
+    )  # fmt: skip

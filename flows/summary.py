@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recobatch.addresses import is_uri
+from recobatch.vocabulary import Vocabulary
 from recobatch.workspace import code_fingerprint, file_digest, fingerprint
 
 CODE = Path(__file__).parent
@@ -87,7 +88,8 @@ def of_training(
         "seconds": round(job.seconds, 3),
         "data": {
             "source": ratings.source.name, "ratings": report.ratings, "users": ratings.n_users,
-            "items": ratings.n_items, "quarantined": report.quarantined, "reasons": report.reasons,
+            "items": ratings.n_items, "first_user": _first(ratings.folder / "users.parquet"),
+            "quarantined": report.quarantined, "reasons": report.reasons,
             "quarantine_path": report.quarantine_path and str(report.quarantine_path),
             "fingerprint": report.fingerprint, **{f"{part}_rows": n for part, n in parts.sizes.items()},
         },
@@ -130,6 +132,7 @@ def of_scoring(job: Job, model: ToScore, news: News | None) -> dict[str, Any]:
     loaded = model.inputs.load()
     data = {
         "ratings": len(loaded.rated.item_index), "users": len(loaded.users), "items": len(loaded.items),
+        "first_user": loaded.users.ids[0].as_py(),
         "news": news and {**news.to_dict(), "told": str(news)},
     }  # fmt: skip
     told: dict[str, Any] = {
@@ -143,6 +146,12 @@ def of_scoring(job: Job, model: ToScore, news: News | None) -> dict[str, Any]:
         "data": data, "models": {model.name: told}, "timings": _rounded(job.timings), "reused": list(job.reused),
         **({"report": str(report.relative_to(job.root))} if report.exists() else {}),
     }  # fmt: skip
+
+
+def _first(vocabulary: Path) -> int | str:
+    """An id to show queries with."""
+    raw_id: int | str = Vocabulary.load(vocabulary).ids[0].as_py()
+    return raw_id
 
 
 def _finite(values: list[float]) -> list[float | None]:

@@ -72,11 +72,15 @@ class DataSummary:
 class PublishedTable:
     """The snapshot that the batch published."""
 
+    path: str
+    """Where the table lies, as a reader is told it."""
     champion_path: str
     """Folder with the champion's predictions, as a reader is told it."""
     version: str
     rows: Mapping[str, int]
     """Predictions per model."""
+    first_user: int | str
+    """Raw id of a user that it has, to show queries with."""
 
 
 @dataclass(frozen=True, eq=False)

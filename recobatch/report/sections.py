@@ -2,15 +2,11 @@
 
 from html import escape
 
+from recobatch import queries
 from recobatch.report import charts, markup, words
 from recobatch.report.grouping import ItemError, item_errors
 from recobatch.report.inputs import ReportInputs
 from recobatch.report.judged import Judged
-
-_DUCKDB_QUERY = """\
--- DuckDB: the ten best unseen items of user 1
-SELECT item_id, prediction FROM 'PATH/*.parquet'
-WHERE user_id = 1 AND NOT rated ORDER BY prediction DESC LIMIT 10;"""
 
 
 def opening(inputs: ReportInputs) -> str:
@@ -141,6 +137,8 @@ def published(inputs: ReportInputs) -> str:
     if inputs.table is None:
         return "<h2>What is published</h2>" + markup.paragraph("Nothing new; the table that stood before still stands.")
     rows = [(escape(name), f"{count:,}") for name, count in inputs.table.rows.items()]
+    champion, user = inputs.table.champion_path, inputs.table.first_user
+    best_unseen = queries.duckdb_query(champion, user, unseen_only=True)
     return "".join([
         "<h2>What is published, and how to ask it</h2>",
         markup.paragraph(
@@ -148,12 +146,9 @@ def published(inputs: ReportInputs) -> str:
             f"user_id, item_id, prediction and rated. The folder champion holds {inputs.champion}."
         ),
         markup.table(("model", "predictions"), rows, marked=escape(inputs.champion)),
-        markup.code_block(_DUCKDB_QUERY.replace("PATH", inputs.table.champion_path)),
-        markup.code_block(
-            f"# pandas: all predictions of user 1\n"
-            f'pd.read_parquet("{inputs.table.champion_path}", filters=[("user_id", "==", 1)])'
-        ),
-        markup.code_block("# in a terminal: with titles\nrecobatch top 1"),
+        markup.code_block(f"-- DuckDB: the ten best unseen items of a user\n{best_unseen}"),
+        markup.code_block(f"# pandas: all predictions of a user\n{queries.pandas_query(champion, user)}"),
+        markup.code_block(f"# in a terminal: with titles\n{queries.top_command(user, inputs.table.path)}"),
     ])  # fmt: skip
 
 

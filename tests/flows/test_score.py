@@ -109,10 +109,14 @@ def test_without_its_ratings_the_champion_scores_what_it_was_trained_with(nightl
     (at_project / "growing" / "ratings.csv").unlink()
     outcome = recobatch("score", "--table", "nightly", "--json")
     assert outcome.code == 0, outcome.err
-    assert outcome.json["data"] == {"ratings": len(rows), "users": 60, "items": 40, "news": None}
+    assert outcome.json["data"] == {
+        "ratings": len(rows), "users": 60, "items": 40, "first_user": "u00", "news": None,
+    }  # fmt: skip
     assert published(at_project, "SELECT sum(rated::int) FROM {table}") == [(len(rows),)]
     print_closing(outcome.json, shown := StringIO())
     assert "No ratings were read" in shown.getvalue()
+    assert "WHERE user_id = 'u00' ORDER BY" in shown.getvalue()
+    assert "recobatch top --table nightly u00\n" in shown.getvalue()
     named = recobatch("score", at_project / "growing" / "ratings.csv", "--table", "nightly")
     assert named.code == 2
     assert "found nothing there" in named.refusal

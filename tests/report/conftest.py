@@ -36,7 +36,9 @@ def inputs(test_rows):
         "b1", "24 November 2026", "explicit_mf_bias", models, {"global_mean": 2.0, "bias": 0.6},
         DataSummary("tiny", "tiny.csv", "ab" * 32, 3000, 30, 25, 2400, 600, 0, 48, {"duplicate pair": 7}, "q.parquet"),
         test_rows, titles,
-        PublishedTable("predictions/current/champion", "v1", {"explicit_mf": 750, "explicit_mf_bias": 750}),
+        PublishedTable(
+            "predictions", "predictions/current/champion", "v1", {"explicit_mf": 750, "explicit_mf_bias": 750}, "u'1"
+        ),
         settings={"train.epochs": "3"}, command="recobatch run tiny.csv",
     )  # fmt: skip
 

@@ -66,7 +66,8 @@ def test_the_page_tells_the_story(page, inputs):
         f"explicit_mf ({inputs.models[0].test_mse:.3f}) does no better than user and item means (0.600)",
         "was best in epoch 2 of 3", "7 rows (0.23%) were set aside", "duplicate pair", "q.parquet",
         "48 test rows are of users or items that training never saw", "ab" * 32,
-        "FROM 'predictions/current/champion/*.parquet'", "recobatch run tiny.csv", "train.epochs", "Version v1",
+        "FROM 'predictions/current/champion/*.parquet'", "user_id = 'u''1'",
+        "recobatch top 'u", "recobatch run tiny.csv", "train.epochs", "Version v1",
     ):  # fmt: skip
         assert word in text, word
 
