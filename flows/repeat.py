@@ -41,6 +41,6 @@ def _texts(tree: Mapping[str, object], path: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping):
             yield from _texts(value, f"{path}{key}.")
         elif isinstance(value, list):
-            yield f"{path}{key}", ",".join(map(str, value)) + ","
+            yield f"{path}{key}", ",".join(map(str, value))
         else:
             yield f"{path}{key}", "null" if value is None else masked(str(value))

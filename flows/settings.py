@@ -7,8 +7,9 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, ValidationError, field_validator, model_serializer
 from pydantic.fields import FieldInfo
@@ -174,14 +175,14 @@ def _put(layer: dict[str, Any], path: list[str], text: str, source: str) -> None
         layer = layer.setdefault(section, {})
         if not isinstance(layer, dict):
             raise BadSettings(f"{source}: found {'.'.join(path)} below a value, required section.key; see the README")
-    layer[path[-1]] = _parse(text)
+    layer[path[-1]] = _parse(text, ".".join(path))
 
 
-def _parse(text: str) -> object:
-    """A comma makes a list, ``null`` is None; everything else stays text, which the field's own type converts."""
+def _parse(text: str, key: str) -> object:
+    """``null`` is None, commas part the elements of a list; all else stays text that the field's own type converts."""
     if text == "null":
         return None
-    if "," in text and "://" not in text and text.strip() != ",":
+    if "," in text and key in _lists():
         return [part.strip() for part in text.strip("[]").split(",") if part.strip()]
     return text
 
@@ -225,6 +226,13 @@ def walk_fields(model: type[BaseModel] = Settings, path: str = "") -> Iterator[t
             yield from walk_fields(below, f"{path}{key}.")
         else:
             yield f"{path}{key}", field
+
+
+@cache
+def _lists() -> frozenset[str]:
+    """Settings with several values; a comma in any other is a part of its text, as in a file's name."""
+    types = {key: (field.annotation, *get_args(field.annotation)) for key, field in walk_fields()}
+    return frozenset(key for key, found in types.items() if any(get_origin(a_type) is tuple for a_type in found))
 
 
 def all_keys() -> list[str]:

@@ -34,8 +34,8 @@ def typed(command):
         ("preset=tuned",),
         ("preset=tuned", "train.epochs=8", "seed=7"),
         ("models=explicit_mf", "gate.baseline=none", "train.learning_rate=0.0005"),
-        ("data.delimiter=,", "data.user_column=my user", "drift.users_gone=null"),
-        ("split.ratios=0.7,0.2,0.1", "data.delimiter=\t"),
+        ("data.delimiter=,", "data.user_column=user, or not", "drift.users_gone=null"),
+        ("split.ratios=0.7,0.2,0.1", "ingest.rating_range=1,5", "data.delimiter=\t"),
     ],
     ids=" ".join,
 )

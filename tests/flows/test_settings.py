@@ -43,13 +43,17 @@ def test_a_preset_lies_below_every_explicit_setting(load):
 def test_values_take_the_type_of_their_field(load):
     settings = load(
         None,
-        ["ingest.rating_range=1,10", "split.ratios=0.7,0.1,0.2", "models=explicit_mf", "table.path=2024", "top.k=0"],
-    )
+        [
+            "ingest.rating_range=1,10", "split.ratios=0.7,0.1,0.2", "models=explicit_mf", "table.path=2024", "top.k=0",
+            "data.user_column=who, when", "data.delimiter=,",
+        ],
+    )  # fmt: skip
     assert settings.ingest.rating_range == (1.0, 10.0)
     assert settings.split.ratios == (0.7, 0.1, 0.2)
     assert settings.models == ("explicit_mf",)
     assert str(settings.table.path) == "2024"
     assert settings.top.k == 0
+    assert (settings.data.user_column, settings.data.delimiter) == ("who, when", ","), "a comma of a text stays"
 
 
 def test_null_unsets(load):
