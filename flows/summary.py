@@ -80,7 +80,7 @@ def version_tags(job: Job, model: TrainedModel, ratings: Ratings) -> dict[str, s
 def of_training(
     job: Job, ratings: Ratings, parts: Parts, trained: Mapping[str, TrainedModel], champion: str
 ) -> dict[str, Any]:
-    """The summary of a batch whose models are trained; see docs on ``--json``."""
+    """The summary of a batch whose models are trained; its keys are told in docs/cli.md."""
     report = ratings.report
     return {
         "batch_id": job.batch_id,

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recobatch.table import PredictionTable
+from tests.docs.summary_keys import undocumented
 
 QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 MODELS = ["explicit_mf", "explicit_mf_bias"]
@@ -46,6 +47,7 @@ def test_a_batch_publishes_what_its_summary_says(batch, at_project, low_rank):
         assert table.schema.names == ["user_id", "item_id", "prediction", "rated"]
         assert pc.sum(table["rated"]).as_py() == len(low_rank)
     assert set(summary["baselines"]) == {"global_mean", "bias"}
+    assert undocumented(summary) == []
     champion = ds.dataset(at_project / "whole" / "current" / "champion")
     assert (
         champion.schema.metadata[b"mlflow_run_id"].decode() == summary["models"][summary["champion"]]["mlflow_run_id"]

@@ -13,6 +13,7 @@ import pytest
 
 from flows.closing import print_closing
 from recobatch.vocabulary import Vocabulary
+from tests.docs.summary_keys import undocumented
 
 QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 HEADER = "userId,movieId,rating,timestamp"
@@ -89,6 +90,7 @@ def test_a_night_with_nothing_new_publishes_nothing(nightly, at_project):
     first = nightly([])
     assert first.code == 0, first.err
     again = nightly([]).json
+    assert undocumented(first.json) == undocumented(again) == []
     assert again["unchanged"]
     assert again["table"]["version"] == first.json["table"]["version"]
     assert not list((at_project / "nightly" / "versions").glob(".*")), "nothing was staged"
