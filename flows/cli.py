@@ -169,10 +169,14 @@ def serve(
 
 
 @cli.command()
-@click.option("--users", "n_users", required=True, type=click.IntRange(min=1))
-@click.option("--items", "n_items", required=True, type=click.IntRange(min=1))
-@click.option("--ratings", "n_ratings", required=True, type=click.IntRange(min=1))
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option("--users", "n_users", required=True, type=click.IntRange(min=1), help="How many users.")
+@click.option("--items", "n_items", required=True, type=click.IntRange(min=1), help="How many items.")
+@click.option(
+    "--ratings", "n_ratings", required=True, type=click.IntRange(min=1), help="How many ratings, of pairs that differ."
+)
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same one gives the same file."
+)
 @click.argument("path", type=click.Path(path_type=Path))
 def synth(n_users: int, n_items: int, n_ratings: int, seed: int, path: Path) -> None:
     """Write synthetic ratings with a known low-rank truth to PATH (csv or parquet by suffix)."""
