@@ -1,7 +1,6 @@
 """Arguments → settings → flow. Imports nothing heavy: ``recobatch --help`` answers in 0.3 s."""
 
 import json
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from flows.stopping import raise_on_signals, signal_behind
 from recobatch import __version__
 from recobatch.errors import RecobatchError
 
@@ -216,7 +216,7 @@ def _table_path(table: str | None) -> str:
 
 def main() -> None:
     """Entry point: one line on stderr and the proper exit code for whatever goes wrong on purpose."""
-    signal.signal(signal.SIGTERM, _terminate)
+    raise_on_signals()
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -226,7 +226,7 @@ def main() -> None:
         click.echo(f"recobatch: {_usage(error)}", err=True)
         code = error.exit_code
     except BaseException as error:
-        if stopped := _signal_behind(error):
+        if stopped := signal_behind(error):
             code = _stopped(*stopped)
         elif isinstance(error, RecobatchError):
             click.echo(f"recobatch: {error}", err=True)
@@ -241,32 +241,6 @@ def _usage(error: click.ClickException) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
     said = " ".join(error.format_message().split()).removesuffix(".")
     return f"{said}; see {context.command_path if context else 'recobatch'} --help"
-
-
-class _Terminated(BaseException):
-    """SIGTERM, as an exception that no ``except Exception`` swallows."""
-
-
-_SIGNALS = {
-    "KeyboardInterrupt": ("interrupted", 130),
-    "Abort": ("interrupted", 130),  # click's
-    "_Terminated": ("terminated", 143),
-    "TerminationSignal": ("terminated", 143),  # Prefect's
-}
-
-
-def _signal_behind(error: BaseException | None) -> tuple[str, int] | None:
-    """What stopped the process, and its exit code, if a signal led to ``error``.
-
-    A signal that strikes inside a library may come out as whatever that library makes of it.
-    """
-    while error is not None and type(error).__name__ not in _SIGNALS:
-        error = error.__cause__ or error.__context__
-    return _SIGNALS[type(error).__name__] if error is not None else None
-
-
-def _terminate(_signal: int, _frame: object) -> None:
-    raise _Terminated
 
 
 def _stopped(how: str, code: int) -> int:
