@@ -1,5 +1,7 @@
 """The site: ``make site``. Builds without a network, and every warning is an error."""
 
+import re
+
 from sphinx.application import Sphinx
 
 from recobatch import __version__
@@ -30,10 +32,9 @@ html_show_sourcelink = False
 
 
 def setup(app: Sphinx) -> None:
-    """Take the help of options as the plain text that it is: a cron expression is no emphasis."""
+    """Take single asterisks in the help of options as they are: a cron expression is no emphasis."""
     app.connect("sphinx-click-process-options", _escape_asterisks)
 
 
 def _escape_asterisks(_app: Sphinx, _context: object, lines: list[str]) -> None:
-    required = "**Required**"  # sphinx-click's own
-    lines[:] = [line.replace("*", "\\*").replace(required.replace("*", "\\*"), required) for line in lines]
+    lines[:] = [re.sub(r"(?<!\*)\*(?!\*)", r"\\*", line) for line in lines]  # double ones are sphinx-click's own

@@ -2,10 +2,10 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from pathlib import Path
 
-from flows.settings import Settings, load_settings
+from flows.settings import Settings, all_keys, load_settings
 from recobatch.addresses import masked, without_secrets
 
 _BESIDE = ("preset", "data.ratings")
@@ -22,25 +22,20 @@ def repeat_command(name: str, settings: Settings) -> str:
     Returns:
         A line for a POSIX shell, continued below for every setting that differs from the preset's.
     """
-    preset = load_settings({"preset": settings.preset}, environment={}, toml=Path(os.devnull))
-    usual = dict(_texts(preset.model_dump(mode="json")))
+    usual = load_settings({"preset": settings.preset}, environment={}, toml=Path(os.devnull))
     words = ["recobatch", name, without_secrets(settings.data.ratings), "--fresh"]
     if settings.preset != Settings.model_fields["preset"].default:
         words += ["--preset", settings.preset]
     changed = [
-        shlex.join(["--set", f"{key}={text}"])
-        for key, text in _texts(settings.model_dump(mode="json"))
-        if key not in _BESIDE and text != usual[key]
+        shlex.join(["--set", f"{key}={_text(value(settings))}"])
+        for key, value in ((key, attrgetter(key)) for key in all_keys() if key not in _BESIDE)
+        if value(settings) != value(usual)
     ]
     return " \\\n  ".join([shlex.join(words), *changed])
 
 
-def _texts(tree: Mapping[str, object], path: str = "") -> Iterator[tuple[str, str]]:
-    """Every setting of a tree as ``--set`` takes it."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _texts(value, f"{path}{key}.")
-        elif isinstance(value, list):
-            yield f"{path}{key}", ",".join(map(str, value))
-        else:
-            yield f"{path}{key}", "null" if value is None else masked(str(value))
+def _text(value: object) -> str:
+    """A value as ``--set`` takes it."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "null" if value is None else masked(str(value))
