@@ -57,7 +57,10 @@ def test_all_that_a_schedule_opens_is_on_loopback(prefect_api, tmp_path):
         assert {address for address, _ in listening} == {"127.0.0.1"}
     finally:
         served.terminate()
-        served.communicate(timeout=60)
+        try:
+            served.communicate(timeout=60)
+        finally:
+            served.kill()
 
 
 def wait_for_deployment(api, process):
