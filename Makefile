@@ -24,9 +24,12 @@ $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# 450 MB that only a test of the consumers needs: the batch job starts without.
+# 450 MB that only a test of the consumers needs: the batch job starts without. PySpark is a source archive, of which uv's
+# cache would keep another 2 GB with every clone: a cache of its own, gone afterwards, leaves the disk as it was.
 $(SPARK): requirements-spark.lock $(STAMP)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-spark.lock
+	@rm -rf $(SPARK)-cache
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode --cache-dir $(SPARK)-cache -r requirements-spark.lock
+	@rm -rf $(SPARK)-cache
 	@touch $@
 
 run: $(STAMP) ## the batch job on MovieLens 100k: make run ARGS="--preset tuned"
@@ -78,4 +81,4 @@ faults: $(STAMP) ## the long sweep of the fault tests
 	FAULTS_SWEEP=full $(BIN)/python -m pytest tests/faults
 
 clean: ## remove what can be made again (never predictions/ or mlruns/)
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build benchmarks/out

@@ -1,6 +1,8 @@
 """What every test module shares: the real data where it lies about, and a small synthetic set with a known truth."""
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +20,7 @@ from recobatch.interactions import EncodedInteractions
 for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", *(name for name in os.environ if name.startswith("RECOBATCH_"))):
     os.environ.pop(name, None)
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="recobatch-prefect-")
+atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # TensorFlow's log handler keeps the stderr it finds, here pytest's own, and closes it when Prefect sets logging up.
 get_absl_handler().python_handler.setStream(sys.__stderr__)
