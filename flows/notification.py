@@ -93,8 +93,8 @@ def _tell(address: str | None, options: NotifySettings, message: Mapping[str, An
         request = urllib.request.Request(
             address, json.dumps(message).encode(), {"Content-Type": "application/json", "User-Agent": "recobatch"}
         )
-        with urllib.request.urlopen(request, timeout=options.timeout_seconds):  # nosec B310 - http(s), checked
-            pass
+        with urllib.request.urlopen(request, timeout=options.timeout_seconds):  # nosec B310
+            pass  # the settings take http and https only
     except Exception as error:  # noqa: BLE001 - telling of a failure must not become another one
         # The address is a secret, and some errors repeat it.
         host = urlsplit(address).hostname if address else f"the block {options.block}"
