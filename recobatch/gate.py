@@ -97,5 +97,5 @@ def check_baseline(champion: Candidate, baselines: Mapping[str, float], options:
         raise GateRefused(
             f"gate.baseline: found test MSE {champion.test_mse:.4f} of the champion {champion.name}, required less "
             f"than {bar:.4f} of the baseline {options.baseline}; nothing was published; train longer "
-            f"(--set train.epochs=…), try --preset tuned, or pass --set gate.baseline=none once"
+            f"(--set train.epochs=…), try the other --preset, or pass --set gate.baseline=none once"
         )

@@ -144,7 +144,7 @@ def _record(
     if not np.isfinite(loss):
         raise RecobatchError(
             f"training: found a loss of {loss} in epoch {epoch}, required a finite one; lower "
-            f"train.learning_rate, it is {runner.recipe.learning_rate:g}"
+            f"train.learning_rate, it is {runner.recipe.learning_rate:g}, or bring the ratings nearer to zero"
         )
     if validation is not None:
         progress.val_loss.append(_validate(runner, tables, validation))
