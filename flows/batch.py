@@ -9,10 +9,11 @@ from prefect import flow
 from flows import summary
 from flows.assets import materializing, model_asset, ratings_asset, table_asset
 from flows.changes import Before, changes
+from flows.ending import end_in_its_place, end_published
 from flows.handover import Ratings, TrainedModel
 from flows.job import Job
 from flows.notification import tell_failure
-from flows.reporting import published_table, report_batch, report_what_stands
+from flows.reporting import report_batch, report_what_stands
 from flows.result_page import show_result
 from flows.resume import notes, take_up
 from flows.score import check_against_published, publish
@@ -29,7 +30,6 @@ from flows.train import (
 )
 from flows.unchanged import published_already
 from recobatch.errors import GateRefused
-from recobatch.table import Published
 
 __all__ = ["batch_scoring", "train_models"]
 
@@ -60,7 +60,9 @@ def batch_scoring(
         job.table.clean(keep_unfinished=not fresh)
         ratings = ingest_ratings(job)
         inputs = summary.inputs_fingerprint(job.settings, ratings)
-        if not (force or fresh) and (published := published_already(job, inputs, _RESULT)):
+        if not (force or fresh) and (
+            published := published_already(job, inputs, _RESULT, partial(end_in_its_place, job, ratings))
+        ):
             return published
         parts = split_ratings(job, ratings)
         trained = train_all(job, ratings, parts, take_up(job, ratings, parts))
@@ -79,7 +81,7 @@ def batch_scoring(
                 materializing(register_models, model_asset(job.settings), made_from)(job, trained, champion, ratings)
                 snapshot = materializing(publish, table_asset(job.settings, job.root), made_from)(
                     job, staging, entries, champion, expected_rows=ratings.n_pairs, titles=titles,
-                    extra={"inputs": inputs, "summary": result, "facts": facts.to_dict()},
+                    extra={**notes(job, ratings, trained), "summary": result, "facts": facts.to_dict()},
                 )  # fmt: skip
         except GateRefused as refusal:
             result = summary.of_training(job, ratings, parts, trained, champion)
@@ -89,22 +91,11 @@ def batch_scoring(
             result["change"] = changes(result, before)
             show_result(job, _RESULT, result, refused=str(refusal))
             raise
-        _track_published(trained, snapshot)
         result["table"] = summary.of_table(job, snapshot)
-        result |= report_what_stands(
-            job, partial(report, table=published_table(result)),
-            f"version {snapshot.version} is published, without a report (--force makes one)",
-        )  # fmt: skip
+        result |= end_published(job, ratings, parts, trained, result, snapshot)
         result["change"] = changes(result, before)
         show_result(job, _RESULT, summary.closed(job, result))
     return summary.closed(job, result)
-
-
-def _track_published(trained: Mapping[str, TrainedModel], snapshot: Published) -> None:
-    """From a run in MLflow, the way to its predictions."""
-    for name, rows in snapshot.rows.items():
-        trained[name].run.log_metrics({"published_rows": rows})
-        trained[name].run.set_tags({"table_version": snapshot.version})
 
 
 def _to_score(job: Job, trained: Mapping[str, TrainedModel], champion: str, ratings: Ratings) -> dict[str, ToScore]:

@@ -26,7 +26,7 @@ def take_up(job: Job, ratings: Ratings, parts: Parts) -> dict[str, TrackedRun]:
     """
     inputs = summary.inputs_fingerprint(job.settings, ratings)
     for left in job.table.unfinished():
-        if left.notes.get("inputs") == inputs and (runs := _runs(job, ratings, parts, left.notes["models"])):
+        if left.notes.get("inputs") == inputs and (runs := runs_of(job, ratings, parts, left.notes["models"])):
             job.batch_id = left.version
             job.runs += runs.values()
             job.tell("resume", f"goes on with batch {left.version}, which died with {left.finished} files written")
@@ -35,7 +35,8 @@ def take_up(job: Job, ratings: Ratings, parts: Parts) -> dict[str, TrackedRun]:
     return {}
 
 
-def _runs(job: Job, ratings: Ratings, parts: Parts, noted: Mapping[str, Mapping[str, str]]) -> dict[str, TrackedRun]:
+def runs_of(job: Job, ratings: Ratings, parts: Parts, noted: Mapping[str, Mapping[str, str]]) -> dict[str, TrackedRun]:
+    """The runs in MLflow that a batch noted, to go on with; none where one of them or the output of a stage is gone."""
     folders = {}
     for name in job.settings.models:
         done = job.work.find(*training_stage(job.settings, name, parts))

@@ -140,12 +140,17 @@ def of_scoring(job: Job, model: ToScore, news: News | None) -> dict[str, Any]:
     }  # fmt: skip
     if model.test_mse is not None:
         told |= {"test_mse": model.test_mse, "test_rmse": math.sqrt(model.test_mse)}
-    report = job.report_path(model.tags.get("batch_id", ""))
     return {
         "batch_id": job.batch_id, "champion": model.name, "seconds": round(job.seconds, 3),
         "data": data, "models": {model.name: told}, "timings": _rounded(job.timings), "reused": list(job.reused),
-        **({"report": str(report.relative_to(job.root))} if report.exists() else {}),
+        **of_report(job, model.tags.get("batch_id", "")),
     }  # fmt: skip
+
+
+def of_report(job: Job, batch_id: str) -> dict[str, str]:
+    """Where the report of a batch lies; nothing if it is not here."""
+    report = job.report_path(batch_id)
+    return {"report": str(report.relative_to(job.root))} if report.exists() else {}
 
 
 def _first(vocabulary: Path) -> int | str:

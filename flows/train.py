@@ -87,11 +87,17 @@ def split_ratings(job: Job, ratings: Ratings) -> Parts:
     """Part the ratings into train, test and maybe validation, and measure what a model has to beat."""
     options = job.settings.split
     with job.stage("split"):
-        shaped_by = {"encoded": ratings.key, "options": options.model_dump()}
-        done = job.work.stage("split", shaped_by, lambda out: write_parts(split(ratings.interactions(), options), out))
+        done = job.work.stage(
+            *split_stage(job.settings, ratings), lambda out: write_parts(split(ratings.interactions(), options), out)
+        )
     parts = Parts.of(done)
     job.tell("split", ", ".join(f"{n:,} {part}" for part, n in parts.sizes.items()), reused=done.reused, **parts.sizes)
     return parts
+
+
+def split_stage(settings: Settings, ratings: Ratings) -> tuple[str, dict[str, Any]]:
+    """Name of the stage that parts the ratings, and what shapes its output."""
+    return "split", {"encoded": ratings.key, "options": settings.split.model_dump()}
 
 
 @task(name="train", cache_policy=NO_CACHE)

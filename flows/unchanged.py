@@ -1,5 +1,6 @@
 """A batch that would publish what is published already."""
 
+from collections.abc import Callable
 from typing import Any
 
 from prefect.logging import get_run_logger
@@ -7,15 +8,19 @@ from prefect.logging import get_run_logger
 from flows import summary
 from flows.job import Job
 from flows.result_page import show_result
+from recobatch.table import Published
 
 
-def published_already(job: Job, inputs: str, key: str) -> dict[str, Any] | None:
+def published_already(
+    job: Job, inputs: str, key: str, end: Callable[[Published], None] | None = None
+) -> dict[str, Any] | None:
     """Tell of the published batch, if it was made from the very same inputs and is whole.
 
     Args:
         job: The batch.
         inputs: Fingerprint of what it would publish from.
         key: Of its result on the run's page.
+        end: Brings the published batch to its end, should it not have come to it.
 
     Returns:
         The summary of the published batch, marked ``unchanged``; None where there is something to publish.
@@ -28,7 +33,10 @@ def published_already(job: Job, inputs: str, key: str) -> dict[str, Any] | None:
         return None
     job.tell("compare", f"nothing new since version {snapshot.version}; it stands (--force publishes again)")
     job.table.clean()
+    if end is not None:
+        end(snapshot)
     before = dict(snapshot.manifest.extra["summary"])
-    result = summary.closed(job, {**before, "unchanged": True, "table": summary.of_table(job, snapshot)})
+    result = before | {"unchanged": True, "table": summary.of_table(job, snapshot)}
+    result = summary.closed(job, result | summary.of_report(job, snapshot.version))
     show_result(job, key, result)
     return result

@@ -145,3 +145,28 @@ def test_a_run_that_died_twice_does_nothing_twice(begin, project, undisturbed):
         run = client.get_run(facts.mlflow_run_id)
         assert (run.info.status, run.data.tags["batch_id"], run.data.tags["model"]) == ("FINISHED", left.version, name)
         assert len(run.outputs.model_outputs) == 1
+
+
+@pytest.mark.slow
+def test_a_run_killed_after_it_had_published_is_ended_by_the_next(begin, project):
+    """That one publishes nothing, but MLflow shows the batch as finished, and its report is there."""
+    table = PredictionTable(project / "ended")
+    strike_when(begin("ended", "--fresh"), lambda: (table.root / "current.json").exists())
+    published = table.current()
+    assert not (project / ".recobatch" / "reports" / f"{published.version}.html").exists()
+    summary = finish(begin("ended"))
+    assert summary["unchanged"] is True
+    assert summary["batch_id"] == summary["table"]["version"] == table.current().version == published.version
+    assert published.version in (project / summary["report"]).read_text()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    for name, facts in published.manifest.models.items():
+        run = client.get_run(facts.mlflow_run_id)
+        assert (run.info.status, run.data.tags["table_version"]) == ("FINISHED", published.version)
+        assert run.data.metrics["published_rows"] == published.rows[name]
+        assert "report.html" in {file.path for file in client.list_artifacts(facts.mlflow_run_id)}
+    page = project / summary["report"]
+    made = page.stat().st_mtime_ns
+    assert finish(begin("ended"))["unchanged"] is True
+    assert page.stat().st_mtime_ns == made

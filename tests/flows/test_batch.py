@@ -221,22 +221,29 @@ def test_a_batch_that_lost_its_users_is_refused_once_told_and_published_when_mea
 
 
 @pytest.fixture
-def no_room_for_the_report(monkeypatch):
+def no_room_for_the_report():
+    """Until ``undo``."""
+
     def refuse(_inputs, page):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(page))
 
-    monkeypatch.setattr("recobatch.report.page.write_report", refuse)
+    with pytest.MonkeyPatch.context() as disk:
+        disk.setattr("recobatch.report.page.write_report", refuse)
+        yield disk
 
 
-@pytest.mark.usefixtures("no_room_for_the_report")
-def test_a_disk_without_room_for_the_report_undoes_no_publishing(batch, at_project, caplog):
+def test_a_disk_without_room_for_the_report_undoes_no_publishing(batch, at_project, caplog, no_room_for_the_report):
     outcome = batch("--table", "unreported")
     assert outcome.code == 0, outcome.err
     version = outcome.json["table"]["version"]
     assert (at_project / "unreported" / "current").resolve().name == version
     assert "report" not in outcome.json
-    assert f"version {version} is published, without a report (--force makes one); free space there" in caplog.text
+    assert f"version {version} is published, without a report (the next run makes one); free space there" in caplog.text
     assert "Traceback" not in outcome.err
+    no_room_for_the_report.undo()
+    again = batch("--table", "unreported").json
+    assert (again["unchanged"], again["table"]["version"]) == (True, version)
+    assert version in (at_project / again["report"]).read_text()
 
 
 @pytest.mark.usefixtures("no_room_for_the_report")
