@@ -37,8 +37,9 @@ def top_command(user: UserId, table: str) -> str:
 
 def _clauses(champion_path: str, user: UserId, *, unseen_only: bool = False) -> tuple[str, str]:
     condition = f"user_id = {_sql(user)}" + (" AND NOT rated" if unseen_only else "")
+    files = _sql(f"{champion_path}/*.parquet")
     return (  # shown to people, never run here
-        f"SELECT item_id, prediction FROM {_sql(f'{champion_path}/*.parquet')}",  # nosec B608
+        f"SELECT item_id, prediction FROM {files}",  # nosec B608
         f"WHERE {condition} ORDER BY prediction DESC LIMIT 10",
     )
 
