@@ -139,6 +139,16 @@ def verify(version: str | None, table: str | None, as_json: bool) -> None:
 
 
 @cli.command()
+@table_option
+@json_option
+def versions(table: str | None, as_json: bool) -> None:
+    """The published snapshots that are kept, the newest last; a star marks the one that readers see."""
+    from flows.lookup import print_versions
+
+    print_versions(_table_path(table), as_json=as_json)
+
+
+@cli.command()
 @click.argument("version", required=False)
 @table_option
 @json_option

@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from recobatch.addresses import is_uri
 from recobatch.errors import BadTable
 from recobatch.top import best_items, best_of_parts
+
+if TYPE_CHECKING:
+    from recobatch.table import Published
 
 
 def print_top(table: str, user_id: str, *, k: int, unseen_only: bool, model: str | None, as_json: bool) -> None:
@@ -50,6 +53,49 @@ def print_verified(table: str, version: str | None, *, as_json: bool) -> None:
         )
     if not as_json:
         click.echo(f"{table}: version {report.version} is whole: {report.rows:,} predictions in {report.files} files")
+
+
+def print_versions(table: str, *, as_json: bool) -> None:
+    """Print the snapshots that can be read or rolled back to, the newest last; the one that readers see is marked."""
+    from recobatch.table import open_table  # lazy, as above
+
+    opened, trouble = open_table(table), None
+    kept = opened.snapshots()
+    current: str | None = None
+    try:
+        current = opened.snapshot().version
+    except BadTable as error:
+        if not kept:
+            raise
+        trouble = error
+    rows = [_told(snapshot) for snapshot in kept]
+    if as_json:
+        click.echo(json.dumps({"current": current, "versions": rows}))
+    else:
+        width = max(len(row["version"]) for row in rows)
+        for row in rows:
+            click.echo(f"{'*' if row['version'] == current else ' '} {row['version']:<{width}}  {_line(row)}")
+    if trouble is not None:
+        raise trouble
+
+
+def _told(snapshot: "Published") -> dict[str, Any]:
+    manifest = snapshot.manifest
+    models = manifest.extra.get("summary", {}).get("models", {})
+    return {
+        "version": snapshot.version, "created": manifest.created, "champion": snapshot.champion,
+        "test_mse": models.get(snapshot.champion, {}).get("test_mse"), "rows": snapshot.rows,
+        "bytes": sum(file.bytes for file in manifest.files),
+    }  # fmt: skip
+
+
+def _line(row: dict[str, Any]) -> str:
+    created = row["created"][:16].replace("T", " ")
+    mse = "" if row["test_mse"] is None else f", test MSE {row['test_mse']:.4f}"
+    return (
+        f"{created} UTC  {sum(row['rows'].values()):,} predictions, {row['bytes'] / 1e6:,.1f} MB, "
+        f"champion {row['champion']}{mse}"
+    )
 
 
 def print_rollback(table: str, version: str | None, *, as_json: bool) -> None:

@@ -26,7 +26,7 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
     )
     assert not loaded & {"prefect", "mlflow", "tensorflow", "keras", "pandas", "pyarrow", "numpy", "pydantic"}
     shown = CliRunner().invoke(cli, ["--help"]).output
-    for command in ("run", "train", "score", "compare", "top", "verify", "rollback", "serve", "synth"):
+    for command in ("run", "train", "score", "compare", "top", "verify", "versions", "rollback", "serve", "synth"):
         assert f"  {command} " in shown
 
 
@@ -55,6 +55,7 @@ def test_a_look_up_imports_neither_pandas_nor_settings_nor_a_server(tmp_path):
         (["top", "1", "-k", "0"], "0 is not in the range"),
         (["top", "1", "--table", "nowhere"], "nowhere"),
         (["verify", "--table", "nowhere"], "nowhere"),
+        (["versions", "--table", "nowhere"], "nowhere: found no published snapshot, required one"),
         (["rollback", "--table", "nowhere"], "nowhere"),
         (["synth", "--users", "0", "--items", "1", "--ratings", "1", "x.csv"], "0 is not in the range"),
     ],

@@ -48,6 +48,10 @@ def test_from_bucket_to_bucket(batch, recobatch, ratings_csv, s3, at_project):
     assert scored.code == 0, scored.err
     assert s3.pointer()["version"] == scored.json["table"]["version"] != table["version"]
     assert list(s3.pointer()["snapshots"]) == [table["version"], scored.json["table"]["version"]]
+    listed = recobatch("versions", "--table", s3.uri, "--json").json
+    assert (listed["current"], [row["version"] for row in listed["versions"]]) == (
+        scored.json["table"]["version"], list(s3.pointer()["snapshots"])
+    )  # fmt: skip
     verified = recobatch("verify", "--table", s3.uri, "--json")
     assert verified.json["ok"] is True
     assert verified.json["rows"] == 2400
