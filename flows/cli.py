@@ -107,7 +107,10 @@ def score(ratings: str | None, force: bool, fresh: bool, as_json: bool, **option
 @set_option
 @json_option
 def compare(batches: tuple[str, ...], newest: int, assignments: tuple[str, ...], as_json: bool) -> None:
-    """Compare the models of a batch as MLflow keeps them; of several, with the change from one to the next."""
+    """Compare the models of earlier batches.
+
+    They are shown as MLflow keeps them; those of several batches with the change from one to the next.
+    """
     from flows.compare import print_batches
 
     print_batches(_settings(None, {"assignments": assignments}), batches, newest=newest, as_json=as_json)
@@ -132,7 +135,10 @@ def top(user_id: str, k: int, include_seen: bool, model: str | None, table: str 
 @table_option
 @json_option
 def verify(version: str | None, table: str | None, as_json: bool) -> None:
-    """Check a published snapshot against its manifest: rows, bytes, sha256, every pair once."""
+    """Check a published snapshot to the last pair.
+
+    Against its manifest: rows, bytes, sha256, every pair once. VERSION is by default the one that readers see.
+    """
     from flows.lookup import print_verified
 
     print_verified(_table_path(table), version, as_json=as_json)
@@ -142,7 +148,10 @@ def verify(version: str | None, table: str | None, as_json: bool) -> None:
 @table_option
 @json_option
 def versions(table: str | None, as_json: bool) -> None:
-    """The published snapshots that are kept, the newest last; a star marks the one that readers see."""
+    """List the published snapshots that are kept.
+
+    The newest is the last; a star marks the one that readers see.
+    """
     from flows.lookup import print_versions
 
     print_versions(_table_path(table), as_json=as_json)
@@ -153,7 +162,10 @@ def versions(table: str | None, as_json: bool) -> None:
 @table_option
 @json_option
 def rollback(version: str | None, table: str | None, as_json: bool) -> None:
-    """Point the table back at VERSION, or at the snapshot before the current one."""
+    """Point the table back at an earlier snapshot.
+
+    That is VERSION, or the snapshot before the current one.
+    """
     from flows.lookup import print_rollback
 
     print_rollback(_table_path(table), version, as_json=as_json)
@@ -172,7 +184,10 @@ def serve(
     as_json: bool,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Serve the job to Prefect on a schedule, in the foreground, until Ctrl-C."""
+    """Serve the job to Prefect on a schedule.
+
+    It runs in the foreground, until Ctrl-C.
+    """
     from flows.serve import serve_batches
 
     serve_batches(_settings(ratings, options), cron=cron, timezone=timezone)
@@ -189,7 +204,10 @@ def serve(
 )
 @click.argument("path", type=click.Path(path_type=Path))
 def synth(n_users: int, n_items: int, n_ratings: int, seed: int, path: Path) -> None:
-    """Write synthetic ratings with a known low-rank truth to PATH (csv or parquet by suffix)."""
+    """Write synthetic ratings with a known truth.
+
+    PATH is csv or parquet by its suffix; the low-rank truth lies beside it.
+    """
     from recobatch.synthetic import write_synthetic
 
     write_synthetic(path, n_users=n_users, n_items=n_items, n_ratings=n_ratings, seed=seed)
