@@ -13,7 +13,7 @@ def print_closing(summary: Mapping[str, Any], out: TextIO) -> None:
     """Print the comparison, the path and queries for DuckDB, pandas and the terminal."""
     console = Console(file=out, soft_wrap=True, width=None if out.isatty() else 120)
     if summary.get("unchanged"):
-        console.print("Nothing new since the published batch; the table stands (--force publishes again).")
+        console.print(_unchanged(summary), highlight=False, markup=False)
     if any("test_mae" in model for model in summary["models"].values()):
         console.print(comparison_table(summary))
     if "news" in summary.get("data", {}):
@@ -23,6 +23,12 @@ def print_closing(summary: Mapping[str, Any], out: TextIO) -> None:
         console.print(f"Made by an earlier run: {', '.join(reused)}.", highlight=False, markup=False)
     if "table" in summary:
         console.print(_queries(summary["table"], summary["data"]["first_user"]), highlight=False, markup=False)
+
+
+def _unchanged(summary: Mapping[str, Any]) -> str:
+    if back := summary.get("rolled_back"):
+        return f"Nothing published: this was version {back}, which was rolled back (--force publishes it again)."
+    return "Nothing new since the published batch; the table stands (--force publishes again)."
 
 
 def _news(news: Mapping[str, Any] | None) -> str:

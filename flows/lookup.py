@@ -68,7 +68,8 @@ def print_versions(table: str, *, as_json: bool) -> None:
         if not kept:
             raise
         trouble = error
-    rows = [_told(snapshot) for snapshot in kept]
+    back = {snapshot.version for snapshot in opened.rolled_back()}
+    rows = [_told(snapshot) | {"rolled_back": snapshot.version in back} for snapshot in kept]
     if as_json:
         click.echo(json.dumps({"current": current, "versions": rows}))
     else:
@@ -94,7 +95,7 @@ def _line(row: dict[str, Any]) -> str:
     mse = "" if row["test_mse"] is None else f", test MSE {row['test_mse']:.4f}"
     return (
         f"{created} UTC  {sum(row['rows'].values()):,} predictions, {row['bytes'] / 1e6:,.1f} MB, "
-        f"champion {row['champion']}{mse}"
+        f"champion {row['champion']}{mse}{', rolled back' if row['rolled_back'] else ''}"
     )
 
 

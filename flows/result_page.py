@@ -70,6 +70,8 @@ def markdown(result: Mapping[str, Any], *, tracking: str, root: Path, refused: s
 def _headline(result: Mapping[str, Any], refused: str) -> str:
     if refused:
         return "Refused: the table stands as it was"
+    if back := result.get("rolled_back"):
+        return f"Nothing published: version {back} was rolled back, version {result['table']['version']} stands"
     if result.get("unchanged"):
         return f"Nothing new since version {result['table']['version']}: it stands"
     return f"The champion is {result['champion']}"

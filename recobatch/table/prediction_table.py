@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from recobatch.table.snapshots import (
     open_snapshot,
     point_at,
     pointer_sequence,
+    rolled_back,
 )
 from recobatch.table.staging import Staging, fsync_snapshot
 from recobatch.table.verify import VerifyReport, check_files, check_sizes, verify_snapshot
@@ -130,6 +131,11 @@ class PredictionTable:
         self._check()
         return list_snapshots(self.root)[0]
 
+    def rolled_back(self) -> list[Snapshot]:
+        """The kept snapshots that the table was pointed back from, in the order of publishing."""
+        self._check()
+        return rolled_back(self.root)
+
     def snapshot(self, version: str | None = None) -> Snapshot:
         """A snapshot by version, by default the current one.
 
@@ -168,6 +174,8 @@ class PredictionTable:
                     f"{target.path}: found a damaged snapshot ({problems[0]}), required a whole one; "
                     f"the table stays as it is, roll back to another version"
                 )
+            with suppress(BadTable):  # a pointer that cannot be read is what the rollback mends
+                self._mend()
             point_at(self.root, target)
         return target
 

@@ -2,10 +2,10 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -160,12 +160,14 @@ def point_at(root: Path, snapshot: Snapshot) -> None:
 
 def mend_pointer(root: Path, snapshot: Snapshot) -> None:
     """Bring ``current.json`` in line with the link, and both to the disk."""
-    content = {
+    content: dict[str, Any] = {
         "version": snapshot.version,
         "champion": snapshot.champion,
         "table": f"{VERSIONS}/{snapshot.version}/table/model={snapshot.champion}",
         "sequence": snapshot.sequence,
     }
+    if pointed_back := _pointed_back_from(root, snapshot):
+        content["rolled_back"] = pointed_back
     outcome = f"snapshot {snapshot.version} is current but may not survive a power cut"
     with explained("confirm the new pointer", root, outcome=outcome):
         fsync_folder(root)
@@ -175,7 +177,38 @@ def mend_pointer(root: Path, snapshot: Snapshot) -> None:
 
 def pointer_sequence(root: Path) -> int:
     """Sequence number in ``current.json``, or 0: a floor for the next one even if manifests are damaged."""
+    return _pointer(root).sequence
+
+
+def rolled_back(root: Path) -> list[Snapshot]:
+    """The kept snapshots that the table was pointed back from, in the order of publishing."""
+    versions = _pointer(root).rolled_back
+    return [snapshot for snapshot in list_snapshots(root)[0] if snapshot.version in versions] if versions else []
+
+
+def _pointed_back_from(root: Path, snapshot: Snapshot) -> dict[str, int]:
+    """Versions published after ``snapshot`` that readers saw before it; a new snapshot leaves none.
+
+    They follow from what ``current.json`` says still, be it by a rollback that was killed once it had moved the link.
+    """
+    before = _pointer(root)
+    seen = {**before.rolled_back, before.version: before.sequence}
+    return {version: sequence for version, sequence in seen.items() if sequence > snapshot.sequence}
+
+
+@dataclass(frozen=True)
+class _Pointer:
+    """``current.json``, as far as it can be read."""
+
+    version: str = ""
+    sequence: int = 0
+    rolled_back: Mapping[str, int] = field(default_factory=dict)
+
+
+def _pointer(root: Path) -> _Pointer:
     try:
-        return int(json.loads((root / POINTER).read_bytes())["sequence"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+        told = json.loads((root / POINTER).read_bytes())
+        back = {str(version): int(sequence) for version, sequence in told.get("rolled_back", {}).items()}
+        return _Pointer(str(told["version"]), int(told["sequence"]), back)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return _Pointer()

@@ -38,6 +38,7 @@ class BucketMachine(RuleBasedStateMachine):
         self.inputs, self.numbers = Inputs(self.folder), itertools.count(1)
         self.published: list[int] = []
         self.current: int | None = None
+        self.back: set[int] = set()  # what readers saw after what they see now
         self.stalled = None
         self.moved_since = False
 
@@ -58,7 +59,11 @@ class BucketMachine(RuleBasedStateMachine):
         assert (listed, check_whole(self.theirs)) in allowed, allowed
         if (listed, check_whole(self.theirs)) != (self.published, self.current):
             self.moved_since = True
-        self.published, self.current = listed, check_whole(self.theirs)
+        self.published, before, self.current = listed, self.current, check_whole(self.theirs)
+        if self.current != before:
+            self.back = {number for number in self.back | {before} - {None} if number > self.current}
+        back = [f"v{number}" for number in listed if number in self.back]
+        assert [snapshot.version for snapshot in self.theirs.rolled_back()] == back
 
     def states_after(self, number, keep):
         known = [*self.published, number]

@@ -1,6 +1,7 @@
 """Publish, crash anywhere, recover, roll back, retain, read, in any order: the table is never wrong."""
 
 import errno
+import json
 import shutil
 import tempfile
 from contextlib import nullcontext, suppress
@@ -31,6 +32,7 @@ class TableMachine(RuleBasedStateMachine):
         self.table = PredictionTable(self.root)
         self.known: list[int] = []  # every snapshot, in the order of publishing
         self.current: int | None = None
+        self.back: set[int] = set()  # what readers saw after what they see now
         self.next = 1
 
     def teardown(self):
@@ -47,7 +49,14 @@ class TableMachine(RuleBasedStateMachine):
         """After a failure: take what is there, if it is one of the states that may be."""
         now, current = (check_whole(self.root) if self.root.exists() else []), read_number(self.root)
         assert (now, current) in allowed, (now, current, allowed)
-        self.known, self.current = now, current
+        self.known = now
+        self.see(current)
+
+    def see(self, number):
+        """From here on readers see another version."""
+        if number != self.current:
+            self.back = {other for other in self.back | {self.current} - {None} if other > number}
+        self.current = number
 
     def after_publish(self, number, keep=3):
         """Every state a publish of ``number`` may be interrupted in."""
@@ -62,7 +71,8 @@ class TableMachine(RuleBasedStateMachine):
     @rule(keep=st.integers(1, 4))
     def publishes(self, keep):
         self.publish(keep=keep)
-        self.known, self.current = [*self.known, self.next - 1][-keep:], self.next - 1
+        self.known = [*self.known, self.next - 1][-keep:]
+        self.see(self.next - 1)
         check_tidy(self.root)
 
     @rule(at=CALLS)
@@ -82,7 +92,7 @@ class TableMachine(RuleBasedStateMachine):
     def rolls_back(self, data):
         target = data.draw(st.sampled_from(self.known))
         self.table.rollback(f"v{target}")
-        self.current = target
+        self.see(target)
 
     @precondition(lambda self: self.known)
     @rule(data=st.data(), at=st.integers(1, 12))
@@ -98,7 +108,7 @@ class TableMachine(RuleBasedStateMachine):
         earlier = [number for number in self.known if number < self.current]
         try:
             assert self.table.rollback().version == f"v{earlier[-1]}"
-            self.current = earlier[-1]
+            self.see(earlier[-1])
         except BadTable:
             assert not earlier
 
@@ -120,6 +130,15 @@ class TableMachine(RuleBasedStateMachine):
         if hasattr(self, "root") and self.root.exists():
             assert read_number(self.root) == self.current
             assert check_whole(self.root) == self.known
+
+    @invariant()
+    def what_was_rolled_back_is_known(self):
+        """But for the time between a crash in mid-rollback and the next writer."""
+        if hasattr(self, "root") and self.current is not None:
+            pointer = self.root / "current.json"
+            if pointer.exists() and json.loads(pointer.read_text())["version"] == f"v{self.current}":
+                back = [f"v{number}" for number in self.known if number in self.back]
+                assert [snapshot.version for snapshot in self.table.rolled_back()] == back
 
 
 TestTable = TableMachine.TestCase

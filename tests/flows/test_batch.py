@@ -5,12 +5,14 @@ import math
 import os
 import subprocess
 import sys
+from io import StringIO
 
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from flows.closing import print_closing
 from recobatch.table import PredictionTable
 from tests.docs.summary_keys import undocumented
 
@@ -218,6 +220,23 @@ def test_a_batch_that_lost_its_users_is_refused_once_told_and_published_when_mea
     meant = recobatch("run", "few.csv", *QUICK, "--table", "drift", *(f"--set=drift.{key}=null" for key in lifted))
     assert meant.code == 0, meant.err
     assert meant.json["data"]["users"] == 20
+
+
+def test_what_was_rolled_back_does_not_come_back_by_itself(batch, recobatch, at_project, caplog):
+    first = batch("--table", "back").json["table"]["version"]
+    second = batch("--table", "back", "--set", "top.k=7").json["table"]["version"]
+    assert recobatch("rollback", "--table", "back").code == 0
+    night = batch("--table", "back", "--set", "top.k=7")
+    assert night.code == 0, night.err
+    assert (night.json["unchanged"], night.json["rolled_back"]) == (True, second)
+    assert night.json["table"]["version"] == night.json["batch_id"] == first
+    assert (at_project / "back" / "current").readlink().name == first
+    assert f"version {second} was made from the same and was rolled back; version {first} stands" in caplog.text
+    print_closing(night.json, shown := StringIO())
+    assert f"Nothing published: this was version {second}, which was rolled back" in shown.getvalue()
+    meant = batch("--table", "back", "--set", "top.k=7", "--force")
+    assert "unchanged" not in meant.json
+    assert (at_project / "back" / "current").readlink().name == meant.json["table"]["version"]
 
 
 @pytest.fixture

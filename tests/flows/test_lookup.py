@@ -31,7 +31,8 @@ def test_every_kept_version_is_a_line_and_a_star_marks_the_current_one(table):
     assert [line[:10].rstrip() for line in lines] == ["  first", "* second", "  third"]
     created = table.snapshot("third").manifest.created
     assert f"{created[:10]} {created[11:16]} UTC  4,800 predictions, " in lines[2]
-    assert lines[2].endswith(" MB, champion two")
+    assert lines[0].endswith(" MB, champion two")
+    assert lines[2].endswith(" MB, champion two, rolled back")
 
 
 def test_as_json(table):
@@ -42,6 +43,7 @@ def test_as_json(table):
     assert newest == {
         "version": "third", "created": table.snapshot().manifest.created, "champion": "two", "test_mse": None,
         "rows": {"one": 2400, "two": 2400}, "bytes": size,
+        "rolled_back": False,
     }  # fmt: skip
 
 

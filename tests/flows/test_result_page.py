@@ -51,6 +51,12 @@ def test_figures_of_the_batch_stand_on_the_page():
     assert "Since" not in text
 
 
+def test_a_batch_that_published_nothing_says_why():
+    assert page(unchanged=True).startswith("## Nothing new since version v2: it stands\n")
+    rolled_back = page(unchanged=True, rolled_back="v3")
+    assert rolled_back.startswith("## Nothing published: version v3 was rolled back, version v2 stands\n")
+
+
 def test_a_change_is_told_model_by_model():
     errors = {"explicit_mf": {"test_mse": 0.8, "test_rmse": 0.9}, "gone": {"test_mse": 1.0}}
     before = Before("version v1", "explicit_mf", {"ratings": 1300, "users": 30}, errors)

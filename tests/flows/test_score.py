@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.closing import print_closing
+from recobatch.table import PredictionTable
 from recobatch.vocabulary import Vocabulary
 from tests.docs.summary_keys import undocumented
 
@@ -104,6 +105,8 @@ def test_a_night_with_nothing_new_publishes_nothing(nightly, at_project):
     assert "unchanged" not in renamed
     titles = pq.read_table(at_project / "nightly" / "current" / "titles.parquet")
     assert titles.to_pylist() == [{"item_id": 100, "title": "Another title"}]
+    PredictionTable(at_project / "nightly").rollback()
+    assert nightly([]).json["rolled_back"] == renamed["table"]["version"]
 
 
 def test_without_its_ratings_the_champion_scores_what_it_was_trained_with(nightly, at_project, recobatch, rows):

@@ -67,6 +67,22 @@ def test_rollback_goes_one_back_by_default(five):
     assert json.loads((five.root / "current.json").read_text())["version"] == "v5"
 
 
+def test_what_the_table_was_pointed_back_from(five, inputs):
+    def back():
+        return [snapshot.version for snapshot in five.rolled_back()]
+
+    assert back() == []
+    five.rollback("v7")
+    assert back() == ["v5"], "nobody was shown v6 of late"
+    five.rollback("v8")
+    assert back() == ["v7", "v5"]
+    five.rollback("v6")
+    assert back() == ["v5"]
+    five.rollback("v8")
+    publish(five, "v4", inputs, keep=6)
+    assert back() == []
+
+
 def test_rollback_to_an_unknown_version_names_those_there_are(five):
     with pytest.raises(BadTable, match="found no version v1, required one of v5, v6, v7, v8, v9; pass one of them"):
         five.rollback("v1")
@@ -99,13 +115,17 @@ def test_clean_removes_what_dead_runs_left(five):
 
 
 def test_the_link_is_the_newer_and_clean_mends_the_file(five):
-    """A run died between moving the link and writing the file."""
+    """A writer died between moving the link and writing the file, here that of a rollback."""
     (five.root / "current").unlink()
     (five.root / "current").symlink_to("versions/v7")
     assert current_version(five.root) == five.current().version == "v7"
     five.clean()
     pointer = json.loads((five.root / "current.json").read_text())
-    assert pointer == {"version": "v7", "champion": "plain", "table": "versions/v7/table/model=plain", "sequence": 3}
+    assert pointer == {
+        "version": "v7", "champion": "plain", "table": "versions/v7/table/model=plain", "sequence": 3,
+        "rolled_back": {"v5": 5},
+    }  # fmt: skip
+    assert [snapshot.version for snapshot in five.rolled_back()] == ["v5"]
 
 
 def test_without_a_link_the_file_is_the_pointer(five, tmp_path):

@@ -21,6 +21,8 @@ class Catalog:
     """Sequence number of every published version, in the order of publishing."""
     holder: str
     """Who wrote it: a batch id."""
+    rolled_back: tuple[str, ...]
+    """Versions that the table was pointed back from."""
     token: str
     """Never the same twice, so that no two states have the same entity tag, which may be a digest of the content."""
 
@@ -29,7 +31,8 @@ class Catalog:
             "version": self.version, "champion": self.champion,
             "table": f"{VERSIONS}/{self.version}/table/model={self.champion}",
             "sequence": self.snapshots[self.version], "snapshots": dict(self.snapshots), "holder": self.holder,
-            "written": datetime.now(UTC).isoformat(timespec="seconds"), "token": self.token,
+            "rolled_back": list(self.rolled_back), "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "token": self.token,
         }  # fmt: skip
         return json.dumps(content, indent=2).encode() + b"\n"
 
@@ -43,7 +46,8 @@ class Catalog:
         try:
             told = json.loads(content)
             snapshots = {str(version): int(sequence) for version, sequence in told["snapshots"].items()}
-            catalog = cls(told["version"], told["champion"], snapshots, told["holder"], told["token"])
+            back = tuple(version for version in told.get("rolled_back", ()) if version in snapshots)
+            catalog = cls(told["version"], told["champion"], snapshots, told["holder"], back, told["token"])
             if catalog.version not in snapshots:
                 raise ValueError(f"version {catalog.version} is not among its snapshots")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -56,14 +60,17 @@ class Catalog:
     def without(self, versions: set[str], holder: str) -> "Catalog":
         """The same with some snapshots no longer published."""
         left = {version: sequence for version, sequence in self.snapshots.items() if version not in versions}
-        return replace(self, snapshots=left, holder=holder, token=_token())
+        back = tuple(version for version in self.rolled_back if version in left)
+        return replace(self, snapshots=left, rolled_back=back, holder=holder, token=_token())
 
 
 def pointing_at(before: Catalog | None, manifest: Manifest, holder: str) -> Catalog:
     """The catalog after a snapshot was made the current one, be it new or an earlier one."""
     published = dict(before.snapshots) if before else {}
     snapshots = {**published, manifest.version: manifest.sequence}
-    return Catalog(manifest.version, manifest.champion, snapshots, holder, _token())
+    seen = (*before.rolled_back, before.version) if before else ()
+    back = tuple(version for version in seen if snapshots[version] > manifest.sequence)
+    return Catalog(manifest.version, manifest.champion, snapshots, holder, back, _token())
 
 
 def next_sequence(catalog: Catalog | None) -> int:

@@ -105,6 +105,12 @@ class ObjectTable:
                 continue  # as on a disk: left for a person to look at
         return sound
 
+    def rolled_back(self) -> list[RemoteSnapshot]:
+        """As ``PredictionTable.rolled_back``."""
+        catalog, _ = read_catalog(self._bucket)
+        marked = catalog.rolled_back if catalog else ()
+        return [snapshot for snapshot in self.snapshots() if snapshot.version in marked] if marked else []
+
     def snapshot(self, version: str | None = None) -> RemoteSnapshot:
         """As ``PredictionTable.snapshot``."""
         if version is None:

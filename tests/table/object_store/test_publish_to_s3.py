@@ -147,9 +147,11 @@ def test_commands(two, s3, inputs, tmp_path, capsys, monkeypatch):
 def test_roll_back_and_forth(two, s3):
     assert two.rollback().version == "v1"
     assert s3.pointer()["version"] == "v1"
+    assert [snapshot.version for snapshot in two.rolled_back()] == ["v2"]
     with pytest.raises(BadTable, match="found no snapshot older than v1"):
         two.rollback()
     assert two.rollback("v2").version == two.current().version == "v2"
+    assert two.rolled_back() == []
     with pytest.raises(BadTable, match="found no version v7, required one of v2, v1"):
         two.rollback("v7")
     s3.delete("versions/v1/titles.parquet")
