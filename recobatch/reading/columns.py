@@ -13,7 +13,8 @@ KNOWN_NAMES = {
     "item": "item itemid iid itemindex itemcode movie movieid film filmid show showid product productid productcode "
     "sku asin book bookid isbn song songid track trackid artist artistid article articleid business businessid "
     "game gameid app appid anime animeid recipe recipeid joke jokeid content contentid",
-    "rating": "rating ratings score scores star stars starrating overall overallrating ratingvalue ratingscore grade",
+    "rating": "rating ratings score scores star stars starrating overall overallrating ratingvalue ratingscore grade "
+    "bookrating movierating productrating reviewscore",
     "time": "timestamp time ts unixtimestamp unixtime unixreviewtime epoch datetime date ratedat ratingdate "
     "ratingtime ratingtimestamp reviewtime reviewdate eventtime eventtimestamp createdat created",
 }

@@ -29,6 +29,8 @@ ACCEPTED = {
     "a delimiter of one's own": ("1^2^3^4\n5^6^7^8\n", {"delimiter": "^"}, PLAIN),
     "a spelled-out tab": ("1\t2\t3\t4\n5\t6\t7\t8\n", {"delimiter": "\\t"}, PLAIN),
     "other names": ("Movie ID,when,STARS,uid\n2,4,3,1\n6,8,7,5\n", {"time_column": "when"}, PLAIN),
+    "Book-Crossing's names": (
+        '"User-ID";"ISBN";"Book-Rating"\n"1";"034545104X";"3"\n', {}, [(1, "034545104X", 3, None)]),
     "names given": ("a,b,c,d\n1,2,3,4\n5,6,7,8\n",
                     {"user_column": "a", "item_column": "b", "rating_column": "c", "time_column": "d"}, PLAIN),
     "positions given": ("3,1,2,4\n7,5,6,8\n", {"user_column": 1, "item_column": "2", "rating_column": 0}, PLAIN),
