@@ -39,7 +39,9 @@ job_options = _options(
     click.option("--preset", type=click.Choice(["notebook", "tuned"]), help="Recipe to start from."),
     set_option,
     table_option,
-    click.option("--engine", type=click.Choice(["threads", "dask"]), help="Where shards are scored."),
+    click.option(
+        "--engine", type=click.Choice(["threads", "dask"]), help="Who scores shards: threads, or Dask's workers."
+    ),
     json_option,
 )
 ratings_options = _options(

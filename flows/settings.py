@@ -41,7 +41,9 @@ class Settings(Section):
     preset: Literal["notebook", "tuned"] = Field(default="notebook", description="Recipe to start from")
     seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of everything random")
     models: tuple[str, ...] = Field(default=MODEL_NAMES, min_length=1, description="Models to train and compare")
-    engine: Literal["threads", "dask"] = Field(default="threads", description="Where shards are scored")
+    engine: Literal["threads", "dask"] = Field(
+        default="threads", description="Who scores shards: threads of this process, or Dask's workers"
+    )
     data: DataSettings = DataSettings()
     ingest: IngestOptions = IngestOptions()
     split: SplitOptions = SplitOptions()

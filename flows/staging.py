@@ -1,6 +1,5 @@
 """Every shard of every model into one staging folder, on the chosen engine; what a dead run finished is used again."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,9 +8,10 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner
 
 from flows import summary
+from flows.engines import shard_runner
 from flows.job import Job
 from flows.settings import Settings
 from recobatch.errors import GateRefused
@@ -80,7 +80,7 @@ def score_models(job: Job, models: Mapping[str, ToScore], staging: Staging) -> d
     """Score every pair of every model into the staging folder, shards side by side on the chosen engine."""
     plans = {name: plan_model(model, job.settings.score) for name, model in models.items()}
     total = sum(users * items for users, items, _ in plans.values())
-    with job.stage("score", total=total) as line, _runner(job.settings) as runner:
+    with job.stage("score", total=total) as line, shard_runner(job.settings) as runner:
         started = {name: _submit(job, runner, models[name], staging, plans[name][2]) for name in models}
         entries = {}
         for name, (shards, tops) in started.items():
@@ -147,14 +147,6 @@ def _submit(
             out = staging.top_path(model.name, number)
             tops.append(runner.submit(top_one_shard, parameters={**shared, "out": out, "k": k}))
     return shards, tops
-
-
-def _runner(settings: Settings) -> TaskRunner[Any]:
-    if settings.engine == "dask":
-        from prefect_dask import DaskTaskRunner  # lazy: an optional extra
-
-        return DaskTaskRunner()
-    return ThreadPoolTaskRunner(max_workers=settings.score.threads or os.cpu_count() or 1)
 
 
 def _entry(model: ToScore, shards: list[ShardReport], tops: list[ShardReport]) -> ModelEntry:

@@ -23,7 +23,7 @@ from tests.docs.test_pages import RUN_ELSEWHERE
 # A page is one test with many commands, and a busy machine takes minutes for one.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-PAGES = ("README.md", "docs/ratings.md", "docs/settings.md", "docs/models.md", "docs/recover.md")
+PAGES = ("README.md", "docs/ratings.md", "docs/settings.md", "docs/models.md", "docs/cluster.md", "docs/recover.md")
 """After the tutorial, whose folder they go on with."""
 
 

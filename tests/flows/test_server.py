@@ -3,18 +3,16 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from flows.server import LocalServer, _listen, prefect_server
 from recobatch.errors import RecobatchError
+from tests.listening import family, listening_sockets
 
 _RUN = """
 import sys, time
@@ -73,30 +71,6 @@ def wait_for_deployment(api, process):
                 return
         time.sleep(0.2)
     pytest.fail(f"nothing is served (exit code {process.poll()})")
-
-
-def family(pid):
-    """A process and all its descendants."""
-    children = [
-        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
-    ]
-    return [pid, *(one for child in children for one in family(child))]
-
-
-def listening_sockets(pids):
-    """Address and port of every TCP socket that the processes listen on; an IPv6 address as the kernel writes it."""
-    inodes = set()
-    for handle in (handle for pid in pids for handle in Path(f"/proc/{pid}/fd").iterdir()):
-        with suppress(OSError):
-            inodes.add(str(handle.readlink()).removeprefix("socket:[").removesuffix("]"))
-    found = set()
-    for line in [line for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]:
-        fields = line.split()
-        address, port = fields[1].split(":")
-        if fields[3] == "0A" and fields[9] in inodes:
-            packed = bytes.fromhex(address)
-            found.add((socket.inet_ntoa(packed[::-1]) if len(packed) == 4 else address, int(port, 16)))
-    return found
 
 
 def test_the_ui_asks_the_server_that_it_comes_from(prefect_api):
