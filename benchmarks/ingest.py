@@ -27,8 +27,8 @@ from recobatch.encode import encode
 from recobatch.ingest import IngestOptions, ingest
 from recobatch.interactions import EncodedInteractions
 from recobatch.reading import ReadOptions
+from recobatch.sources.synthetic import synthesize
 from recobatch.split import SplitOptions, split
-from recobatch.synthetic import synthesize
 
 USERS_AND_ITEMS = (162_541, 59_047)
 """Of MovieLens 25M; smaller sets have as many users and items less."""

@@ -16,11 +16,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recobatch.factors import FactorModel, Link
-from recobatch.kernel import one_blas_thread
 from recobatch.rated import RatedPairs
-from recobatch.score import ScoreOptions, ScoringInputs, parquet_settings, plan_shards, prediction_schema, score_shard
+from recobatch.scoring.kernel import one_blas_thread
+from recobatch.scoring.predictions import (
+    ScoreOptions,
+    ScoringInputs,
+    parquet_settings,
+    plan_shards,
+    prediction_schema,
+    score_shard,
+)
+from recobatch.scoring.top import best_items, top_shard
 from recobatch.table import ModelEntry, PredictionTable
-from recobatch.top import best_items, top_shard
 from recobatch.vocabulary import Vocabulary
 
 THREADS = os.cpu_count() or 1

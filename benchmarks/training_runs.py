@@ -11,11 +11,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from recobatch.evaluate import evaluate
+from recobatch.evaluation.evaluate import evaluate
 from recobatch.interactions import EncodedInteractions, Split
 from recobatch.models import build_model, to_factors
+from recobatch.sources.synthetic import Truth, synthesize
 from recobatch.split import SplitOptions, split
-from recobatch.synthetic import Truth, synthesize
 from recobatch.training import PRESETS, History, train
 
 

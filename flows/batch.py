@@ -6,29 +6,26 @@ from typing import Any
 
 from prefect import flow
 
-from flows import summary
-from flows.assets import materializing, model_asset, ratings_asset, table_asset
-from flows.changes import Before, changes
-from flows.ending import end_in_its_place, end_published
-from flows.handover import Ratings, TrainedModel
 from flows.job import Job
-from flows.notification import tell_failure
-from flows.reporting import report_batch, report_what_stands
-from flows.result_page import show_result
-from flows.resume import notes, take_up
-from flows.score import check_against_published, publish
-from flows.settings import Settings
-from flows.staging import ToScore, score_models, staged
-from flows.train import (
-    check_gate,
-    compare_models,
-    ingest_ratings,
-    register_models,
-    split_ratings,
-    train_all,
-    train_models,
-)
-from flows.unchanged import published_already
+from flows.outputs import Ratings, ToScore, TrainedModel
+from flows.results import summary
+from flows.results.assets import materializing, model_asset, ratings_asset, table_asset
+from flows.results.changes import PreviousBatch, changes
+from flows.results.notification import tell_failure
+from flows.results.page import show_result
+from flows.settings.tree import Settings
+from flows.tasks.finalize import end_in_its_place, end_published
+from flows.tasks.ingest import ingest_ratings
+from flows.tasks.publish import publish
+from flows.tasks.register import register_models
+from flows.tasks.report import report_batch, report_what_stands
+from flows.tasks.resume import notes, take_up
+from flows.tasks.score import score_models, staged
+from flows.tasks.select import check_against_published, check_gate, compare_models
+from flows.tasks.split import split_ratings
+from flows.tasks.train import train_all
+from flows.tasks.unchanged import published_already
+from flows.train import train_models
 from recobatch.errors import GateRefused
 
 __all__ = ["batch_scoring", "train_models"]
@@ -68,7 +65,7 @@ def batch_scoring(
         trained = train_all(job, ratings, parts, take_up(job, ratings, parts))
         champion = compare_models(job, trained)
         titles = ratings.titles()
-        before = Before.published(job.table.current())
+        before = PreviousBatch.published(job.table.current())
         made_from = [ratings_asset(ratings.source.uri, job.root)]
         report = partial(report_batch, job, ratings, parts, trained, champion, titles=titles)
         try:

@@ -11,19 +11,21 @@ from pathlib import Path
 
 from prefect.logging import get_run_logger
 
-from flows.credentials import with_ratings_of_block
-from flows.json_log import log_as_json
-from flows.outage import server_watched
-from flows.progress import Line, current_display
-from flows.progress_page import ProgressPage
-from flows.settings import Settings, load_settings
-from flows.startup import STARTED, start_timings
-from recobatch import durable
+from flows.progress.artifact import ProgressPage
+from flows.progress.display import Line, current_display
+from flows.progress.json_log import log_as_json
+from flows.progress.startup import STARTED, start_timings
+from flows.server.outage import server_watched
+from flows.settings.credentials import with_ratings_of_block
+from flows.settings.tree import Settings, load_settings
 from recobatch.errors import GateRefused, RecobatchError
+from recobatch.storage import durable
+from recobatch.storage.workspace import Workspace
 from recobatch.table import Table, open_table
 from recobatch.tracking import DatasetInfo, Status, TrackedRun, Tracker, TrackingOptions
-from recobatch.workspace import Workspace
 
+CODE = Path(__file__).parent
+"""Source of the flows, which shapes a table as that of recobatch does."""
 _PAGE_SECONDS = 2.0
 """Longest wait for the last progress to arrive at its page."""
 
@@ -61,7 +63,7 @@ class Job:
 
     @cached_property
     def work(self) -> Workspace:
-        return Workspace(self.root / self.settings.work.path, fresh=self.fresh, caller=Path(__file__).parent)
+        return Workspace(self.root / self.settings.work.path, fresh=self.fresh, caller=CODE)
 
     @cached_property
     def table(self) -> Table:

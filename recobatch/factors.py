@@ -45,14 +45,14 @@ class FactorModel:
 
     def __post_init__(self) -> None:
         n_factors = self.user_factors.shape[1]
-        required = {
+        expected = {
             "item_factors": (self.item_factors.shape, (self.n_items, n_factors)),
             "user_bias": (self.user_bias.shape, (self.n_users,)),
             "item_bias": (self.item_bias.shape, (self.n_items,)),
         }
-        for name, (found, wanted) in required.items():
+        for name, (found, wanted) in expected.items():
             if found != wanted:
-                raise BadTable(f"{name}: found shape {found}, required {wanted}; the factors do not belong together")
+                raise BadTable(f"{name}: found shape {found}, expected {wanted}; the factors do not belong together")
 
     @property
     def n_users(self) -> int:
@@ -133,7 +133,7 @@ class FactorModel:
             )  # fmt: skip
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise BadTable(
-                f"{path}: found no factors ({error}), required a file saved by recobatch; train again"
+                f"{path}: found no factors ({error}), expected a file saved by recobatch; train again"
             ) from error
         if model.fingerprint != str(arrays["fingerprint"]):
             raise BadTable(

@@ -38,7 +38,7 @@ class IngestOptions(BaseModel):
     @classmethod
     def _ascends(cls, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
         if bounds is not None and not bounds[0] < bounds[1]:
-            raise ValueError(f"found {bounds[0]:g} to {bounds[1]:g}, required a lower end below the upper one")
+            raise ValueError(f"found {bounds[0]:g} to {bounds[1]:g}, expected a lower end below the upper one")
         return bounds
 
 

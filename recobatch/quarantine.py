@@ -108,10 +108,10 @@ def refusal(counts: dict[str, int], rows: int, limit: float, first: pa.Table, wh
     """
     total = sum(counts.values())
     by_reason = ", ".join(f"{number:,} {name}" for name, number in counts.items())
-    required = "at least one sound rating" if total == rows else f"at most {limit * 100:g} % of them"
+    expected = "at least one sound rating" if total == rows else f"at most {limit * 100:g} % of them"
     return BadRatings(
         f"{where}: {total:,} of {rows:,} ratings cannot be used ({by_reason}; first: {_described(first, unit)}), "
-        f"required {required}; {_way_out(counts, total / rows)}"
+        f"expected {expected}; {_way_out(counts, total / rows)}"
     )
 
 

@@ -49,7 +49,7 @@ class ServedModel:
     def _encode(frame: "pd.DataFrame", column: str, vocabulary: Vocabulary) -> np.ndarray:
         if column not in frame:
             raise BadInput(
-                f"model input: found columns {', '.join(map(str, frame.columns))}, required user_id and item_id; "
+                f"model input: found columns {', '.join(map(str, frame.columns))}, expected user_id and item_id; "
                 f"rename the columns"
             )
         if not len(frame):

@@ -28,7 +28,7 @@ class SplitOptions(BaseModel):
     def _make_a_whole(cls, ratios: tuple[float, ...]) -> tuple[float, ...]:
         if len(ratios) not in (2, 3) or min(ratios) <= 0 or abs(sum(ratios) - 1) > 1e-9:
             shown = ", ".join(f"{ratio:g}" for ratio in ratios)
-            raise ValueError(f"found ratios ({shown}), required two or three positive numbers that add up to 1")
+            raise ValueError(f"found ratios ({shown}), expected two or three positive numbers that add up to 1")
         return ratios
 
 
@@ -99,6 +99,6 @@ def _require_all(parts: list[np.ndarray], interactions: EncodedInteractions, opt
     if empty:
         raise BadRatings(
             f"split: found {len(interactions):,} ratings by {interactions.n_users:,} users of "
-            f"{interactions.n_items:,} items, too few for the {' and the '.join(empty)} part, required at least one "
+            f"{interactions.n_items:,} items, too few for the {' and the '.join(empty)} part, expected at least one "
             f"rating in each; give more ratings, or pass --set split.by=all --set split.method=random"
         )

@@ -35,7 +35,7 @@ class Vocabulary:
         """
         unique = _plain(pc.unique(raw_ids))
         if unique.null_count:
-            raise BadInput("found null ids, required an id in every row; drop those rows before encoding")
+            raise BadInput("found null ids, expected an id in every row; drop those rows before encoding")
         return cls(unique.take(pc.array_sort_indices(unique)))
 
     def __len__(self) -> int:
@@ -58,7 +58,7 @@ class Vocabulary:
             unknown = pc.unique(_plain(raw_ids).filter(pa.array(indices < 0))).to_pylist()
             shown = ", ".join(map(repr, unknown[:5])) + (", …" if len(unknown) > 5 else "")
             raise BadInput(
-                f"found {len(unknown)} unknown ids ({shown}), required ids among the {len(self):,} that the "
+                f"found {len(unknown)} unknown ids ({shown}), expected ids among the {len(self):,} that the "
                 f"model was trained with; leave them out or train again with their ratings"
             )
         return indices
@@ -114,7 +114,7 @@ class Vocabulary:
         recorded = (table.schema.metadata or {}).get(b"fingerprint", b"none").decode()
         if recorded != vocabulary.fingerprint:
             raise BadTable(
-                f"{path}: found ids with fingerprint {vocabulary.fingerprint[:12]}…, required {recorded[:12]}… "
+                f"{path}: found ids with fingerprint {vocabulary.fingerprint[:12]}…, expected {recorded[:12]}… "
                 f"as recorded when it was saved; the file was changed, restore it or train again"
             )
         return vocabulary
@@ -130,11 +130,11 @@ def _plain(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
         return ids.cast(pa.int64())
     if pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type) or pa.types.is_string_view(ids.type):
         return ids.cast(pa.string())
-    raise BadInput(f"found ids of type {ids.type}, required integers or strings; convert the column first")
+    raise BadInput(f"found ids of type {ids.type}, expected integers or strings; convert the column first")
 
 
 def _cast_ids(ids: pa.Array, wanted: pa.DataType) -> pa.Array:
     try:
         return ids.cast(wanted)
     except pa.ArrowInvalid:
-        raise BadInput(f"found {ids.type} ids, required {wanted} ids; convert them first") from None
+        raise BadInput(f"found {ids.type} ids, expected {wanted} ids; convert them first") from None

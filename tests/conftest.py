@@ -12,8 +12,8 @@ import pytest
 from absl.logging import get_absl_handler
 from hypothesis import settings
 
-from flows.environment import prepare_environment
-from flows.server import LocalServer
+from flows.server.environment import prepare_environment
+from flows.server.local import LocalServer
 from recobatch.interactions import EncodedInteractions
 
 # Before anything imports Prefect, MLflow or TensorFlow: they read these once.
@@ -69,7 +69,7 @@ def prefect_api(tmp_path_factory):
 @pytest.fixture(scope="session")
 def s3_server():
     """A real S3 server that lives as long as the tests."""
-    from tests.s3_server import S3Server
+    from tests.support.s3_server import S3Server
 
     server = S3Server()
     yield server
@@ -79,7 +79,7 @@ def s3_server():
 @pytest.fixture
 def s3(s3_server, monkeypatch):
     """An empty bucket there, found through the environment as by any client."""
-    from tests.object_tables import S3Place
+    from tests.support.object_tables import S3Place
 
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)

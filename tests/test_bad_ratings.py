@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recobatch.datasets import resolve
 from recobatch.errors import BadRatings
 from recobatch.ingest import IngestOptions, ingest
 from recobatch.reading import ReadOptions
+from recobatch.sources.datasets import resolve
 
 HEADER = b"user,item,rating,time\n"
 ROWS = b"".join(b"%d,%d,%d,%d\n" % (n % 7, n, 1 + n % 5, 900_000_000 + n) for n in range(40))
@@ -53,20 +53,20 @@ BIG = b"".join(b"%d,%d,%d\n" % (n, n * 7919 % 10_007, n % 5) for n in range(20_0
 REFUSED = {
     "empty file": (b"", {}, "found an empty file"),
     "blank lines only": (b"\n\r\n  \n", {}, "found an empty file"),
-    "header only": (HEADER, {}, "found a header and no ratings, required at least one"),
+    "header only": (HEADER, {}, "found a header and no ratings, expected at least one"),
     "header and blank lines": (HEADER + b"\n\n", {}, "found a header and no ratings"),
     "no delimiter": (b"user item\n1 2\n", {}, "found no delimiter that gives three columns (first line: 'user item')"),
     "wrong delimiter": (GOOD, {"delimiter": ";"}, "found 1 column(s) separated by ';'"),
-    "two columns": (b"user,item\n1,2\n", {}, "required user, item and rating separated by comma"),
-    "UTF-16": ("user,item,rating\n1,2,3\n".encode("utf-16"), {}, "found UTF-16 text, required UTF-8"),
+    "two columns": (b"user,item\n1,2\n", {}, "expected user, item and rating separated by comma"),
+    "UTF-16": ("user,item,rating\n1,2,3\n".encode("utf-16"), {}, "found UTF-16 text, expected UTF-8"),
     "binary": (b"\x89HDF\r\n\x1a\n\0\0\0\0", {}, "found a binary file (it starts with 89 48 44 46"),
     "pickle": (b"\x80\x04\x95\x0f\0\0\0\0\0\0\0\x8c", {}, "found a binary file"),
-    "JSON lines": (b'{"user": 1, "item": 2, "rating": 3}\n', {}, "found JSON, required csv, tsv or parquet"),
+    "JSON lines": (b'{"user": 1, "item": 2, "rating": 3}\n', {}, "found JSON, expected csv, tsv or parquet"),
     "a web page": (b"<!DOCTYPE html>\n<p>a,b,c</p>", {}, "found a web page"),
     "Excel": (zipped(**{"[Content_Types].xml": "", "xl/a.xml": ""}), {}, "found an Excel workbook"),
     "zip of two": (
         zipped(**{"a.csv": GOOD, "b.csv": GOOD}), {},
-        "found a zip with 2 files (a.csv, b.csv), required one",
+        "found a zip with 2 files (a.csv, b.csv), expected one",
     ),
     "damaged zip": (zipped(a=GOOD)[:-30], {}, "found a damaged or cut-off compressed file"),
     "gzip that is cut off": (gzip.compress(BIG)[:-2_000], {}, "found a damaged or cut-off compressed file"),
@@ -95,11 +95,11 @@ REFUSED = {
         b"user,7,5\n1,2,3\n", {}, "found a first line with names ('user') and numbers ('7')",
     ),
     "a million columns": (b",".join([b"1"] * 1_000_000) + b"\n", {}, "first line of more than 1,048,576 bytes"),
-    "a matrix": (b"\n".join([b",".join([b"1"] * 20_000)] * 3), {}, "found 20,000 columns, required one rating a line"),
+    "a matrix": (b"\n".join([b",".join([b"1"] * 20_000)] * 3), {}, "found 20,000 columns, expected one rating a line"),
     "a line without end": (GOOD + b"1," * (1 << 25), {}, "that no line exceeds 8,388,608 bytes"),
     "ragged rows": (
         GOOD + b"1,2,3\n1,2,3,4,5\n" * 2, {},
-        "4 of 44 ratings cannot be used (4 unreadable; first: line 42 is '1,2,3'), required at most 5 % of them",
+        "4 of 44 ratings cannot be used (4 unreadable; first: line 42 is '1,2,3'), expected at most 5 % of them",
     ),
     "null ids": (HEADER + b",1,2,3\n1,,2,3\nNULL,1,2,3\n", {}, "(3 null; first: line 2, null, has item_id '1'"),
     "null ratings": (HEADER + b"1,1,,3\n2,1,\\N,3\n", {}, "2 of 2 ratings cannot be used (2 null"),
@@ -128,7 +128,7 @@ REFUSED = {
     ),
     "fractional ids": (
         parquet(user=column([1.5, 2.0]), item=TWO, rating=TWO), {},
-        "found the id 1.5 in column 'user', required integers",
+        "found the id 1.5 in column 'user', expected integers",
     ),
     "lists as ids": (
         parquet(user=column([[1], [2]]), item=TWO, rating=TWO), {},
@@ -142,7 +142,7 @@ REFUSED = {
     ),
     "durations as times": (
         parquet(user=ONE, item=TWO, rating=TWO, time=column([1, 2], pa.duration("s"))), {},
-        "found times of type duration[s], required numbers, timestamps or ISO 8601 texts",
+        "found times of type duration[s], expected numbers, timestamps or ISO 8601 texts",
     ),
     "infinite times": (HEADER + b"1,1,3,inf\n", {}, "1 unreadable; first: line 2"),
     "nothing but nulls": (
@@ -174,7 +174,7 @@ def test_is_refused_in_one_line_and_leaves_nothing(kind, tmp_path):
     message = str(caught.value)
     assert message.startswith(f"{source}: ")
     assert words in message
-    assert "required" in message
+    assert "expected" in message
     assert "; " in message
     assert "\n" not in message
     assert len(message) < 600 + len(str(source))
@@ -185,7 +185,7 @@ def test_is_refused_in_one_line_and_leaves_nothing(kind, tmp_path):
 @pytest.mark.parametrize(
     ("uri", "words"),
     [
-        ("{folder}/nothing.csv", "found nothing there, required a readable ratings file"),
+        ("{folder}/nothing.csv", "found nothing there, expected a readable ratings file"),
         ("{folder}", "found a directory"),
         ("{folder}/../{name}/nothing.csv", "found nothing there"),
         ("file://{folder}/nothing.csv", "found nothing there"),
@@ -209,7 +209,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path(os.devnull)):
         with pytest.raises(
-            BadRatings, match="found a pipe or a device, which cannot be read twice, required a readable"
+            BadRatings, match="found a pipe or a device, which cannot be read twice, expected a readable"
         ):
             ingest(str(path), ReadOptions(), IngestOptions(), tmp_path)
 
@@ -235,7 +235,7 @@ def test_no_permission(tmp_path, request):
         lambda: resolve(str(source), cache_dir=tmp_path),
     ):
         with pytest.raises(
-            BadRatings, match=r"found a file that this user may not read \(permission denied\), required"
+            BadRatings, match=r"found a file that this user may not read \(permission denied\), expected"
         ):
             read()
 
@@ -260,7 +260,7 @@ def test_damage_of_any_kind_is_refused_or_counted(folder, damage, content):
     except BadRatings as error:
         refusal = str(error)
     if report is None:
-        assert "required" in refusal
+        assert "expected" in refusal
         assert "\n" not in refusal
         return
     table = pq.read_table(report.ratings_path)

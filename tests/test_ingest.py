@@ -19,7 +19,7 @@ from recobatch.errors import BadRatings
 from recobatch.ingest import IngestOptions, IngestReport, ingest
 from recobatch.interactions import RAW_COLUMNS
 from recobatch.reading import ReadOptions
-from tests.ingesting import HEADER, take_in
+from tests.support.ingesting import HEADER, take_in
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_a_uri_is_fetched_and_leaves_no_copy(tmp_path):
 
 @pytest.mark.parametrize("bounds", [(5.0, 1.0), (1.0, 1.0), (math.nan, 1.0)])
 def test_refuses_a_range_upside_down(bounds):
-    with pytest.raises(ValidationError, match="required a lower end below the upper one"):
+    with pytest.raises(ValidationError, match="expected a lower end below the upper one"):
         IngestOptions(rating_range=bounds)
 
 

@@ -127,5 +127,5 @@ def test_refuses_an_empty_part():
 
 @pytest.mark.parametrize("ratios", [(1.0,), (0.8, 0.3), (1.2, -0.2), (0.5, 0.2, 0.2, 0.1), (1.0, 0.0)])
 def test_refuses_ratios_that_are_no_whole(ratios):
-    with pytest.raises(ValidationError, match="required two or three positive numbers that add up to 1"):
+    with pytest.raises(ValidationError, match="expected two or three positive numbers that add up to 1"):
         SplitOptions(ratios=ratios)

@@ -65,16 +65,16 @@ def to_factors(model: "keras.Model") -> FactorModel:
 
 def summary_text(model: "keras.Model") -> str:
     """What ``model.summary()`` prints, as plain text of at most 120 columns."""
-    from recobatch.models import portrait  # lazy: imports Keras
+    from recobatch.models import diagram  # lazy: imports Keras
 
-    return portrait.summary_text(model)
+    return diagram.summary_text(model)
 
 
 def diagram_svg(model: "keras.Model") -> str:
     """Draw the layers with their names and shapes as an SVG document; needs no system package."""
-    from recobatch.models import portrait  # lazy: imports Keras
+    from recobatch.models import diagram  # lazy: imports Keras
 
-    return portrait.diagram_svg(model)
+    return diagram.diagram_svg(model)
 
 
 def save_model(model: "keras.Model", path: Path) -> None:

@@ -66,7 +66,7 @@ def to_factors(model: keras.Model) -> FactorModel:
     if form is None:
         raise BadSettings(
             f"model {model.name!r}: found a last layer {type(_operation(model.outputs[0])).__name__} that is no factor "
-            f"form, required Dot of a user's and an item's vector, at most Add of one bias each, sigmoid and "
+            f"form, expected Dot of a user's and an item's vector, at most Add of one bias each, sigmoid and "
             f"Rescaling; score it with model.predict, or change the model"
         )
     users, items = table_rows(form.user_factors), table_rows(form.item_factors)

@@ -48,7 +48,7 @@ def find_model(name: str) -> ModelSpec:
     """
     if name not in REGISTRY:
         raise BadSettings(
-            f"model: found {name!r}, required one of {', '.join(MODEL_NAMES)}; "
+            f"model: found {name!r}, expected one of {', '.join(MODEL_NAMES)}; "
             f"correct the name or add the model to recobatch/models/registry.py"
         )
     return REGISTRY[name]

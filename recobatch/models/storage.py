@@ -28,5 +28,5 @@ def load_model(path: Path) -> keras.Model:
     except (OSError, ValueError, TypeError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise BadTable(
-            f"{path}: found no model that loads ({reason}), required a .keras file saved by recobatch; train again"
+            f"{path}: found no model that loads ({reason}), expected a .keras file saved by recobatch; train again"
         ) from error

@@ -55,7 +55,7 @@ def find_columns(names: Sequence[str], options: ReadOptions, where: str, *, name
         named: Whether ``names`` are names; a nameless file has user, item, rating and perhaps time in this order.
 
     Raises:
-        BadRatings: If a required column is missing, or two could be meant.
+        BadRatings: If an expected column is missing, or two could be meant.
     """
     found: dict[str, int] = {}
     for role in ("user", "item", "rating", "time"):
@@ -78,7 +78,7 @@ def _told(names: Sequence[str], wanted: str | int, role: str, where: str, *, nam
     matches = [position for position, name in enumerate(names) if named and name.strip() == str(wanted)]
     if len(matches) > 1:
         raise BadRatings(
-            f"{where}: found {len(matches)} columns named {wanted!r}, required one for the {role}; "
+            f"{where}: found {len(matches)} columns named {wanted!r}, expected one for the {role}; "
             f"pass --{role}-column with its position from 0"
         )
     if matches:
@@ -86,7 +86,7 @@ def _told(names: Sequence[str], wanted: str | int, role: str, where: str, *, nam
     if str(wanted).isdecimal() and int(wanted) < len(names):
         return int(wanted)
     raise BadRatings(
-        f"{where}: found no column {wanted!r} among {_shown(names, named=named)}, required it as the {role}; "
+        f"{where}: found no column {wanted!r} among {_shown(names, named=named)}, expected it as the {role}; "
         f"pass --{role}-column with one of them"
     )
 
@@ -96,7 +96,7 @@ def _recognised(names: Sequence[str], role: str, where: str) -> int | None:
     if len(matches) > 1:
         candidates = ", ".join(repr(names[position]) for position in matches[:5])
         raise BadRatings(
-            f"{where}: found {len(matches)} columns that could be the {role} ({candidates}), required one; "
+            f"{where}: found {len(matches)} columns that could be the {role} ({candidates}), expected one; "
             f"pass --{role}-column with its name or its position from 0"
         )
     return matches[0] if matches else None
@@ -114,14 +114,14 @@ def _check(found: dict[str, int], names: Sequence[str], where: str) -> None:
     if missing:
         options = " and ".join(f"--{role}-column" for role in missing)
         raise BadRatings(
-            f"{where}: found no column for the {' and the '.join(missing)} among {_shown(names, named=True)}, required "
+            f"{where}: found no column for the {' and the '.join(missing)} among {_shown(names, named=True)}, expected "
             f"user, item and rating; pass {options} (a name, or a position from 0)"
         )
     for role, position in found.items():
         twin = next((other for other, place in found.items() if place == position and other != role), None)
         if twin:
             raise BadRatings(
-                f"{where}: found column {names[position]!r} as both {role} and {twin}, required two columns; "
+                f"{where}: found column {names[position]!r} as both {role} and {twin}, expected two columns; "
                 f"pass --{role}-column and --{twin}-column"
             )
 

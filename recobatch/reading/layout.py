@@ -60,7 +60,7 @@ def sniff(sample: bytes, options: ReadOptions, where: str) -> Layout:
     header = _has_header(rows[0], options, where)
     body = rows[1:] if header else rows
     if not body:
-        raise BadRatings(f"{where}: found a header and no ratings, required at least one; check how it was written")
+        raise BadRatings(f"{where}: found a header and no ratings, expected at least one; check how it was written")
     names = tuple(rows[0]) if header else tuple(map(str, range(_usual_width(body))))
     _check_width(names, body, delimiter, where)
     columns = find_columns(names, options, where, named=header)
@@ -77,17 +77,17 @@ def sniff(sample: bytes, options: ReadOptions, where: str) -> Layout:
 
 def _decoded(sample: bytes, where: str) -> str:
     if not sample.strip(b"\xef\xbb\xbf\r\n\t "):
-        raise BadRatings(f"{where}: found an empty file, required ratings; check how it was written")
+        raise BadRatings(f"{where}: found an empty file, expected ratings; check how it was written")
     if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise BadRatings(f"{where}: found UTF-16 text, required UTF-8 or Latin-1; save it as UTF-8")
+        raise BadRatings(f"{where}: found UTF-16 text, expected UTF-8 or Latin-1; save it as UTF-8")
     if b"\0" in sample:
         shown = sample[:8].hex(" ")
         raise BadRatings(
-            f"{where}: found a binary file (it starts with {shown}), required csv, tsv or parquet; export it"
+            f"{where}: found a binary file (it starts with {shown}), expected csv, tsv or parquet; export it"
         )
     other = next((name for start, name in _OTHER_TEXTS.items() if sample.lstrip().lower().startswith(start)), None)
     if other:
-        raise BadRatings(f"{where}: found {other}, required csv, tsv or parquet; convert it, or check the address")
+        raise BadRatings(f"{where}: found {other}, expected csv, tsv or parquet; convert it, or check the address")
     try:  # incrementally: the sample may end within a character
         return codecs.getincrementaldecoder("utf-8-sig")().decode(sample)
     except UnicodeDecodeError:
@@ -101,7 +101,7 @@ def _lines(text: str, where: str, *, cut: bool) -> list[str]:
     lines = [line for line in lines if line][:_LINES]
     if not lines:
         raise BadRatings(
-            f"{where}: found a first line of more than {SAMPLE_BYTES:,} bytes, required one rating a line; "
+            f"{where}: found a first line of more than {SAMPLE_BYTES:,} bytes, expected one rating a line; "
             f"check that it is a table of ratings and not a matrix"
         )
     return lines
@@ -142,7 +142,7 @@ def _guess_delimiter(lines: Sequence[str], where: str) -> str:
     best = max(_DELIMITERS, key=lambda delimiter: likeness[delimiter])
     if likeness[best] < 0.5:
         raise BadRatings(
-            f"{where}: found no delimiter that gives three columns (first line: {lines[0][:60]!r}), required user, "
+            f"{where}: found no delimiter that gives three columns (first line: {lines[0][:60]!r}), expected user, "
             f"item and rating separated by comma, tab, semicolon, bar or '::'; pass --delimiter"
         )
     return best
@@ -157,7 +157,7 @@ def _has_header(first: Sequence[str], options: ReadOptions, where: str) -> bool:
     numbers = [field for field in first if _NUMBER.fullmatch(field)]
     if names and numbers:
         raise BadRatings(
-            f"{where}: found a first line with names ({names[0]!r}) and numbers ({numbers[0]!r}), required to know "
+            f"{where}: found a first line with names ({names[0]!r}) and numbers ({numbers[0]!r}), expected to know "
             f"whether it is a header; pass --set data.header=true or --set data.header=false"
         )
     return bool(names) or not numbers
@@ -167,17 +167,17 @@ def _check_width(names: Sequence[str], body: Sequence[Sequence[str]], delimiter:
     width = _usual_width(body)
     if len(names) < 3 and width < 3:
         raise BadRatings(
-            f"{where}: found {len(names)} column(s) separated by {delimiter!r}, required at least user, item and "
+            f"{where}: found {len(names)} column(s) separated by {delimiter!r}, expected at least user, item and "
             f"rating; pass --delimiter with what separates them"
         )
     if max(len(names), width) > _WIDEST:
         raise BadRatings(
-            f"{where}: found {max(len(names), width):,} columns, required one rating a line (user, item, rating); "
+            f"{where}: found {max(len(names), width):,} columns, expected one rating a line (user, item, rating); "
             f"check that it is a table of ratings and not a matrix"
         )
     if len(names) != width:
         raise BadRatings(
-            f"{where}: found {len(names)} names in the header and {width} fields in most lines, required as many; "
+            f"{where}: found {len(names)} names in the header and {width} fields in most lines, expected as many; "
             f"mend the header, or pass --delimiter if another one is meant"
         )
 

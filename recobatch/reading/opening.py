@@ -58,7 +58,7 @@ def _readable_file(path: Path) -> Path:
     if found is None:
         return path
     raise BadRatings(
-        f"{path}: found {found}, required a readable ratings file; check the path, or give one file's own path"
+        f"{path}: found {found}, expected a readable ratings file; check the path, or give one file's own path"
     )
 
 
@@ -94,7 +94,7 @@ def _download(uri: str, scheme: str, path: Path) -> None:
         ) from _tellable(uri, error)
     if not path.is_file():
         raise BadRatings(
-            f"{without_secrets(uri)}: found a directory, required one ratings file; give that file's own address"
+            f"{without_secrets(uri)}: found a directory, expected one ratings file; give that file's own address"
         )
 
 
@@ -128,7 +128,7 @@ def _fetch_by_arrow(uri: str, scheme: str, path: Path) -> None:
 def _not_fetched(uri: str, error: Exception) -> str:
     said = masked((str(error).strip().splitlines() or [""])[0].replace(uri, "it"))[:200]
     return (
-        f"{without_secrets(uri)}: could not fetch it ({type(error).__name__}: {said}), required a file that can be read"
+        f"{without_secrets(uri)}: could not fetch it ({type(error).__name__}: {said}), expected a file that can be read"
     )
 
 
@@ -164,11 +164,11 @@ def opened(path: Path, where: str) -> Iterator[IO[bytes]]:
         except (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise BadRatings(
-                    f"{where}: found a file that cannot be read ({error.strerror}), required a readable one; check the "
+                    f"{where}: found a file that cannot be read ({error.strerror}), expected a readable one; check the "
                     f"disk, or copy it elsewhere"
                 ) from error
             raise BadRatings(
-                f"{where}: found a damaged or cut-off compressed file ({error}), required a whole one; "
+                f"{where}: found a damaged or cut-off compressed file ({error}), expected a whole one; "
                 f"copy it again or compress it anew"
             ) from error
 
@@ -195,11 +195,11 @@ def _only_member(path: Path, where: str) -> Iterator[IO[bytes]]:
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
         if "[Content_Types].xml" in names:
-            raise BadRatings(f"{where}: found an Excel workbook, required csv or parquet; export the sheet as csv")
+            raise BadRatings(f"{where}: found an Excel workbook, expected csv or parquet; export the sheet as csv")
         if len(names) != 1:
             shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
             raise BadRatings(
-                f"{where}: found a zip with {len(names)} files ({shown}), required one; unpack it and give one file"
+                f"{where}: found a zip with {len(names)} files ({shown}), expected one; unpack it and give one file"
             )
         with archive.open(names[0]) as member:
             yield member

@@ -29,7 +29,7 @@ class ReadOptions(BaseModel):
         if delimiter in {"\\t", "tab"}:
             return "\t"
         if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '\r\n"\0':
-            raise ValueError(f"found {delimiter!r}, required one ASCII character, '::' or '\\t'")
+            raise ValueError(f"found {delimiter!r}, expected one ASCII character, '::' or '\\t'")
         return delimiter
 
     def updated(self, other: "ReadOptions") -> "ReadOptions":

@@ -35,11 +35,11 @@ def read_parquet(source: Path | pa.Buffer, options: ReadOptions, where: str) -> 
             table = _read(file, {role: names[position] for role, position in roles.items()}, where)
     except (pa.ArrowInvalid, OSError) as error:
         raise BadRatings(
-            f"{where}: found a damaged parquet file ({str(error).splitlines()[0][:120]}), required a whole one; "
+            f"{where}: found a damaged parquet file ({str(error).splitlines()[0][:120]}), expected a whole one; "
             f"write it again"
         ) from error
     if not len(table):
-        raise BadRatings(f"{where}: found columns and no ratings, required at least one; check how it was written")
+        raise BadRatings(f"{where}: found columns and no ratings, expected at least one; check how it was written")
     rating, rating_state = _numbers(table["rating"], names[roles["rating"]], where)
     timestamp, time_state = _times(table, where)
     return RawRatings(
@@ -53,7 +53,7 @@ def read_parquet(source: Path | pa.Buffer, options: ReadOptions, where: str) -> 
 def _read(file: pq.ParquetFile, names: dict[str, str], where: str) -> pa.Table:
     doubled = next((name for name in names.values() if file.schema_arrow.names.count(name) > 1), None)
     if doubled is not None:
-        raise BadRatings(f"{where}: found two columns named {doubled!r}, required one; rename one of them")
+        raise BadRatings(f"{where}: found two columns named {doubled!r}, expected one; rename one of them")
     table = file.read(columns=list(names.values()))
     return table.select(list(names.values())).rename_columns(list(names))
 
@@ -68,7 +68,7 @@ def _ids(column: pa.ChunkedArray, name: str, where: str) -> Ids:
     if any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
                                    pa.types.is_binary, pa.types.is_large_binary)):  # fmt: skip
         return ids_from_texts(column)
-    raise BadRatings(f"{where}: found ids of type {kind} in column {name!r}, required integers or texts; convert them")
+    raise BadRatings(f"{where}: found ids of type {kind} in column {name!r}, expected integers or texts; convert them")
 
 
 def _whole(codes: np.ndarray, values: pa.Array, name: str, where: str) -> tuple[np.ndarray, pa.Array]:
@@ -81,7 +81,7 @@ def _whole(codes: np.ndarray, values: pa.Array, name: str, where: str) -> tuple[
     exact = missing | ((numbers == np.floor(numbers)) & (np.abs(numbers) <= 2**53))
     if not exact.all():
         raise BadRatings(
-            f"{where}: found the id {numbers[~exact][0]:.15g} in column {name!r}, required integers or texts; "
+            f"{where}: found the id {numbers[~exact][0]:.15g} in column {name!r}, expected integers or texts; "
             f"convert the column before writing it"
         )
     codes = np.where(np.append(missing, False)[codes], Ids.NULL, codes).astype(np.int32)
@@ -95,7 +95,7 @@ def _numbers(column: pa.ChunkedArray, name: str, where: str) -> tuple[np.ndarray
         return ratings_from(column)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
         raise BadRatings(
-            f"{where}: found ratings of type {column.type} in column {name!r}, required numbers; "
+            f"{where}: found ratings of type {column.type} in column {name!r}, expected numbers; "
             f"pass --rating-column if another one is meant"
         ) from None
 
@@ -107,6 +107,6 @@ def _times(table: pa.Table, where: str) -> tuple[np.ndarray, np.ndarray | None]:
         return times_from(table["time"])
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
         raise BadRatings(
-            f"{where}: found times of type {table['time'].type}, required numbers, timestamps or ISO 8601 texts; "
+            f"{where}: found times of type {table['time'].type}, expected numbers, timestamps or ISO 8601 texts; "
             f'pass --time-column with another one, or with "" to leave times out'
         ) from None

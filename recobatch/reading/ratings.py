@@ -36,7 +36,7 @@ def read_ratings(path: Path, options: ReadOptions, where: str) -> RawRatings:
     layout = sniff(sample, options, where)
     raw = read_text(path, layout, where)
     if not len(raw) and not raw.unreadable:
-        raise BadRatings(f"{where}: found a header and no ratings, required at least one; check how it was written")
+        raise BadRatings(f"{where}: found a header and no ratings, expected at least one; check how it was written")
     return raw
 
 

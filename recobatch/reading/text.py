@@ -63,7 +63,7 @@ def read_text(path: Path, layout: Layout, where: str) -> RawRatings:
                 effort = replace(effort, multiline=False)
             else:
                 raise BadRatings(
-                    f"{where}: found text that cannot be split into lines ({said}), required one rating a line; check "
+                    f"{where}: found text that cannot be split into lines ({said}), expected one rating a line; check "
                     f"the quotation marks, and that no line exceeds {_BLOCK_BYTES:,} bytes"
                 ) from error
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 from html import escape
 from pathlib import Path
 
-from recobatch.durable import write_file
 from recobatch.errors import BadInput
 from recobatch.report import sections, words
 from recobatch.report.inputs import ReportInputs
 from recobatch.report.judged import judge
 from recobatch.report.style import DARK, FONT, css_variables
+from recobatch.storage.durable import write_file
 
 
 def write_report(inputs: ReportInputs, out: Path) -> Path:
@@ -72,8 +72,8 @@ def _check(inputs: ReportInputs) -> None:
     names = [model.name for model in inputs.models]
     if inputs.champion not in names:
         raise BadInput(
-            f"report: found the champion {inputs.champion!r}, required one of the batch's models ({', '.join(names)}); "
+            f"report: found the champion {inputs.champion!r}, expected one of the batch's models ({', '.join(names)}); "
             f"pass the name of a model that was trained"
         )
     if not len(inputs.test.rating):
-        raise BadInput("report: found no test rows, required at least one to judge by; use a larger test part")
+        raise BadInput("report: found no test rows, expected at least one to judge by; use a larger test part")

@@ -2,11 +2,11 @@
 
 from html import escape
 
-from recobatch import queries
 from recobatch.report import charts, markup, words
 from recobatch.report.grouping import ItemError, item_errors
 from recobatch.report.inputs import ReportInputs
 from recobatch.report.judged import Judged
+from recobatch.table import queries
 
 
 def opening(inputs: ReportInputs) -> str:

@@ -38,7 +38,7 @@ def _readable(snapshot: Published) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException, KeyError, IndexError) as error:
         raise BadTable(
-            f"{snapshot.location}: found files that cannot be read ({' '.join(str(error).split())[:200]}), required "
+            f"{snapshot.location}: found files that cannot be read ({' '.join(str(error).split())[:200]}), expected "
             f"those of the manifest; see recobatch verify, then recobatch rollback"
         ) from error
 

@@ -5,8 +5,8 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from recobatch.durable import TEMPORARY, explained, fsync_folder
 from recobatch.errors import BadSettings, BadTable
+from recobatch.storage.durable import TEMPORARY, explained, fsync_folder
 
 MARKER = ".recobatch-table"
 """A file that says: this folder is a prediction table."""
@@ -33,7 +33,7 @@ def safe_name(kind: str, name: str) -> str:
     """
     if not _NAME.fullmatch(name) or ".." in name:
         raise BadSettings(
-            f"{kind}: found {name[:140]!r}, required a letter or digit and then up to 127 letters, digits and _.=+- "
+            f"{kind}: found {name[:140]!r}, expected a letter or digit and then up to 127 letters, digits and _.=+- "
             f"without '..', because it names a folder of the table; choose another {kind}"
         )
     return name
@@ -73,7 +73,7 @@ def check_free(root: Path) -> None:
             return
     if not root.is_dir():
         raise BadTable(
-            f"{root}: found something that is no folder, required a prediction table or a free name; "
+            f"{root}: found something that is no folder, expected a prediction table or a free name; "
             f"pass another --table"
         )
     with explained("list the folder", root):
@@ -81,7 +81,7 @@ def check_free(root: Path) -> None:
     if foreign and not is_table(root):  # another run may have marked it meanwhile
         shown = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
         raise BadTable(
-            f"{root}: found {len(foreign)} entries that are not of a prediction table ({shown}), required an empty "
+            f"{root}: found {len(foreign)} entries that are not of a prediction table ({shown}), expected an empty "
             f"folder or one with {MARKER}; nothing was touched, pass another --table"
         )
 

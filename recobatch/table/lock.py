@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
-from recobatch.durable import explained
 from recobatch.errors import TableBusy
+from recobatch.storage.durable import explained
 
 # A POSIX record lock: the kernel frees it when its process dies, however it dies, and a forked child never has it
 # (flock and open-file-description locks live on in the child). Two properties need care. It does not exclude other
@@ -116,6 +116,6 @@ def _told(root: Path, card: str) -> str:
     except (ValueError, KeyError, TypeError):
         who = "another process"
     return (
-        f"{root}: found the table held by {who}, required a table that nobody writes to; "
+        f"{root}: found the table held by {who}, expected a table that nobody writes to; "
         f"wait until that run ends, or stop it, or pass another --table"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recobatch.errors import BadTable
-from recobatch.shards import ShardReport
+from recobatch.scoring.shards import ShardReport
 from recobatch.table.layout import MANIFEST
 
 FORMAT = 1
@@ -150,7 +150,7 @@ class Manifest:
             if content.pop("format") != FORMAT or recorded != _digest({"format": FORMAT} | content):
                 raise BadTable(
                     f"{where}: found a manifest that differs from its own digest, it was edited by hand or by another "
-                    f"release; required one as recobatch wrote it; restore it, or roll back to another snapshot"
+                    f"release; expected one as recobatch wrote it; restore it, or roll back to another snapshot"
                 )
             return cls(**content | {
                 "columns": tuple(Column(**column) for column in content["columns"]),
@@ -163,7 +163,7 @@ class Manifest:
 
 def _unreadable(where: str, error: Exception) -> str:
     return (
-        f"{where}: found no readable manifest ({error}), required one as recobatch wrote it; "
+        f"{where}: found no readable manifest ({error}), expected one as recobatch wrote it; "
         f"restore it, or roll back to another snapshot"
     )
 

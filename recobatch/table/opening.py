@@ -71,12 +71,12 @@ def open_table(where: str | Path, *, root: Path = Path()) -> Table:
 
 def _checked(uri: str) -> str:
     parts = urlsplit(uri)
-    required = f"one of {', '.join(f'{scheme}://' for scheme in _SCHEMES)}, a bucket and a prefix"
+    expected = f"one of {', '.join(f'{scheme}://' for scheme in _SCHEMES)}, a bucket and a prefix"
     if parts.scheme not in _SCHEMES or not parts.netloc:
-        raise BadSettings(f"table: found {masked(uri)[:140]!r}, required a folder or {required}; pass another --table")
+        raise BadSettings(f"table: found {masked(uri)[:140]!r}, expected a folder or {expected}; pass another --table")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise BadSettings(
-            f"table: found a URI of {parts.scheme} with more than a bucket and a prefix in it, required {required}; "
+            f"table: found a URI of {parts.scheme} with more than a bucket and a prefix in it, expected {expected}; "
             f"credentials and endpoint belong into the environment"
         )
     return uri.rstrip("/")

@@ -34,7 +34,7 @@ class PairCheck:
         if self._rest is not None and self._rest.num_rows:
             problems.append("found a last user with too few items")
         if self._rows != facts.rows:
-            problems.append(f"found {self._rows:,} rows, required {facts.rows:,}")
+            problems.append(f"found {self._rows:,} rows, expected {facts.rows:,}")
         if self._items is not None and Vocabulary(self._items).fingerprint != facts.items_fingerprint:
             problems.append(f"found {len(self._items):,} items that are not those of the model's vocabulary")
         if self._users and Vocabulary(pa.concat_arrays(self._users)).fingerprint != facts.users_fingerprint:
@@ -56,9 +56,9 @@ class PairCheck:
         heads = users.take(pa.array(np.arange(whole) * n_items))
         where = f"found users between {heads[0]} and {heads[-1]}"
         if not users.equals(heads.take(pa.array(np.repeat(np.arange(whole), n_items)))):
-            return f"{where} without {n_items:,} rows each, required all items once"
+            return f"{where} without {n_items:,} rows each, expected all items once"
         if not items.equals(self._items.take(pa.array(np.tile(np.arange(n_items), whole)))):
-            return f"{where} with other items, required all items once, in order"
+            return f"{where} with other items, expected all items once, in order"
         self._users.append(heads)
         return None
 

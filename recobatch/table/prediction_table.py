@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from recobatch.durable import TEMPORARY, explained, fsync_folder, remove
 from recobatch.errors import BadSettings, BadTable, RecobatchError
+from recobatch.storage.durable import TEMPORARY, explained, fsync_folder, remove
 from recobatch.table.layout import LOCK, STAGING, TRASH, VERSIONS, check_free, claim, is_table, safe_name
 from recobatch.table.lock import hold, is_held_here
 from recobatch.table.manifest import Manifest
@@ -79,7 +79,7 @@ class PredictionTable:
         claim(self.root)
         if (self.root / VERSIONS / version).exists():
             raise RecobatchError(
-                f"{self.root}: found version {version} published already, required a new version; "
+                f"{self.root}: found version {version} published already, expected a new version; "
                 f"a published snapshot never changes, run with another version"
             )
         path = self.root / f"{STAGING}{version}-{secrets.token_hex(4)}"
@@ -121,7 +121,7 @@ class PredictionTable:
             return None
         if not (self.root / VERSIONS / version).is_dir():
             raise BadTable(
-                f"{self.root}: found the table pointing at version {version}, which is not there; required a "
+                f"{self.root}: found the table pointing at version {version}, which is not there; expected a "
                 f"published snapshot; point it at another with recobatch rollback VERSION"
             )
         return open_snapshot(self.root / VERSIONS / version)
@@ -144,13 +144,13 @@ class PredictionTable:
         """
         if version is None:
             if (current := self.current()) is None:
-                raise BadTable(f"{self.root}: found no published snapshot, required one; publish with recobatch run")
+                raise BadTable(f"{self.root}: found no published snapshot, expected one; publish with recobatch run")
             return current
         folder = self.root / VERSIONS / safe_name("version", version)
         if not folder.is_dir():
             known = [snapshot.version for snapshot in reversed(self.snapshots())]
             raise BadTable(
-                f"{self.root}: found no version {version}, required one of {', '.join(known[:5]) or 'none yet'}"
+                f"{self.root}: found no version {version}, expected one of {', '.join(known[:5]) or 'none yet'}"
                 f"{', …' if len(known) > 5 else ''}; pass one of them"
             )
         return open_snapshot(folder)
@@ -171,7 +171,7 @@ class PredictionTable:
             )
             if problems := check_files(target):
                 raise BadTable(
-                    f"{target.path}: found a damaged snapshot ({problems[0]}), required a whole one; "
+                    f"{target.path}: found a damaged snapshot ({problems[0]}), expected a whole one; "
                     f"the table stays as it is, roll back to another version"
                 )
             with suppress(BadTable):  # a pointer that cannot be read is what the rollback mends
@@ -224,7 +224,7 @@ class PredictionTable:
             BadSettings: If ``keep`` is less than one.
         """
         if keep < 1:
-            raise BadSettings(f"table.keep: found {keep}, required at least 1; the current snapshot is always kept")
+            raise BadSettings(f"table.keep: found {keep}, expected at least 1; the current snapshot is always kept")
         with self._exclusive("retain"):
             current = current_version(self.root)
             old = [s for s in self.snapshots()[:-keep] if s.version != current]

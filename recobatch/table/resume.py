@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from recobatch.durable import explained, remove, write_file
-from recobatch.shards import ShardReport
+from recobatch.scoring.shards import ShardReport
+from recobatch.storage.durable import explained, remove, write_file
 from recobatch.table.layout import STAGING
 
 _KEY = "shaped-by"

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from recobatch.durable import explained, fsync_folder, swap_link, write_file
 from recobatch.errors import BadTable
+from recobatch.storage.durable import explained, fsync_folder, swap_link, write_file
 from recobatch.table.layout import CURRENT, POINTER, TITLES, VERSIONS
 from recobatch.table.manifest import Manifest
 
@@ -94,7 +94,7 @@ def one_before(current: AnyPublished, snapshots: Sequence[AnyPublished], where: 
     earlier = [snapshot for snapshot in snapshots if snapshot.sequence < current.sequence]
     if not earlier:
         raise BadTable(
-            f"{where}: found no snapshot older than {current.version}, required one to roll back to; "
+            f"{where}: found no snapshot older than {current.version}, expected one to roll back to; "
             f"the table stays as it is"
         )
     return earlier[-1]
@@ -109,7 +109,7 @@ def open_snapshot(folder: Path) -> Snapshot:
     manifest = Manifest.load(folder)
     if manifest.version != folder.name:
         raise BadTable(
-            f"{folder}: found the manifest of version {manifest.version}, required that of {folder.name}; "
+            f"{folder}: found the manifest of version {manifest.version}, expected that of {folder.name}; "
             f"give the folder its own name back, or roll back to another snapshot"
         )
     return Snapshot(manifest, folder)
@@ -142,7 +142,7 @@ def current_version(root: Path) -> str | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadTable(
-            f"{root / POINTER}: found no readable pointer ({error}), required JSON with a version; "
+            f"{root / POINTER}: found no readable pointer ({error}), expected JSON with a version; "
             f"point the table at a snapshot with recobatch rollback VERSION"
         ) from error
 

@@ -13,9 +13,9 @@ from typing import Any, NoReturn
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recobatch.durable import explained, fsync_file, fsync_folder
 from recobatch.errors import BadSettings, BadTable, RecobatchError
-from recobatch.shards import ShardReport
+from recobatch.scoring.shards import ShardReport
+from recobatch.storage.durable import explained, fsync_file, fsync_folder
 from recobatch.table.layout import CHAMPION, MANIFEST, TITLES, safe_name
 from recobatch.table.manifest import Column, FileEntry, Manifest, ModelEntry, ModelFacts
 from recobatch.table.snapshots import Published
@@ -76,7 +76,7 @@ class Staging:
                 stood before still stands.
         """
         if champion not in models:
-            raise BadSettings(f"champion: found {champion!r}, required one of {', '.join(sorted(models))}")
+            raise BadSettings(f"champion: found {champion!r}, expected one of {', '.join(sorted(models))}")
         with self.exclusive(f"publish {self.version}"):
             manifest = self._finish(models, champion, expected_rows, dict(extra or {}), titles)
             return self.land(self.path, manifest)
@@ -143,7 +143,7 @@ class Staging:
 
     def _write_titles(self, titles: pa.Table) -> FileEntry:
         if titles.column_names != ["item_id", "title"]:
-            raise BadTable(f"titles: found columns {titles.column_names}, required item_id and title; rename them")
+            raise BadTable(f"titles: found columns {titles.column_names}, expected item_id and title; rename them")
         path = self.path / TITLES
         with explained("write the titles", path):
             pq.write_table(titles, path, compression="zstd")
@@ -180,5 +180,5 @@ def _check_cover(model: str, shards: Sequence[ShardReport], expected_rows: int) 
         _refuse(place, f"{rows:,} rows", f"{expected_rows:,}: one for every user and item")
 
 
-def _refuse(path: Path, found: str, required: str) -> NoReturn:
-    raise RecobatchError(f"{path}: found {found}, required {required}; nothing was published, run again")
+def _refuse(path: Path, found: str, expected: str) -> NoReturn:
+    raise RecobatchError(f"{path}: found {found}, expected {expected}; nothing was published, run again")

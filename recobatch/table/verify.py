@@ -72,11 +72,11 @@ def _check_names(snapshot: Snapshot) -> list[str]:
         for path in snapshot.path.rglob("*")
         if path.is_symlink() or not path.is_dir()
     }
-    problems = [f"{name}: found no such file, required as the manifest lists it" for name in sorted(listed - there)]
+    problems = [f"{name}: found no such file, expected as the manifest lists it" for name in sorted(listed - there)]
     problems += [f"{name}: found a file that the manifest does not list" for name in sorted(there - listed)]
     champion, wanted = snapshot.path / CHAMPION, f"table/model={snapshot.champion}"
     if champion.is_symlink() and champion.readlink().as_posix() != wanted:
-        problems.append(f"{CHAMPION}: found a link to {champion.readlink()}, required {wanted}")
+        problems.append(f"{CHAMPION}: found a link to {champion.readlink()}, expected {wanted}")
     return problems
 
 
@@ -84,7 +84,7 @@ def _check_size(path: Path, entry: FileEntry) -> str | None:
     # A file that is not there is told by its name.
     if not path.is_file() or (size := path.stat().st_size) == entry.bytes:
         return None
-    return f"{entry.path}: found {size:,} bytes, required {entry.bytes:,}"
+    return f"{entry.path}: found {size:,} bytes, expected {entry.bytes:,}"
 
 
 def _check_file(path: Path, entry: FileEntry, manifest: Manifest) -> list[str]:
@@ -95,15 +95,15 @@ def _check_file(path: Path, entry: FileEntry, manifest: Manifest) -> list[str]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != entry.sha256:
-        return [f"{entry.path}: found sha256 {digest[:12]}…, required {entry.sha256[:12]}…"]
+        return [f"{entry.path}: found sha256 {digest[:12]}…, expected {entry.sha256[:12]}…"]
     footer = pq.read_metadata(path)
     if footer.num_rows != entry.rows:
-        return [f"{entry.path}: found {footer.num_rows:,} rows, required {entry.rows:,}"]
+        return [f"{entry.path}: found {footer.num_rows:,} rows, expected {entry.rows:,}"]
     if entry.path.startswith("table/"):
         found = [(field.name, str(field.type)) for field in footer.schema.to_arrow_schema()]
-        required = [(column.name, column.type) for column in manifest.columns]
-        if found != required:
-            return [f"{entry.path}: found columns {found}, required {required}"]
+        expected = [(column.name, column.type) for column in manifest.columns]
+        if found != expected:
+            return [f"{entry.path}: found columns {found}, expected {expected}"]
     return []
 
 

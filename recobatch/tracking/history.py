@@ -46,7 +46,7 @@ def find_runs(connection: Connection, batch_ids: Sequence[str], newest: int) -> 
     """See ``Tracker.past_runs``."""
     if not connection.is_up and not connection.open():
         raise RecobatchError(
-            f"MLflow at {connection.shown}: found no answer, required the runs of earlier batches; "
+            f"MLflow at {connection.shown}: found no answer, expected the runs of earlier batches; "
             f"start the server or set MLFLOW_TRACKING_URI"
         )
     if not batch_ids:
@@ -62,7 +62,7 @@ def _runs_of(connection: Connection, batch_id: str) -> list[PastRun]:
         known = dict.fromkeys(run.batch_id for run in _search(connection, ""))
         shown = ", ".join(list(known)[:5]) or "none"
         raise BadInput(
-            f"MLflow at {connection.shown}: found no run of the batch {batch_id!r}, required a tracked batch "
+            f"MLflow at {connection.shown}: found no run of the batch {batch_id!r}, expected a tracked batch "
             f"(newest: {shown}); pass one of those"
         )
     return runs

@@ -58,11 +58,11 @@ class RegisteredModel:
         return ServedFiles(*paths)
 
     def _check(self, path: Path) -> None:
-        required = json.loads(self.tags.get(DIGESTS_TAG, "{}")).get(path.name, "none")
+        expected = json.loads(self.tags.get(DIGESTS_TAG, "{}")).get(path.name, "none")
         found = file_digest(path) if path.exists() else "no file"
-        if found != required:
+        if found != expected:
             raise BadTable(
-                f"{self.name} version {self.version}, {path.name}: found sha256 {found[:12]}, required {required[:12]} "
+                f"{self.name} version {self.version}, {path.name}: found sha256 {found[:12]}, expected {expected[:12]} "
                 f"as recorded on registration; the artifact was changed, point the champion at another version or "
                 f"train again"
             )
@@ -75,7 +75,7 @@ def find_champion(connection: Connection) -> RegisteredModel:
     name = connection.options.registered_model
     if not connection.is_up and not connection.open():
         raise RecobatchError(
-            f"MLflow at {connection.shown}: found no answer, required the registered champion of {name!r}; "
+            f"MLflow at {connection.shown}: found no answer, expected the registered champion of {name!r}; "
             f"start the server or set MLFLOW_TRACKING_URI"
         )
     try:
@@ -84,7 +84,7 @@ def find_champion(connection: Connection) -> RegisteredModel:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise RecobatchError(f"MLflow at {connection.shown}: {error}") from error
         raise BadInput(
-            f"MLflow at {connection.shown}: found no champion of {name!r}, required a registered one; "
+            f"MLflow at {connection.shown}: found no champion of {name!r}, expected a registered one; "
             f"run `recobatch train` first"
         ) from None
     return RegisteredModel(

@@ -9,10 +9,10 @@ from typing import Literal
 
 from recobatch.tracking import model_folder
 from recobatch.tracking.connection import Connection
-from recobatch.tracking.courier import Courier
 from recobatch.tracking.events import Event, EventKind, RunState, flatten_params
 from recobatch.tracking.options import ModelFiles
 from recobatch.tracking.registry import DIGESTS_TAG
+from recobatch.tracking.sender import Sender
 from recobatch.tracking.spool import RunSpool
 
 log = logging.getLogger("recobatch.tracking")
@@ -24,10 +24,10 @@ class TrackedRun:
     """One run: what happens is written to its journal at once and reaches MLflow in the background."""
 
     def __init__(
-        self, connection: Connection, courier: Courier, root: Path, label: str, spool: RunSpool, journal: str = ""
+        self, connection: Connection, sender: Sender, root: Path, label: str, spool: RunSpool, journal: str = ""
     ) -> None:  # fmt: skip
         self._connection = connection
-        self._courier = courier
+        self._courier = sender
         self._root = root
         self._label = label
         self._spool: RunSpool | None = spool
@@ -107,13 +107,13 @@ class TrackedRun:
         """Go on with a run that a dead process had logged these very files to."""
         self._digests = model_folder.digests(files)
         self.post(EventKind.RESUME, {})
-        self.drain()
+        self.flush()
 
     def register(self, *, description: str, tags: Mapping[str, str]) -> "RegisteredVersion":
         """See ``Tracker.register``."""
         sums = {DIGESTS_TAG: json.dumps(self._digests)}
         self.post(EventKind.REGISTER, {"description": description, "tags": {**tags, **sums}})
-        self.drain()
+        self.flush()
         return RegisteredVersion(self)
 
     def finish(self, status: Status = "FINISHED") -> None:
@@ -121,7 +121,7 @@ class TrackedRun:
         self.post(EventKind.FINISH, {"status": status})
         if not self._connection.is_up:
             self._connection.open()
-        self.drain()
+        self.flush()
         if self._spool and (waiting := self._spool.pending()):
             log.warning("%s: %d records wait in the spool; the next run delivers them", self._label, len(waiting))
             if not self._connection.is_up:  # else they are still on their way
@@ -131,13 +131,13 @@ class TrackedRun:
         """Write one record down and have it carried."""
         spool = self._open_spool()
         spool.append(Event(kind, dict(body)))
-        self._courier.hand_over(spool)
+        self._courier.submit(spool)
 
-    def drain(self) -> None:
+    def flush(self) -> None:
         """Wait, within bounds, until the records so far have arrived; a finished run then needs no journal."""
         if self._spool is None or self._spool.is_closed:
             return
-        arrived = self._courier.drain(self._spool, self._connection.options.drain_seconds)
+        arrived = self._courier.flush(self._spool, self._connection.options.drain_seconds)
         if arrived and self._spool.state.finished:
             self._state = self._spool.state
             self._spool.remove()

@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
-from recobatch.claim import Claim, claim
+from recobatch.storage.folder_lock import Claim, claim
 from recobatch.tracking.events import Event, EventKind, RunState
 
 log = logging.getLogger("recobatch.tracking")

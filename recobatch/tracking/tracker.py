@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from recobatch.tracking.connection import Connection
-from recobatch.tracking.courier import Courier
 from recobatch.tracking.events import Event, EventKind, flatten_params, mask_credentials
 from recobatch.tracking.history import PastRun, find_runs
 from recobatch.tracking.options import DatasetInfo, ModelFiles, TrackingOptions
 from recobatch.tracking.registry import RegisteredModel, find_champion
 from recobatch.tracking.resume import find_journal
 from recobatch.tracking.run import RegisteredVersion, TrackedRun
+from recobatch.tracking.sender import Sender
 from recobatch.tracking.spool import RunSpool
 
 log = logging.getLogger("recobatch.tracking")
@@ -41,7 +41,7 @@ class Tracker:
         self.root = root
         self._connection = Connection(options, root)
         self._connection.open()
-        self._courier = Courier(self._connection)
+        self._courier = Sender(self._connection)
         self.delivered_runs = 0
         """Earlier runs whose records had waited and arrived through this tracker."""
         self.deliver_spool()
@@ -83,7 +83,7 @@ class Tracker:
         run.post(EventKind.START, {"name": f"{model_name} · {batch_id}", "tags": tags})
         run.post(EventKind.PARAMS, flatten_params({**params, "dataset": {"fingerprint": dataset.fingerprint}}))
         run.post(EventKind.DATASET, asdict(dataset) | {"source": mask_credentials(dataset.source)})
-        run.drain()
+        run.flush()
         return run
 
     def resume_run(self, journal: str, *, model_name: str, files: ModelFiles) -> TrackedRun | None:
@@ -120,7 +120,7 @@ class Tracker:
             if not spool.is_finished and not spool.is_empty:
                 spool.append(Event(EventKind.FINISH, {"status": "KILLED"}))
             had_records = bool(spool.pending())
-            if self._courier.drain(spool, self.options.drain_seconds):
+            if self._courier.flush(spool, self.options.drain_seconds):
                 delivered += had_records
                 spool.remove()
         if delivered:
@@ -142,7 +142,7 @@ class Tracker:
     def set_alias(self, alias: Alias, version: RegisteredVersion) -> None:
         """Point ``champion`` or ``challenger`` at a version."""
         version.run.post(EventKind.ALIAS, {"alias": alias})
-        version.run.drain()
+        version.run.flush()
 
     def champion(self) -> RegisteredModel:
         """The version that ``champion`` points at.

@@ -90,12 +90,12 @@ def _check(callback: keras.callbacks.Callback) -> None:
     for known, instead in _STATEFUL.items():
         if isinstance(callback, getattr(keras.callbacks, known)):
             raise BadSettings(
-                f"callbacks: found {name}, required none that needs the state of Keras' optimizer, which compiled "
+                f"callbacks: found {name}, expected none that needs the state of Keras' optimizer, which compiled "
                 f"epochs do not have; leave it out ({instead}), or train with model.fit"
             )
     for hook in _hooks_in_vain(callback):
         raise BadSettings(
-            f"callbacks: found {name} with {hook}, required callbacks of epochs, for nothing is called between the "
+            f"callbacks: found {name} with {hook}, expected callbacks of epochs, for nothing is called between the "
             f"mini-batches of a compiled epoch; use on_epoch_end or save_freq='epoch', or train with model.fit"
         )
 

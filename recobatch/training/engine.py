@@ -11,8 +11,8 @@ import tensorflow as tf
 from recobatch.errors import BadSettings, RecobatchError
 from recobatch.interactions import EncodedInteractions
 from recobatch.training.callbacks import Listeners
-from recobatch.training.deck import Deck, padded_length, stack
 from recobatch.training.epoch import compile_epoch, compile_predict, penalty
+from recobatch.training.epoch_data import EpochData, padded_length, stack
 from recobatch.training.history import History
 from recobatch.training.objective import Objective, Tables, objective_of
 from recobatch.training.recipe import Recipe
@@ -57,16 +57,18 @@ class _Runner:
         """The recipe's learning rate in epoch ``number``, from 0."""
         return self.recipe.learning_rate * self.recipe.decay**number
 
-    def epoch(self, number: int, rate: float, tables: Tables, slots: Slots, deck: Deck) -> tuple[Tables, Slots, float]:
+    def epoch(
+        self, number: int, rate: float, tables: Tables, slots: Slots, epoch_data: EpochData
+    ) -> tuple[Tables, Slots, float]:
         """Run epoch ``number``, from 0; returns the mean loss too."""
-        steps_before = number * -(-deck.n_rows // self.batch_size)
-        tables, slots, total = self._call(tables, slots, deck.deal(), deck.n_rows, steps_before, rate)
-        return tables, slots, float(total) / deck.n_rows
+        steps_before = number * -(-epoch_data.n_rows // self.batch_size)
+        tables, slots, total = self._call(tables, slots, epoch_data.shuffle(), epoch_data.n_rows, steps_before, rate)
+        return tables, slots, float(total) / epoch_data.n_rows
 
-    def compile(self, tables: Tables, deck: Deck) -> float:
+    def compile(self, tables: Tables, epoch_data: EpochData) -> float:
         """Compile by running an epoch of no rows; returns the seconds it took."""
         started = time.perf_counter()
-        columns = [tf.convert_to_tensor(column) for column in deck.columns]
+        columns = [tf.convert_to_tensor(column) for column in epoch_data.columns]
         self._call(tables, self.update.slots(tables), columns, 0, 0, 0.0)
         return time.perf_counter() - started
 
@@ -96,13 +98,13 @@ def train(
     start = objective.read(model)
     length = padded_length(len(everything), runner.batch_size)
     order = rng if recipe.shuffle else None
-    deck = stack(data, length=length, rng=order)
-    compile_seconds = runner.compile(start, deck)
+    epoch_data = stack(data, length=length, rng=order)
+    compile_seconds = runner.compile(start, epoch_data)
     progress = _Progress(best=start)
     started = time.perf_counter()
     try:
         listeners.begin_training()
-        _run(model, runner, progress, deck, validation, on_epoch, listeners)
+        _run(model, runner, progress, epoch_data, validation, on_epoch, listeners)
         if recipe.refit and held_out >= _REFIT_FROM:
             _refit(runner, progress, start, stack(everything, length=length, rng=order))
     finally:
@@ -115,15 +117,15 @@ def train(
 
 
 def _run(
-    model: keras.Model, runner: _Runner, progress: _Progress, deck: Deck, validation: EncodedInteractions | None,
-    on_epoch: OnEpoch | None, listeners: Listeners,
+    model: keras.Model, runner: _Runner, progress: _Progress, epoch_data: EpochData,
+    validation: EncodedInteractions | None, on_epoch: OnEpoch | None, listeners: Listeners,
 ) -> None:  # fmt: skip
     """Run epochs until the recipe, its patience or a callback ends them."""
     tables, slots = progress.best, runner.update.slots(progress.best)
     for number in range(runner.recipe.epochs):
         rate = listeners.begin_epoch(number, runner.rate(number))
         progress.rates.append(rate)
-        tables, slots, loss = runner.epoch(number, rate, tables, slots, deck)
+        tables, slots, loss = runner.epoch(number, rate, tables, slots, epoch_data)
         _record(progress, runner, tables, loss, validation)
         if on_epoch is not None:
             on_epoch(number + 1, loss, progress.val_loss[-1] if validation is not None else float("nan"))
@@ -143,7 +145,7 @@ def _record(
     epoch, patience = len(progress.loss), runner.recipe.patience
     if not np.isfinite(loss):
         raise RecobatchError(
-            f"training: found a loss of {loss} in epoch {epoch}, required a finite one; lower "
+            f"training: found a loss of {loss} in epoch {epoch}, expected a finite one; lower "
             f"train.learning_rate, it is {runner.recipe.learning_rate:g}, or bring the ratings nearer to zero"
         )
     if validation is not None:
@@ -156,11 +158,11 @@ def _record(
         progress.stopped = epoch - progress.best_epoch >= patience
 
 
-def _refit(runner: _Runner, progress: _Progress, start: Tables, deck: Deck) -> None:
+def _refit(runner: _Runner, progress: _Progress, start: Tables, epoch_data: EpochData) -> None:
     """Begin again on all ratings for as many epochs as were best."""
     tables, slots = start, runner.update.slots(start)
     for number in range(progress.best_epoch):
-        tables, slots, _ = runner.epoch(number, progress.rates[number], tables, slots, deck)
+        tables, slots, _ = runner.epoch(number, progress.rates[number], tables, slots, epoch_data)
     progress.best, progress.refitted = tables, True
 
 
@@ -201,11 +203,11 @@ def _check(
     if len(data) == 0 or (validation is not None and len(validation) == 0):
         raise BadSettings(
             f"training {model.name}: found {len(data):,} training and "
-            f"{0 if validation is None else len(validation):,} validation ratings, required at least one of each; "
+            f"{0 if validation is None else len(validation):,} validation ratings, expected at least one of each; "
             f"give more ratings or a smaller validation_fraction"
         )
     if recipe.patience is not None and validation is None:
         raise BadSettings(
-            f"recipe: found patience={recipe.patience} without validation ratings, required some to tell the best "
+            f"recipe: found patience={recipe.patience} without validation ratings, expected some to tell the best "
             f"epoch by; set validation_fraction or leave patience out"
         )

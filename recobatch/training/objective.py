@@ -164,7 +164,7 @@ def _check(model: keras.Model) -> None:
     ]
     if strange:
         raise BadSettings(
-            f"model {model.name!r}: found {type(strange[0]).__name__}, required layers that act alike in training and "
+            f"model {model.name!r}: found {type(strange[0]).__name__}, expected layers that act alike in training and "
             f"prediction, and no penalty but L2; leave it out, or train with model.fit"
         )
 

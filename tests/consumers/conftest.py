@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from recobatch.score import ScoreOptions, score_block
+from recobatch.scoring.predictions import ScoreOptions, score_block
 from recobatch.table import PredictionTable
-from tests.small_table import make_ids, make_model, make_rated, score_into, write_inputs
+from tests.support.small_table import make_ids, make_model, make_rated, score_into, write_inputs
 
 N_USERS, N_ITEMS = 90, 70
 MODELS = ("explicit_mf", "explicit_mf_bias")

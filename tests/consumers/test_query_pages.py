@@ -10,8 +10,8 @@ import pytest
 from recobatch.table import PredictionTable
 from tests.conftest import REPO
 from tests.consumers.conftest import N_ITEMS, N_USERS
-from tests.docs.pages import blocks
-from tests.docs.snippets import Session, rows_of
+from tests.support.pages import blocks
+from tests.support.snippets import Session, rows_of
 
 TOOLS = ("pandas", "polars", "duckdb", "pyarrow", "spark")
 MARKS = dict(zip(TOOLS, ("pandas", "polars", "-- DuckDB", "pyarrow.dataset", "pyspark"), strict=True))

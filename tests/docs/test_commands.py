@@ -13,12 +13,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from flows.settings import load_settings
+from flows.settings.tree import load_settings
 from recobatch.table import PredictionTable
 from tests.conftest import REPO
-from tests.docs.pages import Block, runnable
-from tests.docs.snippets import Session
 from tests.docs.test_pages import RUN_ELSEWHERE
+from tests.support.pages import Block, runnable
+from tests.support.snippets import Session
 
 # A page is one test with many commands, and a busy machine takes minutes for one.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from flows.cli import cli
+from flows.cli.commands import cli
 from tests.conftest import REPO
-from tests.docs.pages import RUN, SHOWN, blocks, pages
+from tests.support.pages import RUN, SHOWN, blocks, pages
 
 RUN_ELSEWHERE = {
     ("README.md", "Reading the table"): "tests/consumers/test_query_pages.py",

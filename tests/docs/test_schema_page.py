@@ -3,10 +3,10 @@
 import pyarrow.parquet as pq
 import pytest
 
-from flows.schema_page import describe, with_schema
 from recobatch.table import PredictionTable
 from tests.conftest import REPO
-from tests.small_table import make_ids, make_model, publish, write_inputs
+from tests.support.small_table import make_ids, make_model, publish, write_inputs
+from tools.schema_tables import describe, with_schema
 
 PAGE = (REPO / "docs" / "schema.md").read_text(encoding="utf-8")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 import pytest
 
-from flows.cli import cli
-from flows.settings import all_keys
+from flows.cli.commands import cli
+from flows.settings.tree import all_keys
 from tests.conftest import REPO
-from tests.docs.pages import pages
+from tests.support.pages import pages
 
 OFFLINE = """
 import socket, sys

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.numbered import inputs_of, publish_number
+from tests.support.faults.numbered import inputs_of, publish_number
 
 REPO = Path(__file__).parents[2]
 
@@ -25,7 +25,7 @@ class Writer:
         self.told = folder / "told.json"
         self.pid = folder / "pid"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.writer"],
+            [sys.executable, "-m", "tests.support.faults.writer"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -84,7 +84,7 @@ def reading(root: Path, *, pause: float = 0.02) -> Iterator[Callable[[], dict[st
     """
     processes = {
         name: subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.reader", name, str(root), str(pause)],
+            [sys.executable, "-m", "tests.support.faults.reader", name, str(root), str(pause)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPO,
         )
         for name in ("pandas", "polars", "duckdb")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from recobatch.table import PredictionTable, staging
-from tests.faults.numbered import check_whole, inputs_of, publish_number, read_number
-from tests.faults.whole_run import Project
+from tests.support.faults.numbered import check_whole, inputs_of, publish_number, read_number
+from tests.support.faults.whole_run import Project
 
 
 class Yesterday(datetime):
@@ -43,7 +43,7 @@ def yesterday(tmp_path_factory):
     if compiler is None or sys.platform != "linux":
         pytest.skip("no gcc on Linux to build the clock with")
     library = tmp_path_factory.mktemp("clock") / "clock.so"
-    source = Path(__file__).with_name("clock.c")
+    source = Path(__file__).parents[1] / "support" / "faults" / "clock.c"
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
     environment = {"LD_PRELOAD": str(library), "CLOCK_SHIFT_SECONDS": "-86400"}
     program = [sys.executable, "-c", "import time; print(time.time())"]

@@ -13,10 +13,10 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Pending, Running
 
-from flows.lost_runs import AUTOMATION, notice_lost_runs
-from flows.server import LocalServer
-from tests.faults.disk import FULL_SWEEP
-from tests.faults.whole_run import COMMAND, Project
+from flows.server.local import LocalServer
+from flows.server.lost_runs import AUTOMATION, notice_lost_runs
+from tests.support.faults.disk import FULL_SWEEP
+from tests.support.faults.whole_run import COMMAND, Project
 
 NAME = "batch-scoring/batch-scoring"
 

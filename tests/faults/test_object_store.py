@@ -5,9 +5,9 @@ import itertools
 import pytest
 
 from recobatch.errors import RecobatchError
-from tests.faults.disk import FULL_SWEEP, Crash
-from tests.faults.faulty_bucket import FaultyBucket, Inputs, check_tidy, check_whole, publish_number
-from tests.object_tables import in_memory
+from tests.support.faults.disk import FULL_SWEEP, Crash
+from tests.support.faults.faulty_bucket import FaultyBucket, Inputs, check_tidy, check_whole, publish_number
+from tests.support.object_tables import in_memory
 
 pytestmark = pytest.mark.timeout(3600 if FULL_SWEEP else 300)
 

@@ -15,11 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from recobatch.errors import RecobatchError, TableBusy
 from recobatch.table.object_store import lease
-from tests.faults.disk import FULL_SWEEP, Crash
-from tests.faults.faulty_bucket import FaultyBucket, Inputs, check_tidy, check_whole, publish_number
-from tests.faults.numbered import N_ITEMS, N_USERS, OPTIONS
-from tests.object_tables import another_handle, in_memory
-from tests.small_table import score_into
+from tests.support.faults.disk import FULL_SWEEP, Crash
+from tests.support.faults.faulty_bucket import FaultyBucket, Inputs, check_tidy, check_whole, publish_number
+from tests.support.faults.numbered import N_ITEMS, N_USERS, OPTIONS
+from tests.support.object_tables import another_handle, in_memory
+from tests.support.small_table import score_into
 
 pytestmark = pytest.mark.timeout(3600 if FULL_SWEEP else 300)
 

@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from flows.outage import answers, require_server
-from flows.server import LocalServer
+from flows.server.local import LocalServer
+from flows.server.outage import answers, require_server
 from recobatch.errors import RecobatchError
-from tests.faults.disk import FULL_SWEEP
-from tests.faults.whole_run import STAGES, Project, kill, wait_for_end
+from tests.support.faults.disk import FULL_SWEEP
+from tests.support.faults.whole_run import STAGES, Project, kill, wait_for_end
 
 
 def check_that_it_publishes(project, run):

@@ -10,7 +10,7 @@ import pytest
 from recobatch.errors import RecobatchError
 from recobatch.table import PredictionTable
 from tests.faults.conftest import REPO
-from tests.faults.numbered import check_whole, inputs_of, publish_number, read_number
+from tests.support.faults.numbered import check_whole, inputs_of, publish_number, read_number
 
 
 def namespace() -> list[str]:
@@ -30,7 +30,7 @@ def test_real_disk(tmp_path, trouble):
     prefix, mount, folder = namespace(), tmp_path / "mount", tmp_path / "inputs"
     mount.mkdir()
     folder.mkdir()
-    script = 'mount -t tmpfs -o size=256k none "$1" && exec "$2" -m tests.faults.real_disk "$3" "$1" "$4"'
+    script = 'mount -t tmpfs -o size=256k none "$1" && exec "$2" -m tests.support.faults.real_disk "$3" "$1" "$4"'
     done = subprocess.run(
         [*prefix, "sh", "-c", script, "sh", str(mount), sys.executable, trouble, str(folder)],
         capture_output=True, text=True, cwd=REPO,
@@ -43,7 +43,7 @@ def test_real_disk(tmp_path, trouble):
 def test_a_whole_run_on_a_disk_that_is_full_or_read_only(tmp_path):
     mount = tmp_path / "mount"
     mount.mkdir()
-    script = 'mount -t tmpfs -o size=48m none "$1" && exec "$2" -m tests.faults.full_disk_run "$1"'
+    script = 'mount -t tmpfs -o size=48m none "$1" && exec "$2" -m tests.support.faults.full_disk_run "$1"'
     done = subprocess.run(
         [*namespace(), "sh", "-c", script, "sh", str(mount), sys.executable], capture_output=True, text=True, cwd=REPO
     )

@@ -10,15 +10,15 @@ import pytest
 from recobatch.errors import TableBusy
 from recobatch.table import PredictionTable
 from tests.faults.conftest import REPO
-from tests.faults.disk import FULL_SWEEP
-from tests.faults.numbered import check_tidy, check_whole, read_number
-from tests.faults.whole_run import Project
+from tests.support.faults.disk import FULL_SWEEP
+from tests.support.faults.numbered import check_tidy, check_whole, read_number
+from tests.support.faults.whole_run import Project
 
 
 def start_together(root, folder, numbers):
     """Exit code and error line of each."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.attempt", str(root), str(folder), *map(str, numbers)],
+        [sys.executable, "-m", "tests.support.faults.attempt", str(root), str(folder), *map(str, numbers)],
         capture_output=True, text=True, check=True, cwd=REPO,
     )  # fmt: skip
     return [tuple(json.loads(line)[1:]) for line in done.stdout.splitlines()]

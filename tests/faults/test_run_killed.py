@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from recobatch.synthetic import write_synthetic
+from recobatch.sources.synthetic import write_synthetic
 from recobatch.table import PredictionTable
 from tests.faults.conftest import reading
-from tests.faults.disk import FULL_SWEEP
+from tests.support.faults.disk import FULL_SWEEP
 
 MOMENTS = 50 if FULL_SWEEP else 3
 MODELS = ("explicit_mf", "explicit_mf_bias")
@@ -41,7 +41,7 @@ def begin(project, prefect_api):
     def begin(table, *more):
         arguments = ["run", "ratings.parquet", "--table", table, *(f"--set={each}" for each in small), "--json", *more]
         return subprocess.Popen(
-            [sys.executable, "-c", "from flows.cli import main; main()", *arguments],
+            [sys.executable, "-c", "from flows.cli.commands import main; main()", *arguments],
             cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests.faults.disk import FULL_SWEEP
-from tests.faults.whole_run import STAGES, Project, wait_for_end
+from tests.support.faults.disk import FULL_SWEEP
+from tests.support.faults.whole_run import STAGES, Project, wait_for_end
 
 WORDS = {
     signal.SIGTERM: (143, "terminated; nothing half-done was published, run again to go on"),

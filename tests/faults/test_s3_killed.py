@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 
 from recobatch.table import open_table
-from tests.faults.disk import FULL_SWEEP
-from tests.faults.numbered import ROWS, inputs_of, publish_number
-from tests.s3_server import Strike
+from tests.support.faults.disk import FULL_SWEEP
+from tests.support.faults.numbered import ROWS, inputs_of, publish_number
+from tests.support.s3_server import Strike
 
 pytestmark = pytest.mark.timeout(3600 if FULL_SWEEP else 300)
 REPO = Path(__file__).parents[2]
@@ -104,7 +104,7 @@ def test_a_server_that_fails_once_is_asked_again(s3, s3_server, tmp_path, monkey
 def test_ten_at_once(s3, folder):
     """Whoever cannot have the table loses at once; whoever wins publishes a whole version."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.attempt", s3.uri, str(folder), *map(str, range(1, 11))],
+        [sys.executable, "-m", "tests.support.faults.attempt", s3.uri, str(folder), *map(str, range(1, 11))],
         capture_output=True, text=True, cwd=REPO, check=True,
     )  # fmt: skip
     ends = [json.loads(line) for line in done.stdout.splitlines()]

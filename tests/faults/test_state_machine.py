@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from recobatch.errors import BadTable, RecobatchError
 from recobatch.table import PredictionTable
-from tests.faults.disk import FULL_SWEEP, Crash, crashing, refusing
-from tests.faults.numbered import check_tidy, check_whole, inputs_of, publish_number, read_number
+from tests.support.faults.disk import FULL_SWEEP, Crash, crashing, refusing
+from tests.support.faults.numbered import check_tidy, check_whole, inputs_of, publish_number, read_number
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 CALLS = st.integers(1, 60)

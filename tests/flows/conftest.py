@@ -49,7 +49,7 @@ def recobatch(server, at_project, monkeypatch, capsys):
     """Run a command line in this process: ``recobatch("run", …)`` → exit code, stdout, stderr."""
 
     def run(*arguments):
-        from flows import cli
+        from flows.cli import commands as cli
 
         monkeypatch.setattr("sys.argv", ["recobatch", *map(str, arguments)])
         # Prefect's console handler keeps the stderr of the test that imported it, which is closed by now.

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import REPO
-from tests.flows.bad_input import FILE, ODD, ODD_FILES, REFUSED, TABLE, with_table
+from tests.support.bad_input import FILE, ODD, ODD_FILES, REFUSED, TABLE, with_table
 
 QUICK = (
     "--set=train.epochs=1", "--set=model.n_factors=2", "--set=models=explicit_mf_bias", "--set=gate.baseline=none",
@@ -128,5 +128,5 @@ def without_the_rights_of_root():
 
 def test_the_readme_lists_every_kind_as_it_is():
     page = (REPO / "README.md").read_text(encoding="utf-8")
-    assert with_table(page) == page, "python -m tests.flows.bad_input README.md brings it up to date"
+    assert with_table(page) == page, "python -m tests.support.bad_input README.md brings it up to date"
     assert len(REFUSED) + len(ODD) > 60

@@ -12,9 +12,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from flows.closing import print_closing
+from flows.results.closing import print_closing
 from recobatch.table import PredictionTable
-from tests.docs.summary_keys import undocumented
+from tests.support.summary_keys import undocumented
 
 QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 MODELS = ["explicit_mf", "explicit_mf_bias"]

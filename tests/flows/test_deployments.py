@@ -16,9 +16,9 @@ import pytest
 
 from recobatch.table import PredictionTable
 from tests.conftest import REPO
-from tests.docs.pages import blocks
-from tests.flows.test_notification import receiving
-from tests.tracking.server import free_port
+from tests.flows.results.test_notification import receiving
+from tests.support.mlflow_server import free_port
+from tests.support.pages import blocks
 
 PAGE = [block for block in blocks(REPO / "docs" / "schedule.md") if block.language in {"bash", "toml"}]
 SCHEDULED = {"batch-scoring": "0 1 * * *", "train-models": "0 2 * * 0", "score-pairs": "0 3 * * *"}

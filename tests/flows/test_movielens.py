@@ -28,7 +28,7 @@ def command(folder):
     }
 
     def command(*arguments):
-        program = [sys.executable, "-c", "from flows.cli import main; main()", *map(str, arguments)]
+        program = [sys.executable, "-c", "from flows.cli.commands import main; main()", *map(str, arguments)]
         return subprocess.run(program, cwd=folder, env=keep, capture_output=True, text=True, timeout=280, check=False)
 
     return command

@@ -143,7 +143,7 @@ def test_a_refusal_is_told_on_the_page_too(recobatch, ratings_csv, artifacts, at
 def test_progress_is_posted_now_and_then_and_to_the_end(server, ask):
     from prefect import flow
 
-    from flows.progress_page import ProgressPage
+    from flows.progress.artifact import ProgressPage
 
     @flow
     def busy():
@@ -166,7 +166,7 @@ def test_progress_is_posted_now_and_then_and_to_the_end(server, ask):
 def test_a_server_that_is_gone_is_no_trouble_for_progress():
     from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-    from flows.progress_page import ProgressPage
+    from flows.progress.artifact import ProgressPage
 
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}):
         page = ProgressPage()

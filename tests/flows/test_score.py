@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.closing import print_closing
+from flows.results.closing import print_closing
 from recobatch.table import PredictionTable
 from recobatch.vocabulary import Vocabulary
-from tests.docs.summary_keys import undocumented
+from tests.support.summary_keys import undocumented
 
 QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 HEADER = "userId,movieId,rating,timestamp"
@@ -139,7 +139,7 @@ def test_ratings_that_are_named_may_be_only_the_new_ones(nightly, at_project, re
 
 def test_a_whole_night_imports_no_tensorflow(nightly, at_project, prefect_api):
     program = (
-        "import sys\nfrom flows.cli import main\ntry:\n    main()\nfinally:\n"
+        "import sys\nfrom flows.cli.commands import main\ntry:\n    main()\nfinally:\n"
         "    print([name for name in ('prefect', 'mlflow', 'tensorflow', 'keras') if name in sys.modules])"
     )
     command = [sys.executable, "-c", program, "score", "--table", "light", "--set", "score.unknown=biases"]

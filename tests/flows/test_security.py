@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recobatch.synthetic import write_synthetic
-from tests.pickles import pickles_in
-from tests.tracking.server import free_port, serving
+from recobatch.sources.synthetic import write_synthetic
+from tests.support.mlflow_server import free_port, serving
+from tests.support.pickles import pickles_in
 
-PROGRAM = [sys.executable, "-c", "from flows.cli import main; main()"]
+PROGRAM = [sys.executable, "-c", "from flows.cli.commands import main; main()"]
 RUN = [*PROGRAM, "run", "--set=train.epochs=2", "--set=model.n_factors=4", "--set=gate.baseline=none", "--json"]
 USER = "ann:hush-password"
 SECRETS = {

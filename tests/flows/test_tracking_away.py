@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.tracking.server import free_port, serving
+from tests.support.mlflow_server import free_port, serving
 
 QUICK = (
     "--set", "train.epochs=2", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--table", "away", "--json",

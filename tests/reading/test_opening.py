@@ -98,7 +98,7 @@ def test_a_failing_disk_is_not_called_a_damaged_file(tmp_path):
     path = tmp_path / "ratings.csv"
     path.write_bytes(CONTENT)
     with (
-        pytest.raises(BadRatings, match=r"given: found a file that cannot be read \(Input/output error\), required"),
+        pytest.raises(BadRatings, match=r"given: found a file that cannot be read \(Input/output error\), expected"),
         opening.opened(path, "given"),
     ):
         raise OSError(errno.EIO, os.strerror(errno.EIO))

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.ingesting import clean_rows
+from tests.support.ingesting import clean_rows
 
 
 def parquet_of(**columns):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recobatch.reading.text import _Narrowed
-from tests.ingesting import HEADER, clean_rows
+from tests.support.ingesting import HEADER, clean_rows
 
 PLAIN = [(1, 2, 3, 4), (5, 6, 7, 8)]
 

@@ -101,7 +101,7 @@ def test_runs_are_linked_where_there_is_a_server(changed, inputs):
 
 
 def test_a_batch_that_published_nothing(changed):
-    batch = changed(table=None, gate="the gate refused: found 0.99, required below 0.89")
+    batch = changed(table=None, gate="the gate refused: found 0.99, expected below 0.89")
     assert "the table that stood before still stands" in sections.published(batch)
     assert "the gate refused: found 0.99" in sections.opening(batch)
 
@@ -137,7 +137,7 @@ def test_groups_are_named_as_people_say_it(inputs):
 
 
 def test_a_champion_that_is_no_model(changed, tmp_path):
-    with pytest.raises(BadInput, match=r"found the champion 'x', required one of .*explicit_mf, explicit_mf_bias"):
+    with pytest.raises(BadInput, match=r"found the champion 'x', expected one of .*explicit_mf, explicit_mf_bias"):
         write_report(changed(champion="x"), tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()
 

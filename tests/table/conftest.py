@@ -3,7 +3,7 @@
 import pytest
 
 from recobatch.table import PredictionTable
-from tests.small_table import make_model, publish, write_inputs
+from tests.support.small_table import make_model, publish, write_inputs
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import pytest
 from recobatch.errors import BadTable
 from recobatch.factors import FactorModel
 from recobatch.rated import RatedPairs
-from recobatch.score import ScoreOptions, ScoringInputs, score_shard
+from recobatch.scoring.predictions import ScoreOptions, ScoringInputs, score_shard
+from recobatch.scoring.top import top_shard
 from recobatch.table import ModelEntry, PredictionTable, published_items, published_users
-from recobatch.top import top_shard
 from recobatch.vocabulary import Vocabulary
 
 
@@ -41,5 +41,5 @@ def test_users_and_items_are_those_of_the_table(tmp_path, with_top):
 def test_a_damaged_snapshot_is_told_as_such(published, spoil, ask):
     for part in (published.root / "current" / "table" / "model=plain").iterdir():
         spoil(part)
-    with pytest.raises(BadTable, match=r"found files that cannot be read .* required those of the manifest"):
+    with pytest.raises(BadTable, match=r"found files that cannot be read .* expected those of the manifest"):
         ask(published.current())

@@ -7,7 +7,7 @@ import pytest
 from recobatch.errors import BadTable, RecobatchError
 from recobatch.table import PredictionTable
 from recobatch.table.layout import claim
-from tests.small_table import publish
+from tests.support.small_table import publish
 
 
 @pytest.mark.parametrize("use", [

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from recobatch.errors import BadSettings, BadTable, RecobatchError
-from recobatch.score import ScoreOptions
+from recobatch.scoring.predictions import ScoreOptions
 from recobatch.table import PredictionTable, TableOptions
-from tests.small_table import publish, score_into
+from tests.support.small_table import publish, score_into
 
 
 def names_under(folder: Path) -> set[str]:
@@ -82,7 +82,7 @@ def test_titles_lie_beside_the_manifest(table, inputs):
     snapshot = publish(table, "v1", inputs, titles=titles)
     assert pq.read_table(snapshot.titles).to_pylist() == titles.to_pylist()
     assert table.verify().ok
-    with pytest.raises(BadTable, match="required item_id and title"):
+    with pytest.raises(BadTable, match="expected item_id and title"):
         publish(table, "v2", inputs, titles=titles.rename_columns(["id", "name"]))
 
 
@@ -160,20 +160,20 @@ def test_staged_as_expected_is_published(published, staged):
 
 
 def test_refuses_a_missing_row(published, staged):
-    refuse(published, staged, r"table/model=plain: found 2,400 rows, required 2,401: one for every", expected_rows=2401)
+    refuse(published, staged, r"table/model=plain: found 2,400 rows, expected 2,401: one for every", expected_rows=2401)
 
 
 def test_refuses_a_missing_shard(published, staged):
-    refuse(published, staged, "found a shard that begins at user 16, required one that begins at user 0",
+    refuse(published, staged, "found a shard that begins at user 16, expected one that begins at user 0",
            change=lambda entry: {"shards": entry.shards[1:]})  # fmt: skip
 
 
 def test_refuses_shards_out_of_order(published, staged):
-    refuse(published, staged, "begins at user 48, required", change=lambda entry: {"shards": entry.shards[::-1]})
+    refuse(published, staged, "begins at user 48, expected", change=lambda entry: {"shards": entry.shards[::-1]})
 
 
 def test_refuses_a_champion_that_was_not_scored(published, staged):
-    refuse(published, staged, "champion: found 'other', required one of plain", error=BadSettings, champion="other")
+    refuse(published, staged, "champion: found 'other', expected one of plain", error=BadSettings, champion="other")
 
 
 def test_refuses_a_file_that_lost_a_byte(published, staged):
@@ -191,7 +191,7 @@ def test_refuses_a_file_that_grew(published, staged):
 def test_refuses_another_shard_under_the_name(published, staged):
     shards = staged[1]["plain"].shards
     shards[1].path.write_bytes(shards[-1].path.read_bytes())
-    refuse(published, staged, r"part-00001-v3\.parquet: found \d+ rows in .* required 640 rows")
+    refuse(published, staged, r"part-00001-v3\.parquet: found \d+ rows in .* expected 640 rows")
 
 
 def test_refuses_a_file_that_is_gone(published, staged):

@@ -3,9 +3,9 @@
 import pytest
 
 from recobatch.errors import RecobatchError
-from recobatch.score import ScoreOptions, plan_shards, score_shard
+from recobatch.scoring.predictions import ScoreOptions, plan_shards, score_shard
 from recobatch.table import ModelEntry, keep_report, kept_report
-from tests.small_table import publish
+from tests.support.small_table import publish
 
 OPTIONS = ScoreOptions(rows_per_shard=700, rows_per_group=40)
 

@@ -7,7 +7,7 @@ import pytest
 
 from recobatch.errors import BadSettings, BadTable
 from recobatch.table.snapshots import current_version
-from tests.small_table import publish
+from tests.support.small_table import publish
 
 
 def versions(table):
@@ -41,7 +41,7 @@ def test_retention_never_takes_the_current_one(five):
 
 
 def test_retention_leaves_at_least_one(five):
-    with pytest.raises(BadSettings, match=r"table\.keep: found 0, required at least 1"):
+    with pytest.raises(BadSettings, match=r"table\.keep: found 0, expected at least 1"):
         five.retain(0)
     assert len(versions(five)) == 5
 
@@ -84,7 +84,7 @@ def test_what_the_table_was_pointed_back_from(five, inputs):
 
 
 def test_rollback_to_an_unknown_version_names_those_there_are(five):
-    with pytest.raises(BadTable, match="found no version v1, required one of v5, v6, v7, v8, v9; pass one of them"):
+    with pytest.raises(BadTable, match="found no version v1, expected one of v5, v6, v7, v8, v9; pass one of them"):
         five.rollback("v1")
     assert five.current().version == "v5"
 
@@ -167,5 +167,5 @@ def test_a_manifest_edited_by_hand_is_told(five, inputs, edit):
 
 def test_a_renamed_snapshot_is_told(five):
     (five.root / "versions" / "v6").rename(five.root / "versions" / "v60")
-    with pytest.raises(BadTable, match="v60: found the manifest of version v6, required that of v60"):
+    with pytest.raises(BadTable, match="v60: found the manifest of version v6, expected that of v60"):
         five.verify("v60")

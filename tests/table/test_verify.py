@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recobatch.score import ScoreOptions
+from recobatch.scoring.predictions import ScoreOptions
 from recobatch.table import FileEntry, PredictionTable
-from tests.small_table import make_ids, make_model, publish, write_inputs
+from tests.support.small_table import make_ids, make_model, publish, write_inputs
 
 
 def part_of(table, kind="table", number=0):
@@ -28,7 +28,7 @@ def test_a_whole_snapshot_passes(published):
 
 
 @pytest.mark.parametrize(("spoil", "words"), [
-    (lambda part: part.write_bytes(part.read_bytes()[:-1]), r"found [\d,]+ bytes, required"),
+    (lambda part: part.write_bytes(part.read_bytes()[:-1]), r"found [\d,]+ bytes, expected"),
     (lambda part: part.write_bytes(part.read_bytes().replace(b"PAR1", b"PAR2", 1)), "found sha256"),
     (lambda part: part.unlink(), "found no such file"),
     (lambda part: part.rename(part.with_name("renamed.parquet")), "found a file that the manifest does not list"),
@@ -45,7 +45,7 @@ def test_a_spoilt_file_is_found(published, kind, spoil, words):
 
 
 @pytest.mark.parametrize(("spoil", "words"), [
-    (lambda part: part.write_bytes(part.read_bytes()[:-1]), r"part-00000-v2.parquet: found [\d,]+ bytes, required"),
+    (lambda part: part.write_bytes(part.read_bytes()[:-1]), r"part-00000-v2.parquet: found [\d,]+ bytes, expected"),
     (lambda part: part.unlink(), "part-00000-v2.parquet: found no such file"),
     (lambda part: (part.parent / "stray.parquet").touch(), "stray.parquet: found a file that the manifest does not"),
 ])  # fmt: skip
@@ -61,7 +61,7 @@ def test_a_champion_link_that_was_moved_is_found(published):
     link = published.root / "versions" / "v2" / "champion"
     link.unlink()
     link.symlink_to("table/model=bias")
-    assert published.verify().problems == ("champion: found a link to table/model=bias, required table/model=plain",)
+    assert published.verify().problems == ("champion: found a link to table/model=bias, expected table/model=plain",)
 
 
 def forge(table, number, change):

@@ -13,8 +13,7 @@ from recobatch.rated import RatedPairs
 from recobatch.tracking import DatasetInfo, ModelFiles
 from recobatch.tracking.database import prepare_database
 from recobatch.vocabulary import Vocabulary
-
-from .server import Line, free_port, serving
+from tests.support.mlflow_server import Line, free_port, serving
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MLflow warns about its own type hints when it is imported

@@ -7,8 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from recobatch.tracking import Tracker, TrackingOptions
-
-from .conftest import DATASET
+from tests.tracking.conftest import DATASET
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +47,7 @@ def runs(server_root, model_files):
 def browser():
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
-        pytest.skip("found no Chromium, required to look at the MLflow UI: apt-get install chromium")
+        pytest.skip("found no Chromium, expected to look at the MLflow UI: apt-get install chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

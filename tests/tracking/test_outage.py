@@ -9,9 +9,8 @@ from mlflow import MlflowClient
 
 from recobatch.errors import RecobatchError
 from recobatch.tracking import Tracker, TrackingOptions
-
-from .conftest import DATASET
-from .server import free_port
+from tests.support.mlflow_server import free_port
+from tests.tracking.conftest import DATASET
 
 pytestmark = pytest.mark.slow
 
@@ -94,13 +93,13 @@ def test_lost_in_mid_training_and_back_before_the_end(line, options, client, roo
     run = start(tracker)
     assert run.url.endswith(f"/runs/{run.run_id}")
     run.log_epoch(1, 1.0, 2.0)
-    run.drain()
+    run.flush()
     getattr(line, way)()
     began = time.monotonic()
     for epoch in (2, 3, 4):
         run.log_epoch(epoch, 1 / epoch, 2 / epoch)
     assert time.monotonic() - began < 1  # training does not wait
-    run.drain()
+    run.flush()
     assert not tracker.is_up
     line.mend()
     run.finish()
@@ -134,7 +133,7 @@ def test_a_server_that_takes_connections_and_never_answers(options, root):
         run.log_epoch(1, 1.0, 2.0)
         run.finish()
         with pytest.raises(
-            RecobatchError, match=r"found no answer, required the registered champion.*start the server"
+            RecobatchError, match=r"found no answer, expected the registered champion.*start the server"
         ):
             tracker.champion()
         assert time.monotonic() - began < BOUND
@@ -187,7 +186,7 @@ def test_a_run_whose_process_died_is_gone_on_with(line, options, client, root, m
     run = start(first)
     run.log_epoch(1, 1.0, 2.0)
     run.log_model(model_files)
-    run.drain()
+    run.flush()
     run_id, journal = run.run_id, die(run)
     if when == "delivered":  # the next process closes what a dead one left, before anybody asks for it
         assert Tracker(options(line.url), root).delivered_runs == 1
@@ -199,7 +198,7 @@ def test_a_run_whose_process_died_is_gone_on_with(line, options, client, root, m
     assert (again.run_id, again.journal) == (run_id, journal)
     again.log_text("late", "late.txt")
     if when == "delivered":
-        again.drain()
+        again.flush()
         assert client.get_run(run_id).info.status == "RUNNING"
     line.mend()
     version = tracker.register(again, description="", tags={})

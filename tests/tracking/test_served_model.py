@@ -18,9 +18,8 @@ from mlflow.models import Model
 
 from recobatch.errors import BadInput
 from recobatch.tracking import Tracker, TrackingOptions
-
-from .conftest import DATASET
-from .server import free_port, serving
+from tests.support.mlflow_server import free_port, serving
+from tests.tracking.conftest import DATASET
 
 REPO = Path(__file__).parents[2]
 
@@ -189,7 +188,7 @@ def ask(url, pairs):
     [
         (pd.DataFrame({"user_id": [8, 9], "item_id": ["ü", "x"]}), r"column user_id: found 1 unknown ids \(8\)"),
         (pd.DataFrame({"user_id": [9], "item_id": ["x"]}), r"column item_id: found 1 unknown ids \('x'\)"),
-        (pd.DataFrame({"user": [9], "item_id": ["ü"]}), "found columns user, item_id, required user_id and item_id"),
+        (pd.DataFrame({"user": [9], "item_id": ["ü"]}), "found columns user, item_id, expected user_id and item_id"),
         (pd.DataFrame({"user_id": [1.5], "item_id": ["ü"]}), "column user_id: found ids of type double"),
         (pd.DataFrame({"user_id": [None], "item_id": ["ü"]}), "column user_id: found"),
         (pd.DataFrame({"user_id": [9], "item_id": [3]}), r"column item_id: found .*ids"),

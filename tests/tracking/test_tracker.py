@@ -17,8 +17,7 @@ from mlflow import MlflowClient
 from recobatch.errors import BadInput, BadTable
 from recobatch.tracking import Tracker, TrackingOptions
 from recobatch.tracking.connection import Connection
-
-from .conftest import DATASET
+from tests.tracking.conftest import DATASET
 
 MODELS = ("explicit_mf", "explicit_mf_bias")
 
@@ -119,7 +118,7 @@ def test_a_changed_artifact_is_refused(tracker, root, tmp_path, model_files, nam
         content[-1] ^= 1
         path.unlink()
         path.write_bytes(content)
-    with pytest.raises(BadTable, match=rf"{name}: found sha256 .*required .*train again"):
+    with pytest.raises(BadTable, match=rf"{name}: found sha256 .*expected .*train again"):
         tracker.champion().download(tmp_path / "champion")
 
 
@@ -144,7 +143,7 @@ def test_what_is_noted_after_the_end_arrives_at_once(tracker, client, root, mode
     run = track_batch(tracker, model_files)["explicit_mf"]
     run.log_text("<html></html>", "report.html")
     run.set_tags({"published": "v1"})
-    run.drain()
+    run.flush()
     assert "report.html" in {entry.path for entry in client.list_artifacts(run.run_id)}
     found = client.get_run(run.run_id)
     assert (found.info.status, found.data.tags["published"]) == ("FINISHED", "v1")
@@ -202,7 +201,7 @@ from recobatch.tracking import DatasetInfo, Tracker, TrackingOptions
 run = Tracker(TrackingOptions(), Path(sys.argv[1])).start_run(
     batch_id="b1", model_name="m", params={{}}, dataset={DATASET!r})
 run.log_epoch(1, 0.5, 0.6)
-run.drain()
+run.flush()
 print(run.run_id, flush=True)
 time.sleep(120)
 """
@@ -253,7 +252,7 @@ def test_earlier_batches_newest_first(root, model_files):
     assert runs[0].metrics["test_mse"] == 0.9
     assert runs[0].params["train.epochs"] == "3"
     with pytest.raises(
-        BadInput, match=r"found no run of the batch 'b9', required a tracked batch \(newest: b3, b2, b1\)"
+        BadInput, match=r"found no run of the batch 'b9', expected a tracked batch \(newest: b3, b2, b1\)"
     ):
         tracker.past_runs("b9")
     with pytest.raises(BadInput, match="found no run of the batch"):

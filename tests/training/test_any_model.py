@@ -129,7 +129,7 @@ def test_hand_and_tape_agree_on_sgd(low_rank):
 
 def test_what_is_no_factor_form_says_so():
     with pytest.raises(
-        BadSettings, match=r"found a last layer Dense that is no factor form, required Dot .* model\.predict"
+        BadSettings, match=r"found a last layer Dense that is no factor form, expected Dot .* model\.predict"
     ):
         to_factors(deep())
 
@@ -142,7 +142,7 @@ def test_parts_that_would_be_left_out_are_refused(part, name):
     user, item = inputs()
     vector = part(table(user, USERS, 4, "u"))
     model = keras.Model([user, item], keras.layers.Dot(1)([vector, table(item, ITEMS, 4, "i")]))
-    with pytest.raises(BadSettings, match=f"found {name}, required layers that act alike"):
+    with pytest.raises(BadSettings, match=f"found {name}, expected layers that act alike"):
         objective_of(model)
 
 
@@ -173,7 +173,7 @@ def test_a_loss_that_explodes_is_an_error():
     data = _rows(np.arange(USERS), np.arange(USERS) % ITEMS, np.full(USERS, 5))
     recipe = Recipe(epochs=50, batch_size=8, optimizer="sgd", learning_rate=1e4)
     with pytest.raises(
-        RecobatchError, match=r"training: found a loss of (nan|inf) in epoch \d+, required a finite one; lower"
+        RecobatchError, match=r"training: found a loss of (nan|inf) in epoch \d+, expected a finite one; lower"
     ):
         train(item_bias_only(), data, validation=None, recipe=recipe, seed=0)
 

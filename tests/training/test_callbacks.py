@@ -114,7 +114,7 @@ class PerBatch(keras.callbacks.Callback):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda folder: PerBatch(), "found PerBatch with on_train_batch_end, required callbacks of epochs"),
+        (lambda folder: PerBatch(), "found PerBatch with on_train_batch_end, expected callbacks of epochs"),
         (
             lambda folder: keras.callbacks.LambdaCallback(on_train_batch_end=print),
             "found LambdaCallback with on_train_b",

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from recobatch.errors import BadSettings
-from recobatch.evaluate import evaluate
+from recobatch.evaluation.evaluate import evaluate
 from recobatch.models import MODEL_NAMES, ModelOptions, build_model, to_factors
 from recobatch.training import PRESETS, Recipe, train
-from tests.golden import notebook_split
+from tests.support.golden import notebook_split
 
 
 def fresh(name, data, seed=0, **options):

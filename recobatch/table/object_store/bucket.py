@@ -23,19 +23,19 @@ _CHUNK = 16 * 2**20
 """Most bytes in one request: each has half a minute, and memory for four of them."""
 
 
-class Taken(Exception):
+class PreconditionFailed(Exception):
     """A conditional write came too late: the object is no longer what it had to be."""
 
 
 @dataclass(frozen=True)
-class Stamp:
+class ETag:
     """One state of one object; stores tell states apart by an entity tag, a version, or both."""
 
     e_tag: str | None
     version: str | None
 
     @classmethod
-    def of(cls, told: Any) -> "Stamp":  # noqa: ANN401 - obstore's PutResult or ObjectMeta
+    def of(cls, told: Any) -> "ETag":  # noqa: ANN401 - obstore's PutResult or ObjectMeta
         return cls(told["e_tag"], told["version"])
 
     def condition(self) -> dict[str, str]:
@@ -66,34 +66,34 @@ class Bucket:
             from obstore.store import from_url  # lazy: an optional extra
         except ImportError:
             raise BadSettings(
-                f"table: found the URI {uri}, required the package obstore to write there; "
+                f"table: found the URI {uri}, expected the package obstore to write there; "
                 f"install recobatch[object-store], or pass a folder"
             ) from None
         try:
             return cls(uri, from_url(uri, retry_config=_RETRIES))
         except Exception as error:  # every store has its own
             raise BadSettings(
-                f"table: found the URI {uri}, which cannot be opened ({_reason(error)}), required one like "
+                f"table: found the URI {uri}, which cannot be opened ({_reason(error)}), expected one like "
                 f"s3://bucket/prefix and its settings in the environment; check both"
             ) from error
 
-    def read(self, name: str) -> tuple[bytes, Stamp] | None:
+    def read(self, name: str) -> tuple[bytes, ETag] | None:
         """A small object with its state, or none if there is no such object."""
         import obstore
 
         with self._explained(f"read {name}"):
             try:
                 found = obstore.get(self._store, name)
-                return bytes(found.bytes()), Stamp.of(found.meta)
+                return bytes(found.bytes()), ETag.of(found.meta)
             except FileNotFoundError:
                 return None
 
-    def write(self, name: str, content: bytes, *, over: Stamp | None) -> Stamp:
+    def write(self, name: str, content: bytes, *, over: ETag | None) -> ETag:
         """Write a small object, if its state is still ``over``, or, with none, if there is no such object yet.
 
         Raises:
-            Taken: If the condition does not hold, so that nothing was written. An earlier attempt of this very call,
-                whose answer was lost, may be the reason.
+            PreconditionFailed: If the condition does not hold, so that nothing was written. An earlier attempt of this
+                very call, whose answer was lost, may be the reason.
         """
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
@@ -101,19 +101,20 @@ class Bucket:
         mode: Any = "create" if over is None else over.condition()
         with self._explained(f"write {name}"):
             try:
-                return Stamp.of(obstore.put(self._store, name, content, mode=mode, use_multipart=False))
+                return ETag.of(obstore.put(self._store, name, content, mode=mode, use_multipart=False))
             except (AlreadyExistsError, PreconditionError) as error:
-                raise Taken(name) from error
+                raise PreconditionFailed(name) from error
             except FileNotFoundError as error:
                 if over is None:
                     raise
-                raise Taken(name) from error  # S3 says so where the object is gone
+                raise PreconditionFailed(name) from error  # S3 says so where the object is gone
 
     def upload(self, name: str, path: Path) -> None:
         """Write a file as a new object, which appears whole or not at all.
 
         Raises:
-            Taken: If the name is taken. A file in several parts takes no condition: its name has to be its own.
+            PreconditionFailed: If the name is taken. A file in several parts takes no condition: its name has to be
+                its own.
         """
         import obstore
         from obstore.exceptions import AlreadyExistsError
@@ -125,7 +126,7 @@ class Bucket:
                 else:
                     obstore.put(self._store, name, path, mode="create", use_multipart=False)
             except AlreadyExistsError as error:
-                raise Taken(name) from error
+                raise PreconditionFailed(name) from error
 
     def children(self, folder: str = "") -> tuple[list[str], list[str]]:
         """Names directly below a folder: of folders, and of objects."""
@@ -175,22 +176,22 @@ class Bucket:
     def _explained(self, action: str) -> Iterator[None]:
         try:
             yield
-        except (Taken, RecobatchError):
+        except (PreconditionFailed, RecobatchError):
             raise
         except Exception as error:  # obstore's own kinds, and built-in ones
             reason = _reason(error)
             if "NoSuchBucket" in str(error) or "ContainerNotFound" in str(error):
                 raise BadTable(
-                    f"{self.uri}: found no such bucket ({reason}), required one that exists; "
+                    f"{self.uri}: found no such bucket ({reason}), expected one that exists; "
                     f"make it, or pass another --table"
                 ) from error
             if isinstance(error, FileNotFoundError):
                 raise BadTable(
-                    f"{self.uri}: found no such object while trying to {action}, required one as it was published; "
+                    f"{self.uri}: found no such object while trying to {action}, expected one as it was published; "
                     f"see recobatch verify, then recobatch rollback"
                 ) from error
             raise RecobatchError(
-                f"{self.uri}: found that the object store did not {action} ({reason}), required one that answers and "
+                f"{self.uri}: found that the object store did not {action} ({reason}), expected one that answers and "
                 f"permits it; check address, credentials and permissions, then run again"
             ) from error
 

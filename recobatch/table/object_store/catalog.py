@@ -52,7 +52,7 @@ class Catalog:
                 raise ValueError(f"version {catalog.version} is not among its snapshots")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadTable(
-                f"{where}/{POINTER}: found no readable pointer ({error}), required JSON as recobatch wrote it; "
+                f"{where}/{POINTER}: found no readable pointer ({error}), expected JSON as recobatch wrote it; "
                 f"restore that object, or pass another --table"
             ) from error
         return catalog

@@ -15,7 +15,7 @@ from threading import Event, Thread
 from typing import Any
 
 from recobatch.errors import RecobatchError, TableBusy
-from recobatch.table.object_store.bucket import Bucket, Stamp, Taken
+from recobatch.table.object_store.bucket import Bucket, ETag, PreconditionFailed
 
 LEASE = "lock.json"
 SECONDS = 120.0
@@ -71,11 +71,11 @@ class Lease:
             except RecobatchError:
                 continue  # the store is away: there are more beats before the lease lapses
 
-    def _write(self, over: Stamp | None, expires: float) -> Stamp:
+    def _write(self, over: ETag | None, expires: float) -> ETag:
         card = self._card | {"expires": expires, "beat": secrets.token_hex(8)}
         try:
             return self._bucket.write(LEASE, json.dumps(card).encode(), over=over)
-        except Taken:
+        except PreconditionFailed:
             found = self._bucket.read(LEASE)
             now = _parse(found[0]) if found else {}
             if found and now.get("token") == self._card["token"]:
@@ -134,6 +134,6 @@ def _told(uri: str, card: dict[str, Any]) -> str:
     except (KeyError, TypeError, ValueError, OverflowError):
         who, until = "another process", ""
     return (
-        f"{uri}: found the table held by {who}, required a table that nobody writes to; "
+        f"{uri}: found the table held by {who}, expected a table that nobody writes to; "
         f"wait until that run ends{until}, or pass another --table"
     )

@@ -12,11 +12,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from recobatch.durable import explained, remove
 from recobatch.errors import BadSettings, BadTable, RecobatchError
+from recobatch.storage.durable import explained, remove
 from recobatch.table.layout import MARKER, STAGING, VERSIONS, safe_name
 from recobatch.table.manifest import Manifest
-from recobatch.table.object_store.bucket import Bucket, Taken
+from recobatch.table.object_store.bucket import Bucket, PreconditionFailed
 from recobatch.table.object_store.catalog import next_sequence, pointing_at
 from recobatch.table.object_store.lease import LEASE
 from recobatch.table.object_store.remote_snapshot import RemoteSnapshot, open_remote
@@ -62,7 +62,7 @@ class ObjectTable:
         safe_name("version", version)
         if version in self._bucket.children(VERSIONS)[0]:
             raise RecobatchError(
-                f"{self._bucket.uri}: found version {version} there already, required a new version; "
+                f"{self._bucket.uri}: found version {version} there already, expected a new version; "
                 f"a published snapshot never changes, run with another version"
             )
         path = self._scratch / f"{STAGING}{version}-{secrets.token_hex(4)}"
@@ -116,7 +116,7 @@ class ObjectTable:
         if version is None:
             if (current := self.current()) is None:
                 raise BadTable(
-                    f"{self._bucket.uri}: found no published snapshot, required one; publish with recobatch run"
+                    f"{self._bucket.uri}: found no published snapshot, expected one; publish with recobatch run"
                 )
             return current
         safe_name("version", version)
@@ -124,7 +124,7 @@ class ObjectTable:
         known = list(catalog.snapshots)[::-1] if catalog else []
         if version not in known:
             raise BadTable(
-                f"{self._bucket.uri}: found no version {version}, required one of {', '.join(known[:5]) or 'none yet'}"
+                f"{self._bucket.uri}: found no version {version}, expected one of {', '.join(known[:5]) or 'none yet'}"
                 f"{', …' if len(known) > 5 else ''}; pass one of them"
             )
         return open_remote(self._bucket, version)
@@ -140,7 +140,7 @@ class ObjectTable:
             )
             if problems := target.check_sizes():
                 raise BadTable(
-                    f"{target.location}: found a damaged snapshot ({problems[0]}), required a whole one; "
+                    f"{target.location}: found a damaged snapshot ({problems[0]}), expected a whole one; "
                     f"the table stays as it is, roll back to another version"
                 )
             self._session.move(pointing_at(self._session.catalog, target.manifest, self._session.holder))
@@ -189,7 +189,7 @@ class ObjectTable:
     def retain(self, keep: int) -> list[str]:
         """As ``PredictionTable.retain``."""
         if keep < 1:
-            raise BadSettings(f"table.keep: found {keep}, required at least 1; the current snapshot is always kept")
+            raise BadSettings(f"table.keep: found {keep}, expected at least 1; the current snapshot is always kept")
         with self._exclusive("retain"):
             catalog = self._session.catalog
             old = [v for v in list(catalog.snapshots)[:-keep] if v != catalog.version] if catalog else []
@@ -215,7 +215,7 @@ class ObjectTable:
             self._check_free()
             try:
                 self._bucket.write(MARKER, b'{"format": 1}\n', over=None)
-            except Taken:
+            except PreconditionFailed:
                 return  # a rival's mark is as good
 
     def _check_free(self) -> None:
@@ -226,6 +226,6 @@ class ObjectTable:
             shown = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
             raise BadTable(
                 f"{self._bucket.uri}: found {len(foreign)} entries that are not of a prediction table ({shown}), "
-                f"required a prefix with nothing below it or one with {MARKER}; nothing was touched, pass another "
+                f"expected a prefix with nothing below it or one with {MARKER}; nothing was touched, pass another "
                 f"--table"
             )

@@ -6,8 +6,8 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
-from recobatch.durable import explained
 from recobatch.errors import BadTable
+from recobatch.storage.durable import explained
 from recobatch.table.layout import CHAMPION, MANIFEST, TITLES, VERSIONS
 from recobatch.table.manifest import Manifest
 from recobatch.table.object_store.bucket import Bucket
@@ -34,7 +34,7 @@ class RemoteSnapshot(Published):
         model = model or self.champion
         if model not in self.manifest.models:
             known = ", ".join(sorted(self.manifest.models))
-            raise BadTable(f"{self.location}: found no model {model!r}, required one of {known}; pass one of them")
+            raise BadTable(f"{self.location}: found no model {model!r}, expected one of {known}; pass one of them")
         place = f"{table}/model={model}/"
         names = sorted(entry.path for entry in self.manifest.files if entry.path.startswith(place))
         return [self.bucket.open_file(f"{self._folder}/{name}") for name in names]
@@ -44,10 +44,10 @@ class RemoteSnapshot(Published):
         found = self.bucket.sizes(self._folder)
         listed = {entry.path: entry.bytes for entry in self.manifest.files}
         there, known = found.keys() - {MANIFEST}, listed.keys()
-        problems = [f"{name}: found no such file, required as the manifest lists it" for name in known - there]
+        problems = [f"{name}: found no such file, expected as the manifest lists it" for name in known - there]
         problems += [f"{name}: found a file that the manifest does not list" for name in there - known]
         problems += [
-            f"{name}: found {found[name]:,} bytes, required {size:,}"
+            f"{name}: found {found[name]:,} bytes, expected {size:,}"
             for name, size in listed.items()
             if name in found and found[name] != size
         ]
@@ -69,7 +69,7 @@ class RemoteSnapshot(Published):
         path = folder / name
         if not path.is_relative_to(folder) or ".." in path.parts:
             raise BadTable(
-                f"{self.location}: found a manifest that lists {name!r}, required names within the snapshot; "
+                f"{self.location}: found a manifest that lists {name!r}, expected names within the snapshot; "
                 f"roll back to another snapshot"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,13 +91,13 @@ def open_remote(bucket: Bucket, version: str) -> RemoteSnapshot:
     found = bucket.read(name)
     if found is None:
         raise BadTable(
-            f"{where}: found no manifest, required one as recobatch wrote it; restore it, or roll back to another "
+            f"{where}: found no manifest, expected one as recobatch wrote it; restore it, or roll back to another "
             f"snapshot"
         )
     manifest = Manifest.parse(found[0], where)
     if manifest.version != version:
         raise BadTable(
-            f"{where}: found the manifest of version {manifest.version}, required that of {version}; "
+            f"{where}: found the manifest of version {manifest.version}, expected that of {version}; "
             f"restore it, or roll back to another snapshot"
         )
     return RemoteSnapshot(manifest, bucket)

@@ -7,7 +7,7 @@ from threading import Lock
 
 from recobatch.errors import RecobatchError, TableBusy
 from recobatch.table.layout import POINTER
-from recobatch.table.object_store.bucket import Bucket, Stamp, Taken
+from recobatch.table.object_store.bucket import Bucket, ETag, PreconditionFailed
 from recobatch.table.object_store.catalog import Catalog
 from recobatch.table.object_store.lease import Lease
 
@@ -47,7 +47,7 @@ class Session:
         self._lease.check()
         try:
             stamp = self._bucket.write(POINTER, catalog.dump(), over=self._stamp)
-        except Taken:
+        except PreconditionFailed:
             now, stamp_now = read_catalog(self._bucket)
             if now is None or stamp_now is None or now.token != catalog.token:
                 raise TableBusy(self._overtaken(now)) from None
@@ -56,7 +56,7 @@ class Session:
             stamp = self._settle(catalog, error)
         self.catalog, self._stamp = catalog, stamp
 
-    def _settle(self, catalog: Catalog, error: RecobatchError) -> Stamp:
+    def _settle(self, catalog: Catalog, error: RecobatchError) -> ETag:
         """After a failure: whether the pointer was written all the same."""
         try:
             now, stamp = read_catalog(self._bucket)
@@ -73,12 +73,12 @@ class Session:
         found = f"version {now.version}, written by batch {now.holder}" if now else "none"
         before = f"version {self.catalog.version}" if self.catalog else "none"
         return (
-            f"{self._bucket.uri}: found that another run has moved the pointer meanwhile (now {found}), required it as "
+            f"{self._bucket.uri}: found that another run has moved the pointer meanwhile (now {found}), expected it as "
             f"this run found it ({before}); nothing was published, run again"
         )
 
 
-def read_catalog(bucket: Bucket) -> tuple[Catalog | None, Stamp | None]:
+def read_catalog(bucket: Bucket) -> tuple[Catalog | None, ETag | None]:
     """The pointer and its state; none if nothing was published yet.
 
     Raises:
@@ -121,7 +121,7 @@ def _reserve(uri: str, holder: str) -> None:
     with _guard:
         if uri in _holders:
             raise TableBusy(
-                f"{uri}: found the table held by batch {_holders[uri]} of this process, required a table that nobody "
+                f"{uri}: found the table held by batch {_holders[uri]} of this process, expected a table that nobody "
                 f"writes to; wait until that run ends, or pass another --table"
             )
         _holders[uri] = holder

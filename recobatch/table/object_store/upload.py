@@ -7,7 +7,7 @@ from pathlib import Path
 from recobatch.errors import RecobatchError
 from recobatch.table.layout import MANIFEST, VERSIONS
 from recobatch.table.manifest import FileEntry, Manifest
-from recobatch.table.object_store.bucket import Bucket, Taken
+from recobatch.table.object_store.bucket import Bucket, PreconditionFailed
 
 _AT_ONCE = 4
 """Files on their way at the same time."""
@@ -30,7 +30,7 @@ def upload(bucket: Bucket, staging: Path, manifest: Manifest) -> None:
             if entry.path not in there:
                 bucket.upload(name, staging / entry.path)
                 return
-        except Taken:
+        except PreconditionFailed:
             pass  # an attempt whose answer was lost, most likely
         _require_same(bucket, name, entry)
 
@@ -49,7 +49,7 @@ def _put_manifest(bucket: Bucket, name: str, manifest: Manifest) -> None:
     content = manifest.dump()
     try:
         bucket.write(name, content, over=found and found[1])
-    except Taken:
+    except PreconditionFailed:
         found = bucket.read(name)
         if found is None or found[0] != content:
             _refuse(bucket, name)
@@ -67,6 +67,6 @@ def _require_same(bucket: Bucket, name: str, entry: FileEntry) -> None:
 
 def _refuse(bucket: Bucket, name: str) -> None:
     raise RecobatchError(
-        f"{bucket.uri}/{name}: found other content under a name that is this run's own, required a free name; "
+        f"{bucket.uri}/{name}: found other content under a name that is this run's own, expected a free name; "
         f"nothing was published, run again with --fresh"
     )

@@ -7,7 +7,7 @@ import pytest
 
 from recobatch.errors import BadTable
 from recobatch.table.object_store import bucket as bucket_module
-from recobatch.table.object_store.bucket import Bucket, Taken
+from recobatch.table.object_store.bucket import Bucket, PreconditionFailed
 
 
 @pytest.fixture
@@ -18,14 +18,14 @@ def bucket(s3):
 def test_a_write_holds_only_over_the_state_that_was_seen(bucket):
     assert bucket.read("a") is None
     first = bucket.write("a", b"1", over=None)
-    with pytest.raises(Taken):
+    with pytest.raises(PreconditionFailed):
         bucket.write("a", b"2", over=None)
     second = bucket.write("a", b"3", over=first)
-    with pytest.raises(Taken):
+    with pytest.raises(PreconditionFailed):
         bucket.write("a", b"4", over=first)
     assert bucket.read("a") == (b"3", second)
     bucket.delete(["a", "never there"])
-    with pytest.raises(Taken):
+    with pytest.raises(PreconditionFailed):
         bucket.write("a", b"5", over=second)
     assert bucket.read("a") is None
 
@@ -49,7 +49,7 @@ def test_a_file_never_lands_on_another(bucket, tmp_path):
     (tmp_path / "one").write_bytes(b"one")
     (tmp_path / "two").write_bytes(b"two")
     bucket.upload("file", tmp_path / "one")
-    with pytest.raises(Taken):
+    with pytest.raises(PreconditionFailed):
         bucket.upload("file", tmp_path / "two")
     assert bucket.read("file")[0] == b"one"
 
@@ -69,5 +69,5 @@ def test_only_what_is_read_is_fetched(bucket, s3_server):
 
 
 def test_a_missing_object_is_told_by_name(bucket, s3):
-    with pytest.raises(BadTable, match=rf"{s3.uri}: found no such object while trying to open versions/v1/x, required"):
+    with pytest.raises(BadTable, match=rf"{s3.uri}: found no such object while trying to open versions/v1/x, expected"):
         bucket.open_file("versions/v1/x")

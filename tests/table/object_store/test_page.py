@@ -2,12 +2,12 @@
 
 import pytest
 
-from recobatch.score import score_block
+from recobatch.scoring.predictions import score_block
 from recobatch.table import open_table
 from tests.conftest import REPO
-from tests.docs.pages import blocks
-from tests.docs.snippets import Session, rows_of
-from tests.small_table import make_ids, make_model, make_rated, publish
+from tests.support.pages import blocks
+from tests.support.small_table import make_ids, make_model, make_rated, publish
+from tests.support.snippets import Session, rows_of
 
 PAGE = REPO / "docs" / "object-store.md"
 

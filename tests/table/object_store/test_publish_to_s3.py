@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from flows.lookup import print_rollback, print_top, print_verified
+from flows.cli.lookup import print_rollback, print_top, print_verified
 from recobatch.errors import BadSettings, BadTable, RecobatchError
-from recobatch.score import score_block
+from recobatch.scoring.predictions import score_block
+from recobatch.scoring.top import best_items
 from recobatch.table import PredictionTable, open_table, published_items, published_users
 from recobatch.table.object_store import bucket as bucket_module
-from recobatch.top import best_items
-from tests.small_table import make_ids, make_model, publish
+from tests.support.small_table import make_ids, make_model, publish
 
 TITLES = pa.table({"item_id": make_ids(40).ids, "title": [f"Film {n}" for n in range(40)]})
 
@@ -78,8 +78,8 @@ def test_every_byte_and_pair_is_verified(two):
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (lambda content: content[:-1], r"found [\d,]+ bytes, required [\d,]+"),
-        (lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:], r"found sha256 \w+…, required"),
+        (lambda content: content[:-1], r"found [\d,]+ bytes, expected [\d,]+"),
+        (lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:], r"found sha256 \w+…, expected"),
         (None, r"part-00000-v2.parquet: found no such file"),
     ],
     ids=["one byte short", "one bit changed", "gone"],
@@ -112,10 +112,10 @@ def test_a_manifest_edited_by_hand(two, s3):
     with pytest.raises(BadTable, match=r"s3://.*/versions/v2/manifest.json: found a manifest that differs from its"):
         two.current()
     s3.put(name, s3.read("versions/v1/manifest.json"))
-    with pytest.raises(BadTable, match=r"found the manifest of version v1, required that of v2"):
+    with pytest.raises(BadTable, match=r"found the manifest of version v1, expected that of v2"):
         two.current()
     s3.delete(name)
-    with pytest.raises(BadTable, match=r"found no manifest, required one"):
+    with pytest.raises(BadTable, match=r"found no manifest, expected one"):
         two.verify()
     assert [snapshot.version for snapshot in two.snapshots()] == ["v1"]
 
@@ -135,7 +135,7 @@ def test_commands(two, s3, inputs, tmp_path, capsys, monkeypatch):
     assert there[0]["title"].startswith("Film")
     print_top(s3.uri, "31", k=4, unseen_only=True, model="bias", as_json=False)
     assert len(capsys.readouterr().out.splitlines()) == 4
-    with pytest.raises(BadTable, match="found no model 'other', required one of bias, plain"):
+    with pytest.raises(BadTable, match="found no model 'other', expected one of bias, plain"):
         print_top(s3.uri, "31", k=4, unseen_only=True, model="other", as_json=False)
     print_verified(s3.uri, None, as_json=False)
     assert "version v2 is whole: 4,800 predictions in 5 files" in capsys.readouterr().out
@@ -152,7 +152,7 @@ def test_roll_back_and_forth(two, s3):
         two.rollback()
     assert two.rollback("v2").version == two.current().version == "v2"
     assert two.rolled_back() == []
-    with pytest.raises(BadTable, match="found no version v7, required one of v2, v1"):
+    with pytest.raises(BadTable, match="found no version v7, expected one of v2, v1"):
         two.rollback("v7")
     s3.delete("versions/v1/titles.parquet")
     with pytest.raises(BadTable, match=r"versions/v1: found a damaged snapshot \(titles.parquet: found no such file"):
@@ -169,12 +169,12 @@ def test_the_newest_are_kept_and_the_current_one_always(two, s3, inputs):
     assert list(s3.pointer()["snapshots"]) == ["v4"]
     assert {name.split("/")[1] for name in s3.names() if name.startswith("versions")} == {"v4"}
     assert two.current().sequence == 4
-    with pytest.raises(BadSettings, match="found 0, required at least 1"):
+    with pytest.raises(BadSettings, match="found 0, expected at least 1"):
         two.retain(0)
 
 
 def test_a_published_version_is_not_published_again(two):
-    with pytest.raises(RecobatchError, match="found version v2 there already, required a new version"):
+    with pytest.raises(RecobatchError, match="found version v2 there already, expected a new version"):
         two.stage("v2")
 
 
@@ -183,7 +183,7 @@ def test_a_user_who_asks_before_anything_is_published(table, s3):
     assert table.snapshots() == []
     assert table.clean() == []
     for ask in (table.verify, table.rollback, table.snapshot):
-        with pytest.raises(BadTable, match="found no published snapshot, required one; publish with recobatch run"):
+        with pytest.raises(BadTable, match="found no published snapshot, expected one; publish with recobatch run"):
             ask()
     assert s3.names() == [], "asking leaves nothing"
 
@@ -200,7 +200,7 @@ def test_other_peoples_objects_are_left_alone(table, s3, inputs):
 def test_no_such_bucket(s3, tmp_path, inputs):
     table = open_table(f"s3://{s3.name}-other/x", root=tmp_path)
     for ask in (table.current, table.verify, lambda: publish(table, "v1", inputs)):
-        with pytest.raises(BadTable, match=r"found no such bucket .*required one that exists; make it"):
+        with pytest.raises(BadTable, match=r"found no such bucket .*expected one that exists; make it"):
             ask()
 
 
@@ -220,9 +220,9 @@ def test_a_store_that_is_away(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("where", "told"),
     [
-        ("ftp://host/x", r"found 'ftp://host/x', required a folder or one of s3://, gs://, az://"),
-        ("s3:/bucket/x", r"found 's3:/bucket/x', required a folder or one of s3://"),
-        ("s3:///x", r"found 's3:///x', required"),
+        ("ftp://host/x", r"found 'ftp://host/x', expected a folder or one of s3://, gs://, az://"),
+        ("s3:/bucket/x", r"found 's3:/bucket/x', expected a folder or one of s3://"),
+        ("s3:///x", r"found 's3:///x', expected"),
         ("s3://key:hush@bucket/x", r"credentials and endpoint belong into the environment"),
         ("s3://bucket/x?token=hush", r"credentials and endpoint belong into the environment"),
     ],
@@ -235,7 +235,7 @@ def test_uris_that_cannot_be(where, told):
 
 def test_the_package_may_be_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "obstore.store", None)
-    with pytest.raises(BadSettings, match=r"required the package obstore .*install recobatch\[object-store\]"):
+    with pytest.raises(BadSettings, match=r"expected the package obstore .*install recobatch\[object-store\]"):
         open_table("s3://bucket/x")
 
 

@@ -5,12 +5,12 @@ from contextlib import suppress
 import pytest
 
 from recobatch.errors import RecobatchError
-from recobatch.score import ScoreOptions, plan_shards
+from recobatch.scoring.predictions import ScoreOptions, plan_shards
 from recobatch.table import keep_report
-from tests.faults.disk import Crash
-from tests.faults.faulty_bucket import FaultyBucket
-from tests.object_tables import in_memory
-from tests.small_table import publish, score_into
+from tests.support.faults.disk import Crash
+from tests.support.faults.faulty_bucket import FaultyBucket
+from tests.support.object_tables import in_memory
+from tests.support.small_table import publish, score_into
 
 KEY = "shaped by this"
 OPTIONS = ScoreOptions(rows_per_shard=240, rows_per_group=240)

@@ -11,8 +11,8 @@ import pytest
 
 from recobatch.errors import TableBusy
 from recobatch.table.object_store import lease
-from tests.object_tables import another_handle, in_memory
-from tests.small_table import publish, score_into
+from tests.support.object_tables import another_handle, in_memory
+from tests.support.small_table import publish, score_into
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_the_holder_learns_that_its_lease_is_gone(table, rival, inputs, monkeypa
         publish_late = stage_and_score(table, "v1", inputs)
         thread = table._session._lease._thread
         while thread.is_alive():  # until it has to renew while a rival holds the lease
-            with suppress(lease.Taken, TableBusy):
+            with suppress(lease.PreconditionFailed, TableBusy):
                 rewrite_card(table, expires=time.time() - 1)
                 with rival.lock(holder="rival"):
                     thread.join(0.05)

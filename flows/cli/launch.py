@@ -1,0 +1,143 @@
+"""Run one flow from the command line: its server, its display, its last words."""
+
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows.progress.display import Display
+from flows.progress.json_log import log_as_json
+from flows.progress.startup import lap
+from flows.server.environment import prepare_environment
+from flows.server.local import prefect_server
+from flows.settings.tree import Settings
+from recobatch.errors import RecobatchError
+from recobatch.sources.datasets import check_path
+from recobatch.storage.durable import is_disk_trouble
+
+_CHATTER = (
+    "Finished in state",
+    "Crash detected! Execution was aborted by",  # Ctrl-C and SIGTERM have a line of their own
+    "Unable to connect to",  # as has a server that went away
+    "Service 'EventsWorker' failed",
+)
+"""What Prefect says of a thing that the run says better."""
+
+
+def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -> None:  # noqa: ANN401
+    """Run the flow called ``name`` to its end and print its summary.
+
+    Raises:
+        RecobatchError: As the flow raised it.
+    """
+    prepare_environment(Path.cwd())
+    as_lines = settings.log.format == "json"
+    display = Display()
+    display.enabled &= not as_lines
+    if display.enabled:
+        # A person waits for this; where nobody does, the run fails for Prefect and the webhook to tell of.
+        check_path(settings.data.ratings)
+    with display.live(), prefect_server() as server:
+        with display.line("start"):
+            flow = _import_flow(name)
+            with lap("open MLflow"):
+                _open_tracker(settings)
+            if server is not None:
+                with lap("await server"):
+                    server.wait_until_ready()
+        _calm_console(quiet=display.enabled)
+        if as_lines:
+            log_as_json()
+        from flows.server.outage import require_server, run_to_its_end
+
+        require_server(os.environ["PREFECT_API_URL"])
+        try:
+            result = run_to_its_end(flow, settings=settings, **parameters)
+        finally:
+            _flush_logs()
+    _print(result, as_json=as_json)
+
+
+def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
+    """Import what the flow needs while the server starts; TensorFlow only where something is trained."""
+    if name == "score-pairs":
+        with lap("import Prefect"):
+            from flows.score import score_pairs
+
+        return score_pairs
+    with lap("import TensorFlow"), _silent_natives():
+        import recobatch.training.engine  # noqa: F401 - imports TensorFlow, seconds that the server needs as well
+    with lap("import Prefect"):
+        from flows.batch import batch_scoring, train_models
+
+    return train_models if name == "train-models" else batch_scoring
+
+
+@contextmanager
+def _silent_natives() -> Iterator[None]:
+    """Hold back what TensorFlow's C++ writes to stderr while it loads (it looks for a GPU, at any log level).
+
+    What was held back is shown if the import fails.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            aside.seek(0)
+            os.write(kept, aside.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _open_tracker(settings: Settings) -> None:
+    from flows.job import open_tracker
+
+    open_tracker(settings.tracking, Path.cwd())
+
+
+def _calm_console(*, quiet: bool) -> None:
+    """Keep refusals' tracebacks and Prefect's chatter off the console; the story too where the display tells it."""
+
+    def wanted(record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        from_client = error is not None and type(error).__module__.startswith("httpx")
+        is_told = from_client or is_disk_trouble(error) or isinstance(error, RecobatchError)
+        return not (is_told or record.getMessage().startswith(_CHATTER))
+
+    logging.raiseExceptions = False  # a server that takes no log line would be told of at every line
+    for name in ("prefect", "prefect._internal", None):
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.addFilter(wanted)
+                handler.setLevel(logging.WARNING if quiet else handler.level)
+
+
+def _flush_logs() -> None:
+    """Let the last log lines reach the server before it ends."""
+    from prefect.logging.handlers import APILogHandler
+
+    for logger in (logging.getLogger("prefect.flow_runs"), logging.getLogger("prefect.task_runs")):
+        for handler in logger.handlers:
+            if isinstance(handler, APILogHandler):
+                handler.flush()
+
+
+def _print(result: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(result, default=str))
+        return
+    from flows.results.closing import print_closing
+
+    print_closing(result, sys.stdout)

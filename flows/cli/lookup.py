@@ -1,0 +1,110 @@
+"""Commands that read the published table: no server, no settings tree, no heavy import."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from recobatch.addresses import is_uri
+from recobatch.errors import BadTable
+from recobatch.scoring.top import best_items, best_of_parts
+
+if TYPE_CHECKING:
+    from recobatch.table import Published
+
+
+def print_top(table: str, user_id: str, *, k: int, unseen_only: bool, model: str | None, as_json: bool) -> None:
+    """Print a user's best items, with titles where the table knows them."""
+    if is_uri(table):
+        from recobatch.table import open_table  # lazy, as below
+
+        snapshot = open_table(table).snapshot()
+        parts, place = snapshot.parts("table", model), f"{snapshot.location}/table/model={model or snapshot.champion}"
+        best = best_of_parts(parts, user_id, place=place, titles=snapshot.titles, k=k, unseen_only=unseen_only)
+    else:
+        best = best_items(Path(table), user_id, k=k, unseen_only=unseen_only, model=model)
+    rows = best.to_pylist()
+    if as_json:
+        click.echo(json.dumps({"user_id": user_id, "items": rows}))
+        return
+    width = max((len(str(row["item_id"])) for row in rows), default=4)
+    for row in rows:
+        title = f"  {row['title']}" if row.get("title") else ""
+        click.echo(f"{row['rank']:>4}  {row['prediction']:.3f}  {row['item_id']!s:>{width}}{title}")
+
+
+def print_verified(table: str, version: str | None, *, as_json: bool) -> None:
+    """Check a snapshot to the last pair; damage is an error."""
+    from recobatch.table import open_table  # lazy: it would double the time of ``top``
+
+    report = open_table(table).verify(version)
+    facts: dict[str, Any] = {
+        "version": report.version, "ok": report.ok, "files": report.files, "rows": report.rows,
+        "bytes": report.bytes, "problems": list(report.problems),
+    }  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(facts))
+    if not report.ok:
+        more = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
+        raise BadTable(
+            f"{table}: found version {report.version} damaged: {report.problems[0]}{more}; "
+            f"point the table at a whole one with recobatch rollback"
+        )
+    if not as_json:
+        click.echo(f"{table}: version {report.version} is whole: {report.rows:,} predictions in {report.files} files")
+
+
+def print_versions(table: str, *, as_json: bool) -> None:
+    """Print the snapshots that can be read or rolled back to, the newest last; the one that readers see is marked."""
+    from recobatch.table import open_table  # lazy, as above
+
+    opened, trouble = open_table(table), None
+    kept = opened.snapshots()
+    current: str | None = None
+    try:
+        current = opened.snapshot().version
+    except BadTable as error:
+        if not kept:
+            raise
+        trouble = error
+    back = {snapshot.version for snapshot in opened.rolled_back()}
+    rows = [_told(snapshot) | {"rolled_back": snapshot.version in back} for snapshot in kept]
+    if as_json:
+        click.echo(json.dumps({"current": current, "versions": rows}))
+    else:
+        width = max(len(row["version"]) for row in rows)
+        for row in rows:
+            click.echo(f"{'*' if row['version'] == current else ' '} {row['version']:<{width}}  {_line(row)}")
+    if trouble is not None:
+        raise trouble
+
+
+def _told(snapshot: "Published") -> dict[str, Any]:
+    manifest = snapshot.manifest
+    models = manifest.extra.get("summary", {}).get("models", {})
+    return {
+        "version": snapshot.version, "created": manifest.created, "champion": snapshot.champion,
+        "test_mse": models.get(snapshot.champion, {}).get("test_mse"), "rows": snapshot.rows,
+        "bytes": sum(file.bytes for file in manifest.files),
+    }  # fmt: skip
+
+
+def _line(row: dict[str, Any]) -> str:
+    created = row["created"][:16].replace("T", " ")
+    mse = "" if row["test_mse"] is None else f", test MSE {row['test_mse']:.4f}"
+    return (
+        f"{created} UTC  {sum(row['rows'].values()):,} predictions, {row['bytes'] / 1e6:,.1f} MB, "
+        f"champion {row['champion']}{mse}{', rolled back' if row['rolled_back'] else ''}"
+    )
+
+
+def print_rollback(table: str, version: str | None, *, as_json: bool) -> None:
+    """Point the table at an earlier snapshot."""
+    from recobatch.table import open_table  # lazy, as above
+
+    snapshot = open_table(table).rollback(version)
+    if as_json:
+        click.echo(json.dumps({"version": snapshot.version, "champion": snapshot.champion}))
+    else:
+        click.echo(f"{table}: now at version {snapshot.version}, champion {snapshot.champion}")

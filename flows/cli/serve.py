@@ -1,0 +1,39 @@
+"""Serve the job to Prefect on a schedule, in the foreground."""
+
+from pathlib import Path
+
+import click
+
+from flows.server.environment import prepare_environment
+from flows.server.local import prefect_server
+from flows.settings.tree import Settings
+
+
+def serve_batches(settings: Settings, *, cron: str | None, timezone: str) -> None:
+    """Serve ``batch-scoring`` until Ctrl-C; runs that would overlap are skipped.
+
+    Args:
+        settings: What every run is started with; the Prefect UI can change them for one run.
+        cron: Schedule in cron's five fields; None waits for runs started by hand.
+        timezone: IANA name of the schedule's time zone.
+    """
+    prepare_environment(Path.cwd())
+    with prefect_server(with_scheduler=True) as server:
+        from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+        from prefect.schedules import Cron
+
+        from flows.batch import batch_scoring
+        from flows.server.lost_runs import notice_lost_runs
+
+        if server is not None:
+            server.wait_until_ready()
+            click.echo(f"Prefect server for as long as this runs: {server.api_url.removesuffix('/api')}", err=True)
+        notice_lost_runs()
+        schedule = Cron(cron, timezone=timezone) if cron else None
+        batch_scoring.serve(
+            name="batch-scoring",
+            schedule=schedule,
+            parameters={"settings": settings.model_dump(mode="json")},
+            global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+            limit=1,
+        )

@@ -1,0 +1,1 @@
+"""Progress while a batch runs: terminal display, Prefect artifact, JSON log lines."""

@@ -1,0 +1,1 @@
+"""What a batch reports: its summary, and every view of it."""

@@ -1,0 +1,1 @@
+"""The Prefect server of a run: our own where none is named, its environment and its outages."""

@@ -1,0 +1,165 @@
+"""A Prefect server of our own for one run, started while the heavy libraries import.
+
+Prefect would start one itself at the first flow call, after everything else; started first, its four seconds (eleven
+on a fresh PREFECT_HOME) pass while this process imports TensorFlow. Where PREFECT_API_URL is set, that server is used.
+"""
+
+import ctypes
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from flows.server.first_start import wait_for_tables
+from recobatch.errors import RecobatchError
+
+_STARTUP_SECONDS = 120.0
+
+
+class LocalServer:
+    """A Prefect API on a free loopback port, in a child process that dies with this one."""
+
+    def __init__(self, *, with_scheduler: bool = False) -> None:
+        """Start it.
+
+        Args:
+            with_scheduler: Whether it plans scheduled runs and serves the UI, as it must for more than one run.
+        """
+        self._environment = {} if with_scheduler else {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+        self._preferred_port = 4200 if with_scheduler else 0
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe that nobody reads would block the server
+        self._start()
+
+    def _start(self) -> None:
+        listener = _listen(self._preferred_port)
+        self._port = int(listener.getsockname()[1])
+        self.api_url = f"http://127.0.0.1:{self._port}/api"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "flows.server.local", str(listener.fileno()), str(os.getpid())],
+            pass_fds=[listener.fileno()],
+            # The UI in the browser asks the API at this address; by itself it would ask at port 4200.
+            env={**os.environ, "PREFECT_SERVER_UI_API_URL": self.api_url, **self._environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+            # Ctrl-C reaches the whole terminal group; the server must outlive the flow's last words.
+            start_new_session=True,
+        )
+        listener.close()
+
+    def wait_until_ready(self) -> Self:
+        """Block until the API answers.
+
+        Raises:
+            RecobatchError: If the server ends or does not answer within two minutes.
+        """
+        deadline = time.monotonic() + _STARTUP_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise RecobatchError(
+                    f"found the Prefect server ended with code {self._process.returncode} ({self._last_words()}), "
+                    f"expected it to answer at {self.api_url}; set PREFECT_API_URL to a server that runs, or remove "
+                    f"{os.environ.get('PREFECT_HOME')} if its database is damaged"
+                )
+            if self._answers():
+                return self
+            time.sleep(0.05)
+        self.stop()
+        raise RecobatchError(
+            f"found no answer from the Prefect server at {self.api_url} within {_STARTUP_SECONDS:.0f} s, expected one; "
+            f"set PREFECT_API_URL to a server that runs"
+        )
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
+        try:
+            connection.request("GET", "/api/health")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "no message")
+
+    def stop(self) -> None:
+        """End the server; harmless when it has ended already."""
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()
+
+
+def _listen(preferred: int) -> socket.socket:
+    """Listen at a loopback port, the preferred one if it is free; 0 prefers none.
+
+    The server inherits the socket: looking for a free port and leaving it for the server to take would let another one
+    take it in between, whose answers would then pass for those of ours.
+    """
+    try:
+        return socket.create_server(("127.0.0.1", preferred))
+    except OSError:
+        return socket.create_server(("127.0.0.1", 0))
+
+
+@contextmanager
+def prefect_server(*, with_scheduler: bool = False) -> Iterator[LocalServer | None]:
+    """Start a local server and point this process at it; None where PREFECT_API_URL names one already.
+
+    To be entered before Prefect is imported: its client reads the address at import.
+    """
+    if os.environ.get("PREFECT_API_URL"):
+        yield None
+        return
+    server = LocalServer(with_scheduler=with_scheduler)
+    os.environ["PREFECT_API_URL"] = server.api_url
+    try:
+        yield server
+    finally:
+        del os.environ["PREFECT_API_URL"]
+        server.stop()
+
+
+def _die_with_parent(parent: int) -> None:
+    """Ask the kernel to end this process when its parent ends, kill -9 included; Linux only."""
+    if not sys.platform.startswith("linux"):
+        return
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit("the parent ended before the server started")
+
+
+def _serve(listener: socket.socket) -> None:
+    import uvicorn
+
+    started = wait_for_tables(Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser())
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                started()
+
+    create = "prefect.server.api.server:create_app"
+    config = uvicorn.Config(create, factory=True, log_level="error", lifespan="on")
+    Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    _die_with_parent(int(sys.argv[2]))
+    _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,1 @@
+"""The tree of settings, its sources, and the secrets that it never stores."""

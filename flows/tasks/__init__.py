@@ -1,0 +1,1 @@
+"""The Prefect tasks of the pipeline, one stage a file."""

@@ -1,0 +1,154 @@
+"""The batch for people: pictures in every run, and one page for all of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from flows.job import Job
+from flows.outputs import Parts, Ratings, TrainedModel
+from flows.settings.repeat import repeat_command
+from recobatch import __version__
+from recobatch.addresses import without_secrets
+from recobatch.evaluation.evaluate import predict_rows
+from recobatch.factors import FactorModel
+from recobatch.interactions import Split
+from recobatch.report import DataSummary, ModelResult, PublishedTable, ReportInputs, TestRows
+from recobatch.storage.durable import is_disk_trouble, refusal
+from recobatch.tracking.events import flatten_params
+from recobatch.vocabulary import Vocabulary
+
+
+@task(name="report", cache_policy=NO_CACHE)
+def report_batch(
+    job: Job, ratings: Ratings, parts: Parts, trained: Mapping[str, TrainedModel], champion: str, *,
+    titles: pa.Table | None, table: PublishedTable | None, gate: str = "", command: str = "run",
+) -> Path:  # fmt: skip
+    """Draw every run's pictures and the batch's page, and hand them to MLflow.
+
+    Args:
+        job: The batch.
+        ratings: What it took in.
+        parts: Their split.
+        trained: Its models, by name.
+        champion: Name of the best of them.
+        titles: ``item_id`` and ``title``, where there are any.
+        table: What was published; None if nothing was.
+        gate: Why nothing was.
+        command: Of ``recobatch``, to repeat the batch.
+
+    Returns:
+        The page, kept at ``.recobatch/reports/<batch_id>.html``.
+    """
+    # Lazy: they draw with matplotlib, which scoring on its own never needs.
+    from recobatch.report.page import write_report
+    from recobatch.report.pictures import save_loss_curves, save_model_pictures
+
+    with job.stage("report"), TemporaryDirectory() as scratch:
+        split = parts.load()
+        inputs = _inputs(job, ratings, parts, split, trained, champion, titles, table, gate, command)
+        page = job.report_path(job.batch_id)
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_report(inputs, page)
+        shared = save_loss_curves(
+            {model.name: (model.loss, model.val_loss) for model in inputs.models}, Path(scratch), "loss_curves_of_all"
+        )
+        for model in inputs.models:
+            pictures = save_model_pictures(model, inputs.test, inputs.item_titles, Path(scratch, model.name))
+            run = trained[model.name].run
+            for picture in [*shared, *pictures]:
+                run.log_file(picture, "pictures")
+            run.log_text(page.read_text(encoding="utf-8"), "report.html")
+    job.tell("report", f"{page.relative_to(job.root)}")
+    return page
+
+
+def report_what_stands(job: Job, report: Callable[[], Path], outcome: str) -> dict[str, str]:
+    """Report what is registered, published or refused; a disk that has no room for it by now undoes nothing of that.
+
+    Args:
+        job: The batch.
+        report: Writes the page.
+        outcome: What stands without it, for the warning.
+
+    Returns:
+        Where the page lies, for the summary; nothing if it could not be written.
+    """
+    try:
+        return {"report": str(report().relative_to(job.root))}
+    except OSError as error:
+        if not is_disk_trouble(error):
+            raise
+        where = Path(error.filename or job.root)
+        get_run_logger().warning(refusal(error, "take the report", where, outcome=outcome))
+        return {}
+
+
+def _inputs(
+    job: Job, ratings: Ratings, parts: Parts, split: Split, trained: Mapping[str, TrainedModel], champion: str,
+    titles: pa.Table | None, table: PublishedTable | None, gate: str, command: str,
+) -> ReportInputs:  # fmt: skip
+    return ReportInputs(
+        batch_id=job.batch_id, created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", champion=champion,
+        models=[_model(model, split) for model in trained.values()], baselines=parts.baselines,
+        data=_data(ratings, parts, next(iter(trained.values()))), test=_test_rows(split),
+        item_titles=_item_titles(ratings, titles), table=table, gate=gate,
+        settings=flatten_params(job.settings.model_dump(mode="json")),
+        command=repeat_command(command, job.settings), code_version=__version__,
+    )  # fmt: skip
+
+
+def _model(model: TrainedModel, split: Split) -> ModelResult:
+    factors, test, history = FactorModel.load(model.folder / "factors.npz"), model.test, model.history
+    return ModelResult(
+        name=model.name, loss=history["loss"], val_loss=history["val_loss"],
+        test_prediction=predict_rows(factors, split.test), item_factors=factors.item_factors,
+        test_mse=test["mse"], test_rmse=test["rmse"], test_mae=test["mae"], train_seconds=history["seconds"],
+        run_id=model.run.run_id, run_url=model.run.url,
+    )  # fmt: skip
+
+
+def _test_rows(split: Split) -> TestRows:
+    train, test = split.train, split.test
+    return TestRows(
+        user_index=test.user_index, item_index=test.item_index, rating=test.rating,
+        ratings_of_user=np.bincount(train.user_index, minlength=train.n_users),
+        ratings_of_item=np.bincount(train.item_index, minlength=train.n_items),
+    )  # fmt: skip
+
+
+def _data(ratings: Ratings, parts: Parts, model: TrainedModel) -> DataSummary:
+    report, aside = ratings.report, ratings.report.quarantine_path
+    return DataSummary(
+        name=ratings.source.name, source=without_secrets(ratings.source.uri), fingerprint=report.fingerprint,
+        n_ratings=report.ratings, n_users=ratings.n_users, n_items=ratings.n_items, n_train=parts.sizes["train"],
+        n_test=parts.sizes["test"], n_validation=parts.sizes.get("validation", 0), cold_rows=model.test["cold_rows"],
+        quarantined=report.reasons, quarantine_path=str(aside) if aside else None,
+    )  # fmt: skip
+
+
+def _item_titles(ratings: Ratings, titles: pa.Table | None) -> Sequence[str]:
+    """A title per item index; the raw id as text where there is none."""
+    ids = Vocabulary.load(ratings.folder / "items.parquet").ids
+    shown = ids.cast(pa.string())
+    if titles is None:
+        return shown.to_pylist()
+    place = pc.index_in(shown, value_set=titles["item_id"].cast(pa.string()).combine_chunks())
+    return pc.coalesce(titles["title"].combine_chunks().take(place), shown).to_pylist()
+
+
+def published_table(result: Mapping[str, Any]) -> PublishedTable:
+    """The summary's table as the page tells it."""
+    table = result["table"]
+    return PublishedTable(
+        path=table["path"], champion_path=table["champion_path"], version=table["version"], rows=table["rows"],
+        first_user=result["data"]["first_user"],
+    )  # fmt: skip

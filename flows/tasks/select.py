@@ -1,0 +1,77 @@
+"""Choose the champion, and hold it to the gates."""
+
+from collections.abc import Mapping
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from flows.job import Job
+from flows.outputs import (
+    Parts,
+    ToScore,
+    TrainedModel,
+)
+from recobatch.errors import BadTable
+from recobatch.evaluation.drift import BatchFacts, MissingIds, Spread, check_drift
+from recobatch.evaluation.gate import check_baseline, choose_champion
+from recobatch.scoring.shards import LoadedInputs
+from recobatch.table import ModelEntry, ModelFacts, Published, published_items, published_users
+
+
+@task(name="compare models", cache_policy=NO_CACHE)
+def compare_models(job: Job, trained: Mapping[str, TrainedModel]) -> str:
+    """Name the champion."""
+    with job.stage("compare"):
+        champion = choose_champion({name: model.candidate() for name, model in trained.items()})
+        for model in trained.values():
+            model.run.set_tags({"champion": champion})
+    job.tell("compare", f"the champion is {champion}")
+    return champion
+
+
+@task(name="quality gate", cache_policy=NO_CACHE)
+def check_gate(job: Job, champion: TrainedModel, parts: Parts) -> None:
+    """Refuse a champion that is no better than the baseline."""
+    check_baseline(champion.candidate(), parts.baselines, job.settings.gate)
+
+
+@task(name="drift gate", cache_policy=NO_CACHE)
+def check_against_published(
+    job: Job, model: ToScore, entries: Mapping[str, ModelEntry], ratings_spread: Spread | None = None
+) -> BatchFacts:
+    """Refuse a batch that moved too far from the published one.
+
+    Args:
+        job: The batch.
+        model: Its champion.
+        entries: What was scored.
+        ratings_spread: Of the ratings, where they were read.
+
+    Returns:
+        What the next batch will be compared with.
+    """
+    loaded = model.inputs.load()
+    predictions = {name: prediction_spread(entry) for name, entry in entries.items()}
+    facts = BatchFacts(len(loaded.rated.item_index), ratings_spread, model.name, model.test_mse, predictions)
+    published = job.table.current()
+    if published is None or not (told := published.manifest.extra.get("facts")):
+        return facts
+    before = BatchFacts.from_dict(told)
+    check_drift(facts, before, _gone_since(published, loaded), job.settings.drift, published.version)
+    return facts.after(before)
+
+
+def _gone_since(published: Published, loaded: LoadedInputs) -> MissingIds:
+    try:
+        users, items = published_users(published), published_items(published)
+    except BadTable as error:  # a table that cannot be read must not stand in the way of the one that replaces it
+        get_run_logger().warning("users and items are not compared with version %s: %s", published.version, error)
+        return MissingIds(0.0, 0.0)
+    return MissingIds(loaded.users.share_missing(users), loaded.items.share_missing(items))
+
+
+def prediction_spread(entry: ModelEntry) -> Spread:
+    """Mean and standard deviation of all predictions of a model."""
+    facts = ModelFacts.of(entry)
+    return Spread(facts.mean_prediction or 0.0, facts.sd_prediction or 0.0)

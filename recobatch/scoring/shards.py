@@ -1,0 +1,255 @@
+"""A shard of a parquet table: what it is made from, how it is written, and what is known of it afterwards."""
+
+import hashlib
+import math
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recobatch.errors import BadTable
+from recobatch.factors import FactorModel
+from recobatch.rated import RatedPairs
+from recobatch.storage.durable import TEMPORARY, explained
+from recobatch.vocabulary import Vocabulary
+
+DESCRIPTION = "description"
+"""Key of a column's meaning in its metadata, as Arrow readers show it."""
+
+
+@dataclass(frozen=True)
+class ScoringInputs:
+    """The four files that a shard is computed from; workers share paths, never arrays."""
+
+    factors: Path
+    """Written by ``FactorModel.save``."""
+    users: Path
+    """Written by ``Vocabulary.save``."""
+    items: Path
+    """Written by ``Vocabulary.save``."""
+    rated: Path
+    """Written by ``RatedPairs.save``."""
+
+    def load(self) -> "LoadedInputs":
+        """Read the files, once per process for as long as they do not change.
+
+        Raises:
+            BadTable: If a file is missing, damaged, or does not belong to the others.
+        """
+        loaded = LoadedInputs(
+            _cached(FactorModel.load, self.factors),
+            _cached(Vocabulary.load, self.users),
+            _cached(Vocabulary.load, self.items),
+            _cached(RatedPairs.load, self.rated),
+        )
+        model, rated = loaded.model, loaded.rated
+        expected = (len(loaded.users), len(loaded.items))
+        for path, found in (
+            (self.factors, (model.n_users, model.n_items)),
+            (self.rated, (rated.n_users, rated.n_items)),
+        ):
+            if found != expected:
+                raise BadTable(
+                    f"{path}: found {found[0]:,} users and {found[1]:,} items, expected {expected[0]:,} and "
+                    f"{expected[1]:,} as in {self.users.name} and {self.items.name}; train again"
+                )
+        return loaded
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedInputs:
+    """A model with the ids and the rated pairs that belong to it."""
+
+    model: FactorModel
+    users: Vocabulary
+    items: Vocabulary
+    rated: RatedPairs
+
+    def check_range(self, users: slice) -> None:
+        """Raise ``IndexError`` unless ``users`` is a plain, non-empty range of user indices."""
+        if users.step not in (None, 1) or not 0 <= users.start < users.stop <= self.model.n_users:
+            raise IndexError(f"found users {users}, expected a range within [0, {self.model.n_users})")
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What is known of a shard once it is written, for the manifest and for the gate."""
+
+    path: Path
+    rows: int
+    bytes: int
+    sha256: str
+    """Of the whole file, as 64 hex digits; computed while it was written."""
+    first_user: int
+    """Index of the first user of the shard."""
+    last_user: int
+    """Index of the last user of the shard, inclusive."""
+    min_prediction: float
+    """In rating units; not a number if no prediction is finite."""
+    max_prediction: float
+    non_finite: int
+    """Predictions that are infinite or not a number; a sound shard has none."""
+    total: float
+    """Sum of the finite predictions, in rating units."""
+    total_squares: float
+    """Sum of their squares; with ``total`` it gives the mean and spread of any set of shards."""
+
+
+@dataclass
+class PredictionStats:
+    """Sums over the predictions of a shard, gathered block by block."""
+
+    low: float = math.inf
+    high: float = -math.inf
+    non_finite: int = 0
+    total: float = 0.0
+    total_squares: float = 0.0
+
+    def add(self, block: np.ndarray) -> None:
+        """Take in a block of predictions, float32, any shape; it must not be empty."""
+        low, high = float(block.min()), float(block.max())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            finite = np.isfinite(block)
+            self.non_finite += block.size - int(finite.sum())
+            block = block[finite]
+            if not block.size:
+                return
+            low, high = float(block.min()), float(block.max())
+        flat = block.ravel()
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        self.total += float(flat.sum())
+        self.total_squares += float(np.dot(flat, flat))
+
+    def bounds(self) -> tuple[float, float]:
+        """Least and greatest finite prediction, or two NaN where there is none."""
+        return (self.low, self.high) if self.low <= self.high else (math.nan, math.nan)
+
+
+def described(name: str, type_: pa.DataType, meaning: str) -> pa.Field:
+    """A column that never holds a null, and that says in the file itself what it means."""
+    return pa.field(name, type_, nullable=False, metadata={DESCRIPTION: meaning})
+
+
+@dataclass
+class ShardFile:
+    """A parquet file that appears under its name only when it is whole and on the disk."""
+
+    path: Path
+    """Where it will appear."""
+    schema: pa.Schema
+    writer: pq.ParquetWriter
+    sink: "_HashingFile"
+    stats: PredictionStats = field(default_factory=PredictionStats)
+    rows: int = 0
+
+    def write(self, table: pa.Table, *, row_group_size: int) -> None:
+        """Append rows whose ``prediction`` was already given to ``stats``."""
+        self.writer.write_table(table, row_group_size=row_group_size)
+        self.rows += table.num_rows
+
+    def report(self, users: slice) -> ShardReport:
+        """Describe the finished file; call it after the ``open_shard`` block."""
+        low, high = self.stats.bounds()
+        return ShardReport(
+            path=self.path, rows=self.rows, bytes=self.sink.written, sha256=self.sink.digest.hexdigest(),
+            first_user=users.start, last_user=users.stop - 1, min_prediction=low, max_prediction=high,
+            non_finite=self.stats.non_finite, total=self.stats.total, total_squares=self.stats.total_squares,
+        )  # fmt: skip
+
+
+@contextmanager
+def open_shard(path: Path, schema: pa.Schema, encoding: Mapping[str, object]) -> Iterator[ShardFile]:
+    """Write a shard under a temporary name; on success fsync it and rename it to ``path``.
+
+    pyarrow's own ``with ParquetWriter`` leaves a valid-looking partial file behind when its body raises; here nothing
+    is left.
+
+    Args:
+        path: Where the shard appears; a file of that name is replaced.
+        schema: Columns and key-value metadata.
+        encoding: Compression and encodings: keyword arguments of ``pyarrow.parquet.ParquetWriter``.
+
+    Raises:
+        RecobatchError: If the file cannot be written: disk full, read-only, no permission, failing disk.
+    """
+    # A leading dot keeps every reader's folder scan away from the unfinished file.
+    unfinished = path.with_name(f"{TEMPORARY}{path.name}-{secrets.token_hex(4)}")
+    try:
+        with explained("write the shard", path), unfinished.open("xb") as file:
+            sink = _HashingFile(file)
+            stream = pa.BufferedOutputStream(pa.PythonFile(sink, mode="w"), _BUFFER_BYTES)
+            writer = pq.ParquetWriter(stream, schema, **encoding)
+            try:
+                shard = ShardFile(path, schema, writer, sink)
+                yield shard
+                writer.close()
+                stream.close()
+            except BaseException:
+                with suppress(OSError):
+                    writer.close()
+                    stream.close()
+                raise
+            file.flush()
+            os.fsync(file.fileno())
+            unfinished.replace(path)
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+_BUFFER_BYTES = 1 << 20
+"""Few large writes: each one needs the interpreter's lock, for which the other shards wait."""
+
+
+class _HashingFile:
+    """The few methods that pyarrow asks of a file; hashes what passes through."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.digest = hashlib.sha256()
+        self.written = 0
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        self.written += len(data)
+        return self.file.write(data)
+
+    def tell(self) -> int:
+        return self.written
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+_T = TypeVar("_T")
+_loading = Lock()
+
+
+def _cached(load: Callable[[Path], _T], path: Path) -> _T:
+    """Load a file unless this very file, by path, size and time, was loaded lately."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise BadTable(
+            f"{path}: found no readable file ({error.strerror}), expected for scoring; train again"
+        ) from error
+    with _loading:  # many shards start at once: one of them reads, the others wait for it
+        return _load(load, path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=8)
+def _load(load: Callable[[Path], _T], path: Path, _modified: int, _size: int) -> _T:
+    return load(path)

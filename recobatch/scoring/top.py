@@ -1,0 +1,263 @@
+"""The best unseen items: of every user as a table, of one user as an answer."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from recobatch.errors import BadInput, BadTable
+from recobatch.scoring.kernel import ScoringKernel, one_blas_thread
+from recobatch.scoring.ranking import best_candidates, rank_candidates
+from recobatch.scoring.shards import LoadedInputs, ScoringInputs, ShardReport, described, open_shard
+
+Part: TypeAlias = Path | pa.NativeFile
+"""A parquet file on disk, or one that is open already."""
+USERS_PER_GROUP = 2048
+"""Users in a row group."""
+
+
+def top_shard(
+    inputs: ScoringInputs, users: slice, out: Path, *, k: int = 100, metadata: Mapping[str, str]
+) -> ShardReport:
+    """Rank the items that each user of a range has not rated and write the best as one parquet file.
+
+    Args:
+        inputs: Files of one model.
+        users: Range of user indices, not empty, within the model.
+        out: The parquet file to write: ``user_id``, ``rank`` (int32, from 1), ``item_id``, ``prediction``; sorted by
+            user, then rank. Equal predictions rank in the order of the items. A user with fewer than ``k`` unseen
+            items has that many rows.
+        k: Items per user, at least 1.
+        metadata: Key-value metadata of the file: version, model, MLflow run.
+
+    Raises:
+        BadTable: If the inputs are damaged or do not belong together.
+        IndexError: If the range leaves the model.
+        RecobatchError: If the file cannot be written.
+    """
+    loaded = inputs.load()
+    loaded.check_range(users)
+    schema = top_schema(loaded.users.ids.type, loaded.items.ids.type).with_metadata(dict(metadata))
+    kernel = ScoringKernel.of(loaded.model)
+    with one_blas_thread(), open_shard(out, schema, _ENCODING) as shard:
+        for start in range(users.start, users.stop, USERS_PER_GROUP):
+            group = slice(start, min(start + USERS_PER_GROUP, users.stop))
+            table = _rank_group(kernel, loaded, group, k, schema)
+            if table.num_rows:
+                shard.stats.add(table["prediction"].to_numpy())
+            shard.write(table, row_group_size=max(1, table.num_rows))
+    return shard.report(users)
+
+
+def top_schema(user_type: pa.DataType, item_type: pa.DataType) -> pa.Schema:
+    """Columns of the best items, each with its meaning; none of them ever holds a null."""
+    return pa.schema([
+        described("user_id", user_type, "the user's id as it was in the ratings"),
+        described("rank", pa.int32(), "place among the user's unseen items, from 1, the best"),
+        described("item_id", item_type, "the item's id as it was in the ratings"),
+        described("prediction", pa.float32(), "as in the table of all predictions, to the bit"),
+    ])  # fmt: skip
+
+
+_ENCODING = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": ["user_id", "rank", "item_id"],
+    "column_encoding": {"prediction": "BYTE_STREAM_SPLIT"},
+    "write_statistics": ["user_id"],
+}
+
+
+def _rank_group(kernel: ScoringKernel, loaded: LoadedInputs, users: slice, k: int, schema: pa.Schema) -> pa.Table:
+    rows, items, scores = [], [], []
+    for part, block in kernel.scores(users):
+        block.ravel()[loaded.rated.positions(part)] = -np.inf
+        row, item, score = best_candidates(block, k, loaded.model)
+        rows.append(row + (part.start - users.start))
+        items.append(item)
+        scores.append(score)
+    with np.errstate(over="ignore"):  # as in the kernel
+        predictions = kernel.link.apply_link(np.concatenate(scores))
+    user_index, ranks, item_index, prediction = rank_candidates(
+        np.concatenate(rows), np.concatenate(items), predictions, k
+    )
+    return pa.table(
+        [
+            loaded.users.decode(user_index + users.start),
+            pa.array(ranks),
+            loaded.items.decode(item_index),
+            pa.array(prediction),
+        ],
+        schema=schema,
+    )
+
+
+def best_items(
+    table_root: Path, user_id: int | str, *, k: int = 10, unseen_only: bool = True, model: str | None = None
+) -> pa.Table:
+    """Look up a user's best items in the published table; reads only the row groups that hold the user.
+
+    Args:
+        table_root: Folder of the prediction table.
+        user_id: Raw id; text is read as a number where the table's ids are numbers.
+        k: At most how many items.
+        unseen_only: Whether to leave out items that the user rated.
+        model: Whose predictions; by default the champion's.
+
+    Returns:
+        ``rank`` (from 1), ``item_id``, ``title`` (where the snapshot has titles), ``prediction``, ``rated``; at most
+        ``k`` rows, best first, equal predictions in the order of the items.
+
+    Raises:
+        BadInput: If the table does not know the user; the message names some that it knows.
+        BadTable: If there is no published table, or not that model.
+    """
+    snapshot, champion = _current_folder(table_root)
+    folder = _model_folder(snapshot, model or champion)
+    titles = snapshot / "titles.parquet"
+    return best_of_parts(
+        sorted(folder.glob("*.parquet")), user_id, place=str(folder), titles=titles if titles.is_file() else None,
+        k=k, unseen_only=unseen_only,
+    )  # fmt: skip
+
+
+def best_of_parts(
+    parts: Sequence[Part], user_id: int | str, *, place: str, titles: Part | None, k: int, unseen_only: bool
+) -> pa.Table:
+    """Look up a user's best items in the files of one model, wherever they lie; see ``best_items``.
+
+    Args:
+        parts: The parquet files, by first user.
+        user_id: Raw id.
+        place: Where they lie, for messages.
+        titles: File with ``item_id`` and ``title``, if there is one.
+        k: At most how many items.
+        unseen_only: Whether to leave out items that the user rated.
+    """
+    try:
+        rows = _rows_of(parts, user_id, place)
+    except (OSError, pa.ArrowException) as error:
+        raise BadTable(
+            f"{place}: found a file that cannot be read ({error}), expected parquet as it was published; "
+            f"see recobatch verify, then recobatch rollback"
+        ) from error
+    if unseen_only:
+        rows = rows.filter(pc.invert(rows["rated"]))
+    best = pc.sort_indices(rows, sort_keys=[("prediction", "descending"), ("item_id", "ascending")])[:k]
+    rows = rows.take(best).drop_columns("user_id")
+    rows = rows.add_column(0, "rank", pa.arange(1, rows.num_rows + 1).cast(pa.int32()))
+    return _with_titles(rows, titles) if titles is not None else rows
+
+
+def _current_folder(root: Path) -> tuple[Path, str | None]:
+    """The current snapshot, and its champion where no link in it says so.
+
+    Resolved once, so that a publish in the middle of a look-up changes nothing.
+    """
+    link, pointer = root / "current", root / "current.json"
+    if link.is_dir():
+        return link.resolve(), None
+    if not pointer.is_file():
+        raise BadTable(f"{root}: found no published table, expected one; publish with recobatch run, or pass --table")
+    try:
+        told = json.loads(pointer.read_bytes())
+        return root / "versions" / Path(told["version"]).name, Path(told["champion"]).name
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadTable(
+            f"{pointer}: found no readable pointer ({error}), expected JSON with version and champion; "
+            f"point the table at a snapshot with recobatch rollback VERSION"
+        ) from error
+
+
+def _model_folder(snapshot: Path, model: str | None) -> Path:
+    if model is None:
+        return (snapshot / "champion").resolve()
+    known = sorted(folder.name.removeprefix("model=") for folder in (snapshot / "table").glob("model=*"))
+    if model not in known:
+        shown = ", ".join(known[:5])
+        raise BadTable(f"{snapshot}: found no model {model!r}, expected one of {shown}; pass one of them")
+    return snapshot / "table" / f"model={model}"
+
+
+def _rows_of(files: Sequence[Part], user_id: int | str, place: str) -> pa.Table:
+    """Find the user by the files' statistics: users ascend from file to file and from row group to row group."""
+    if not files:
+        raise BadTable(f"{place}: found no predictions, expected parquet files; publish again")
+    readers: dict[int, pq.ParquetFile] = {}
+
+    def reader(number: int) -> pq.ParquetFile:
+        if number not in readers:
+            readers[number] = pq.ParquetFile(files[number])
+        return readers[number]
+
+    wanted = _as_id(user_id, reader(0).schema_arrow.field("user_id").type, place)
+    low, high = 0, len(files) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if wanted > _bounds(reader(middle), reader(middle).num_row_groups - 1)[1]:
+            low = middle + 1
+        else:
+            high = middle
+    parts = []
+    for number in range(low, len(files)):
+        groups = [g for g in range(reader(number).num_row_groups) if _holds(reader(number), g, wanted)]
+        if groups:
+            parts.append(_pick(reader(number).read_row_groups(groups, use_threads=False), wanted))
+        if not groups or groups[-1] < reader(number).num_row_groups - 1:
+            break
+    found = pa.concat_tables(parts) if parts else None
+    if found is None or not found.num_rows:
+        raise BadInput(_unknown(user_id, place, reader(low)))
+    return found
+
+
+def _pick(rows: pa.Table, user: int | str) -> pa.Table:
+    known = pc.unique(rows["user_id"])
+    ids = known.to_pylist()
+    if user not in ids:
+        return rows.slice(0, 0)
+    # A scalar taken from the column: pa.scalar() would import pandas, which costs more than the whole look-up.
+    return rows.filter(pc.equal(rows["user_id"], known[ids.index(user)]))
+
+
+def _holds(file: pq.ParquetFile, group: int, wanted: int | str) -> bool:
+    low, high = _bounds(file, group)
+    return low <= wanted <= high
+
+
+def _bounds(file: pq.ParquetFile, group: int) -> tuple[Any, Any]:
+    statistics = file.metadata.row_group(group).column(0).statistics
+    return statistics.min, statistics.max
+
+
+def _as_id(user_id: int | str, wanted: pa.DataType, place: str) -> int | str:
+    if pa.types.is_string(wanted):
+        return str(user_id)
+    try:
+        return int(user_id)
+    except ValueError:
+        raise BadInput(
+            f"user: found {user_id!r}, expected a whole number like every user id in {place}; pass the number"
+        ) from None
+
+
+def _unknown(user_id: int | str, place: str, nearby: pq.ParquetFile) -> str:
+    some = pc.unique(nearby.read_row_group(0, columns=["user_id"])["user_id"]).to_pylist()[:5]
+    return (
+        f"user: found {user_id!r}, expected one of the users that were scored in {place} "
+        f"(some of them: {', '.join(map(str, some))}); score again with this user's ratings"
+    )
+
+
+def _with_titles(rows: pa.Table, file: Part) -> pa.Table:
+    titles = pq.ParquetFile(file).read(use_threads=False).combine_chunks()
+    unknown = pa.nulls(1, titles.schema.field("title").type)
+    # Item by item, because pa.array() and value sets would import pandas, which costs more than the whole look-up.
+    places = [pc.index(titles["item_id"], item).as_py() for item in rows["item_id"]]
+    found = [titles["title"].chunk(0).slice(place, 1) if place >= 0 else unknown for place in places]
+    return rows.add_column(2, "title", pa.concat_arrays([*found, unknown]).slice(0, len(found)))

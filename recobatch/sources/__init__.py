@@ -1,0 +1,1 @@
+"""Where ratings come from: a name, path or URI becomes files on this machine."""

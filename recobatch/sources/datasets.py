@@ -1,0 +1,87 @@
+"""A name, path or URI → a ratings file, its titles, and what is known of its layout."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from recobatch.errors import BadRatings
+from recobatch.reading import ReadOptions
+from recobatch.reading.opening import NOTHING, why_unreadable
+from recobatch.sources import movielens
+from recobatch.sources.movielens import Progress
+from recobatch.sources.titles import find_titles, read_titles
+
+__all__ = ["Progress", "Source", "read_titles", "resolve"]
+
+KNOWN = (movielens.NAME,)
+"""Names that stand for a dataset."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Ratings to read, and what is known about them."""
+
+    name: str
+    """The dataset's name, or the file's."""
+    uri: str
+    """Path or URI of the ratings."""
+    location: str
+    """What finds them again from any folder: the dataset's name, an absolute path, or a URI."""
+    titles: Path | None
+    """File with the items' titles, for ``read_titles``."""
+    read: ReadOptions = field(default_factory=ReadOptions)
+    """What is known of the layout; ``source.read.updated(options)`` puts a caller's own options before it."""
+
+
+def resolve(ratings: str, *, cache_dir: Path, on_progress: Progress | None = None) -> Source:
+    """Find the ratings that a name, path or URI stands for.
+
+    Args:
+        ratings: A name among ``KNOWN``, or a path or URI.
+        cache_dir: Folder where named datasets are kept; made if need be.
+        on_progress: Told how a download goes.
+
+    Raises:
+        DatasetUnavailable: If a named dataset is neither cached nor to be had, or its digest is wrong.
+        BadRatings: If there is no readable file at the path.
+    """
+    if ratings == movielens.NAME:
+        path, titles = movielens.fetch(cache_dir.expanduser() / movielens.NAME, on_progress)
+        layout = ReadOptions(user_column=0, item_column=1, rating_column=2, time_column=3, delimiter="\t", header=False)
+        return Source(ratings, str(path), ratings, titles, layout)
+    check_path(ratings)
+    local = _local(ratings)
+    if local is None:
+        parts = urlsplit(ratings)
+        return Source(Path(parts.path).name or parts.netloc, ratings, ratings, None)
+    return Source(local.name, str(local), str(local.absolute()), find_titles(local))
+
+
+def _local(ratings: str) -> Path | None:
+    """The file that a path or a ``file:`` address stands for; None for an address elsewhere."""
+    if "://" not in ratings:
+        return Path(ratings).expanduser()
+    parts = urlsplit(ratings)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def check_path(ratings: str) -> None:
+    """Refuse a path on this machine without a readable file; other names and addresses are looked up by ``resolve``.
+
+    Raises:
+        BadRatings: If there is no readable file at the path.
+    """
+    path = None if ratings in KNOWN else _local(ratings)
+    if path is None or (found := why_unreadable(path)) is None:
+        return
+    known = ", ".join(KNOWN)
+    if found == NOTHING and path.name == ratings and not path.suffix:
+        raise BadRatings(
+            f"{ratings}: found neither a dataset nor a file of this name, expected a dataset ({known}), a path or a "
+            f"URI; check the spelling"
+        )
+    raise BadRatings(
+        f"{ratings}: found {found}, expected a ratings file (csv, tsv or parquet) or a dataset ({known}); "
+        f"check the path"
+    )

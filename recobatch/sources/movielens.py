@@ -1,0 +1,168 @@
+"""MovieLens 100k, from its makers or else from a package that carries it; accepted only by its digest.
+
+Harper and Konstan, "The MovieLens datasets: history and context", ACM TiiS 5(4), 2015. Its licence forbids passing the
+data on, so it is fetched once and kept in a cache.
+"""
+
+import csv
+import hashlib
+import io
+import os
+import subprocess  # nosec B404
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+from recobatch.errors import DatasetUnavailable
+
+Progress = Callable[[int, int | None], None]
+"""Told of the bytes fetched so far and, where known, of all."""
+
+NAME = "movielens-100k"
+ZIP_ADDRESS = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
+PACKAGE = "recbole==1.2.1"
+PACKAGE_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
+RATINGS_SHA256 = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"
+_SECONDS_TO_CONNECT = 5
+_SECONDS_FOR_PACKAGE = 180
+_CHUNK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class _Content:
+    ratings: bytes
+    """As in ``u.data``."""
+    titles: list[tuple[str, str]]
+    """Item id and title."""
+
+
+def fetch(folder: Path, on_progress: Progress | None = None) -> tuple[Path, Path | None]:
+    """Make sure that MovieLens 100k lies in a folder.
+
+    Args:
+        folder: Its place in the cache; made if need be.
+        on_progress: Told how a download goes.
+
+    Returns:
+        ``u.data``, and ``titles.csv`` where there is one.
+
+    Raises:
+        DatasetUnavailable: If it cannot be had, or what lies there or comes is not MovieLens 100k.
+    """
+    ratings, titles = folder / "u.data", folder / "titles.csv"
+    if not ratings.exists():
+        content = _download(ratings, on_progress or (lambda _done, _all: None))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_atomically(titles, _as_csv(content.titles))
+            _write_atomically(ratings, content.ratings)
+        except OSError as error:
+            raise DatasetUnavailable(
+                f"{folder}: cannot keep {NAME} there ({error.strerror}), expected a writable folder; pass another one "
+                f"with --set data.cache=DIR"
+            ) from error
+    _check(ratings.read_bytes(), RATINGS_SHA256, str(ratings), "delete the file, so that it is fetched anew")
+    return ratings, titles if titles.exists() else None
+
+
+def _download(target: Path, on_progress: Progress) -> _Content:
+    failures = []
+    for source in (_from_makers, _from_package):
+        try:
+            return source(on_progress)
+        except (OSError, HTTPException, zipfile.BadZipFile, subprocess.SubprocessError) as error:
+            failures.append(str(error).strip().splitlines()[-1][:160] if str(error).strip() else type(error).__name__)
+    raise DatasetUnavailable(
+        f"{NAME}: found it neither in the cache nor at {ZIP_ADDRESS} ({failures[0]}) nor in the package {PACKAGE} "
+        f"({failures[1]}), expected one of them; put its u.data at {target}, or bring your own file: "
+        f"recobatch run RATINGS.csv"
+    )
+
+
+def _from_makers(on_progress: Progress) -> _Content:
+    archive = io.BytesIO()
+    with urllib.request.urlopen(ZIP_ADDRESS, timeout=_SECONDS_TO_CONNECT) as response:  # nosec B310
+        size = int(response.headers.get("Content-Length") or 0) or None
+        while chunk := response.read(_CHUNK_BYTES):
+            archive.write(chunk)
+            on_progress(archive.tell(), size)
+    if size is not None and archive.tell() < size:
+        raise OSError(f"the download ended after {archive.tell():,} of {size:,} bytes")
+    with zipfile.ZipFile(archive) as opened:
+        ratings = _member(opened, "ml-100k/u.data")
+        items = _member(opened, "ml-100k/u.item").decode("latin-1")
+    _check(ratings, RATINGS_SHA256, ZIP_ADDRESS, "try later, or bring your own file")
+    titles = [(fields[0], fields[1]) for fields in (line.split("|") for line in items.splitlines()) if len(fields) > 1]
+    return _Content(ratings, titles)
+
+
+def _from_package(on_progress: Progress) -> _Content:
+    with tempfile.TemporaryDirectory(prefix="recobatch-") as folder:
+        on_progress(0, None)
+        _pip_download(folder)
+        wheel = next(Path(folder).glob("*.whl"), None)
+        if wheel is None:
+            raise OSError("pip left no wheel")
+        content = wheel.read_bytes()
+    on_progress(len(content), len(content))
+    _check(content, PACKAGE_SHA256, f"package {PACKAGE}", "look into where your pip takes packages from")
+    with zipfile.ZipFile(io.BytesIO(content)) as opened:
+        ratings = _member(opened, "ml-100k/ml-100k.inter").partition(b"\n")[2]
+        items = _member(opened, "ml-100k/ml-100k.item").decode()
+    _check(ratings, RATINGS_SHA256, f"package {PACKAGE}", "bring your own file")
+    rows = [line.split("\t") for line in items.splitlines()[1:]]
+    # One film has no year there, and a misspelt title instead of the makers' own.
+    return _Content(ratings, [(row[0], f"{row[1]} ({row[2]})" if row[2].isdecimal() else "unknown") for row in rows])
+
+
+def _pip_download(folder: str) -> None:
+    command = [
+        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps",
+        "--only-binary=:all:", "--retries=1", "--timeout=15", "--dest", folder, PACKAGE,
+    ]  # fmt: skip
+    done = subprocess.run(  # nosec B603
+        command, capture_output=True, text=True, check=False, timeout=_SECONDS_FOR_PACKAGE
+    )
+    if done.returncode:
+        raise OSError((done.stderr.strip().splitlines() or [f"pip ended with {done.returncode}"])[-1])
+
+
+def _member(archive: zipfile.ZipFile, ending: str) -> bytes:
+    name = next((name for name in archive.namelist() if name.endswith(ending)), None)
+    if name is None:
+        raise zipfile.BadZipFile(f"no {ending} in it")
+    return archive.read(name)
+
+
+def _check(content: bytes, wanted: str, where: str, way_out: str) -> None:
+    found = hashlib.sha256(content).hexdigest()
+    if found != wanted:
+        raise DatasetUnavailable(
+            f"{where}: found content with sha256 {found[:12]}…, expected {wanted[:12]}… as MovieLens 100k has "
+            f"it; {way_out}"
+        )
+
+
+def _as_csv(titles: list[tuple[str, str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("item_id", "title"), *titles])
+    return text.getvalue().encode()
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        staged = Path(file.name)
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            staged.replace(path)
+        except BaseException:
+            staged.unlink(missing_ok=True)
+            raise
+    path.chmod(0o644)

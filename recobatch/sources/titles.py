@@ -1,0 +1,93 @@
+"""Items' titles, for people to read: a csv, or MovieLens' own ``u.item`` and ``movies.dat``."""
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from recobatch.errors import BadRatings
+from recobatch.reading.columns import known_role
+
+_SIBLINGS = ("items.csv", "movies.csv", "titles.csv", "u.item", "movies.dat")
+_TITLE_NAMES = frozenset(
+    ("title", "name", "movietitle", "itemtitle", "producttitle", "itemname", "moviename", "productname")
+)
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+
+
+def find_titles(ratings: Path) -> Path | None:
+    """The first file beside the ratings that has an id and a title for each item."""
+    candidates = (ratings.with_name(name) for name in _SIBLINGS)
+    return next((path for path in candidates if path != ratings and _has_titles(path)), None)
+
+
+def read_titles(path: Path) -> pa.Table:
+    """Read the titles of items.
+
+    Args:
+        path: A csv whose header names an id and a title, or a file named ``u.item`` or ``movies.dat``.
+
+    Returns:
+        Columns ``item_id`` (int64 where every id is an integer, else string) and ``title``; the first title of an id.
+
+    Raises:
+        BadRatings: If it cannot be read, or has no such columns.
+    """
+    try:
+        titles = dict(reversed([pair for pair in _pairs(path) if pair[0]]))
+    except (OSError, csv.Error, ValueError) as error:
+        raise BadRatings(
+            f"{path}: found no titles ({error}), expected a csv with a header that names an item id and a title; "
+            f"mend it or move it away from the ratings"
+        ) from error
+    ids = list(reversed(titles))
+    if all(_INTEGER.fullmatch(item_id) for item_id in ids):
+        item_id = pa.array([int(item_id) for item_id in ids], pa.int64())
+    else:
+        item_id = pa.array(ids, pa.string())
+    return pa.table({"item_id": item_id, "title": pa.array([titles[item_id] for item_id in ids], pa.string())})
+
+
+def _has_titles(path: Path) -> bool:
+    try:
+        return next(_pairs(path), None) is not None
+    except (OSError, csv.Error, ValueError):
+        return False
+
+
+def _pairs(path: Path) -> Iterator[tuple[str, str]]:
+    rows = _rows(path)
+    if path.name in {"u.item", "movies.dat"}:
+        id_column, title_column = 0, 1
+    else:
+        id_column, title_column = _columns(next(rows, []))
+    for row in rows:
+        if len(row) > max(id_column, title_column):
+            yield row[id_column].strip(), row[title_column].strip()
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    text = _decoded(path.read_bytes())
+    if path.name == "movies.dat":
+        return (line.split("::") for line in text.splitlines())
+    if path.name == "u.item":
+        return (line.split("|") for line in text.splitlines())
+    return csv.reader(text.splitlines(keepends=True))
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _columns(header: list[str]) -> tuple[int, int]:
+    plain = [re.sub(r"[\W_]+", "", name.lower()) for name in header]
+    ids = [place for place, name in enumerate(header) if known_role(name) == "item" or plain[place] == "id"]
+    titles = [place for place, name in enumerate(plain) if name in _TITLE_NAMES]
+    if not ids or not titles:
+        raise ValueError(f"its header is {', '.join(header[:5])[:120]!r}")
+    return ids[0], next((place for place in titles if place != ids[0]), titles[0])

@@ -1,0 +1,1 @@
+"""Durable writes, folder locks, scratch folders and the workspace of stage outputs."""

@@ -1,0 +1,116 @@
+"""Changes to the disk that survive a crash, and one clear line when the disk refuses them.
+
+Every call that changes a published table goes through ``os`` functions that the fault tests replace one by one.
+"""
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from recobatch.errors import RecobatchError
+
+TEMPORARY = ".tmp-"
+"""Prefix of files and links that exist for an instant; whoever finds one may remove it."""
+
+_WAY_OUT = {
+    errno.ENOSPC: "free space there and run again",
+    errno.EDQUOT: "free space there and run again",
+    errno.EROFS: "mount it writable or choose another folder",
+    errno.EACCES: "give this user write permission or choose another folder",
+    errno.EPERM: "give this user write permission or choose another folder",
+    errno.EIO: "the disk reports a fault: check it, then run again",
+    errno.ENOENT: "another process removed it: run again",
+    errno.ENOTDIR: "a file lies where a folder is needed: move it or choose another folder",
+}
+
+_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
+
+@contextmanager
+def explained(action: str, path: Path, *, outcome: str = "nothing was published") -> Iterator[None]:
+    """Turn an ``OSError`` of the body into one line that says what, where, and the way out.
+
+    Args:
+        action: What was being done, as in "write the shard".
+        path: Where.
+        outcome: What the failure leaves behind.
+
+    Raises:
+        RecobatchError: In place of any ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RecobatchError(refusal(error, action, path, outcome=outcome)) from error
+
+
+def is_disk_trouble(error: BaseException | None) -> bool:
+    """Whether it is the disk that is full, damaged or read-only, rather than anything that a program asked of it."""
+    return isinstance(error, OSError) and error.errno in _TROUBLE
+
+
+def refusal(error: OSError, action: str, path: Path, *, outcome: str = "nothing was published") -> str:
+    """One line for an ``OSError``; see ``explained``."""
+    way_out = _WAY_OUT.get(error.errno or 0, "look at the folder and run again")
+    reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+    return (
+        f"{path}: found that the disk refused to {action} ({reason}), expected a working, writable folder; "
+        f"{outcome}; {way_out}"
+    )
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a crash."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def fsync_file(path: Path) -> None:
+    """Make the content of a file survive a crash."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Put a file in place whole: a reader sees the old content or the new one. Fsync its folder afterwards."""
+    unfinished = path.with_name(f"{TEMPORARY}{path.name}-{secrets.token_hex(4)}")
+    try:
+        with unfinished.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
+
+
+def swap_link(link: Path, target: Path) -> None:
+    """Point a relative symlink at ``target`` in one step. Fsync its folder afterwards."""
+    unfinished = link.with_name(f"{TEMPORARY}{link.name}-{secrets.token_hex(4)}")
+    try:
+        unfinished.symlink_to(target)
+        unfinished.replace(link)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

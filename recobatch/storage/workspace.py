@@ -1,0 +1,182 @@
+"""Where stages leave their output, and whether it is whole.
+
+A stage's folder is named after a fingerprint of everything that shaped it, is built under another name and renamed
+when whole. So a rerun finds what it may reuse by name alone, whoever died when, and checks it by digest.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import fsspec
+
+from recobatch.addresses import without_secrets
+from recobatch.storage.durable import explained, is_disk_trouble
+from recobatch.storage.scratch import scratch_folder, sweep
+
+_DONE = "done.json"
+_OURS = re.compile(r"\.?[a-z][\w-]*-[0-9a-f]{12,40}")
+"""Names of outputs, of outputs in the making, and of the champion's files."""
+
+
+@dataclass(frozen=True)
+class StageOutput:
+    """A finished stage."""
+
+    path: Path
+    """Folder with the stage's files."""
+    report: dict[str, Any]
+    """What the stage said of its work; plain JSON values."""
+    reused: bool
+    """Whether an earlier run had made it."""
+    key: str
+    """Fingerprint of the stage's inputs, settings and code; 64 hex digits."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder of stage outputs, shared by runs that follow each other or overlap."""
+
+    root: Path
+    fresh: bool = False
+    """Redo every stage, whatever there is."""
+    caller: Path | None = None
+    """Folder of the package whose code shapes the outputs as this package's does."""
+
+    def stage(self, name: str, shaped_by: Mapping[str, Any], build: Callable[[Path], Mapping[str, Any]]) -> StageOutput:
+        """Reuse a stage's output where it is whole, else build it.
+
+        Args:
+            name: Name of the stage; the folder's prefix.
+            shaped_by: Everything the output depends on, as JSON values; the code of the packages is added.
+            build: Writes the files into the given empty folder and returns its report, JSON values.
+
+        Raises:
+            RecobatchError: If the disk is full, damaged or read-only.
+        """
+        if (done := self.find(name, shaped_by)) is not None:
+            return done
+        folder, key = self._place(name, shaped_by)
+        with scratch_folder(self.root, name) as scratch:
+            try:
+                report = json.loads(json.dumps(dict(build(scratch))))
+                _finish(scratch, report)
+                _put_in_place(scratch, folder)
+            except BaseException as error:
+                shutil.rmtree(scratch, ignore_errors=True)
+                if is_disk_trouble(error):
+                    with explained("write the stage's output", folder):
+                        raise
+                raise
+        return StageOutput(folder, report, reused=False, key=key)
+
+    def find(self, name: str, shaped_by: Mapping[str, Any]) -> StageOutput | None:
+        """A stage's output as an earlier run made it, if it is whole and may be reused."""
+        folder, key = self._place(name, shaped_by)
+        if self.fresh or (report := _whole(folder)) is None:
+            return None
+        os.utime(folder)
+        return StageOutput(folder, report, reused=True, key=key)
+
+    def _place(self, name: str, shaped_by: Mapping[str, Any]) -> tuple[Path, str]:
+        key = fingerprint({"stage": name, "code": code_fingerprint(self.caller), **shaped_by})
+        return self.root / f"{name}-{key[:20]}", key
+
+    def prune(self, *, keep_days: float) -> None:
+        """Remove what runs that died left unfinished, and outputs that no run has used for ``keep_days`` days.
+
+        Folders of other names are somebody else's.
+        """
+        sweep(self.root)
+        oldest = time.time() - keep_days * 86_400
+        for folder in self.root.iterdir() if self.root.is_dir() else ():
+            if _OURS.fullmatch(folder.name) and folder.is_dir() and folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def fingerprint(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Sha256 of a JSON value, keys sorted, as 64 hex digits; paths count as their text."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Sha256 of a file's bytes, as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def code_fingerprint(caller: Path | None = None) -> str:
+    """Sha256 over the source of this package: another version of the code shares no outputs with this one.
+
+    Args:
+        caller: Folder of another package whose source counts as well.
+    """
+    digest = hashlib.sha256()
+    for package in (Path(__file__).parents[1], *([caller] if caller else [])):
+        for source in sorted(package.rglob("*.py")):
+            digest.update(f"{source.relative_to(package)}:".encode())
+            digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _finish(folder: Path, report: Mapping[str, Any]) -> None:
+    files = {str(path.relative_to(folder)): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    (folder / _DONE).write_text(json.dumps({"files": files, "report": report}))
+
+
+def _whole(folder: Path) -> dict[str, Any] | None:
+    """The report of a finished output whose files are all as they were written, else None."""
+    try:
+        done = json.loads((folder / _DONE).read_text())
+        intact = all(file_digest(folder / name) == digest for name, digest in done["files"].items())
+        report = done["report"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return report if intact and isinstance(report, dict) else None
+
+
+def _put_in_place(scratch: Path, folder: Path) -> None:
+    """Rename into place, and replace what another run has put there meanwhile or what lies there damaged."""
+    try:
+        scratch.rename(folder)
+    except OSError:
+        aside = folder.with_name(f".{folder.name}-{uuid4().hex[:12]}")
+        folder.rename(aside)
+        scratch.rename(folder)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def source_fingerprint(uri: str) -> str:
+    """Identify the content behind a path or URI, so that a changed file is read again.
+
+    A local file counts by its bytes, a remote one by what its file system says of it (etag, size, time); one that
+    cannot be identified never equals an earlier one.
+    """
+    path = Path(uri)
+    if path.is_file():
+        return file_digest(path)
+    try:
+        filesystem, remote = fsspec.core.url_to_fs(uri)
+        return (
+            _web_fingerprint(uri, filesystem.info(remote)) if uri.startswith("http") else str(filesystem.ukey(remote))
+        )
+    except Exception:  # noqa: BLE001 - every vendor has its own; what is wrong the download will tell
+        return uuid4().hex
+
+
+def _web_fingerprint(uri: str, info: Mapping[str, Any]) -> str:
+    """By what the web server says of the content; fsspec's own key of a web page is its address, whatever is there."""
+    told = {name: info.get(name) for name in ("ETag", "Content-MD5", "Digest", "Last-Modified")}
+    if not any(told.values()):
+        return uuid4().hex
+    return fingerprint({**told, "size": info.get("size"), "address": without_secrets(uri)})

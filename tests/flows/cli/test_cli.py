@@ -1,0 +1,116 @@
+"""The command line: what needs no flow, and what it must not import."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from flows.cli.commands import cli
+from tools.settings_table import with_settings
+
+
+def modules_after(code):
+    """Names of the modules that a fresh interpreter has loaded after running ``code``."""
+    program = f"{code}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy():
+    loaded = modules_after(
+        "from click.testing import CliRunner\nfrom flows.cli.commands import cli\nCliRunner().invoke(cli, ['--help'])"
+    )
+    assert not loaded & {"prefect", "mlflow", "tensorflow", "keras", "pandas", "pyarrow", "numpy", "pydantic"}
+    shown = CliRunner().invoke(cli, ["--help"]).output
+    for command in ("run", "train", "score", "compare", "top", "verify", "versions", "rollback", "serve", "synth"):
+        assert f"  {command} " in shown
+
+
+def test_scoring_imports_no_tensorflow():
+    loaded = modules_after("import flows.score")
+    assert "prefect" in loaded
+    assert not loaded & {"tensorflow", "keras"}
+
+
+def test_a_look_up_imports_neither_pandas_nor_settings_nor_a_server(tmp_path):
+    loaded = modules_after(
+        "from click.testing import CliRunner\nfrom flows.cli.commands import cli\n"
+        f"CliRunner().invoke(cli, ['top', '1', '--table', {str(tmp_path)!r}])"
+    )
+    assert "recobatch.scoring.top" in loaded
+    assert not loaded & {"prefect", "mlflow", "tensorflow", "keras", "pandas", "pydantic", "rich", "recobatch.table"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["runn"], "No such command"),
+        (["run", "--set", "train.epoch=1"], "did you mean train.epochs?"),
+        (["run", "--preset", "best"], "'best' is not one of 'notebook', 'tuned'"),
+        (["top"], "Missing argument 'USER_ID'"),
+        (["top", "1", "-k", "0"], "0 is not in the range"),
+        (["top", "1", "--table", "nowhere"], "nowhere"),
+        (["verify", "--table", "nowhere"], "nowhere"),
+        (["versions", "--table", "nowhere"], "nowhere: found no published snapshot, expected one"),
+        (["rollback", "--table", "nowhere"], "nowhere"),
+        (["synth", "--users", "0", "--items", "1", "--ratings", "1", "x.csv"], "0 is not in the range"),
+    ],
+)
+def test_wrong_usage_is_exit_2_and_says_why(arguments, words, tmp_path, monkeypatch, capsys):
+    from flows.cli import commands as module
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["recobatch", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        module.main()
+    assert exit_.value.code == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_synthetic_ratings_from_the_command_line(tmp_path):
+    path = tmp_path / "ratings.parquet"
+    arguments = ["synth", "--users", "50", "--items", "20", "--ratings", "300", "--seed", "1", str(path)]
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 0
+    assert "300 ratings of 50 users and 20 items" in done.output
+    assert path.exists()
+
+
+def test_the_tables_path_is_found_without_the_settings_tree(tmp_path, monkeypatch):
+    from flows.settings.table_path import configured_table_path
+    from flows.settings.tree import load_settings
+
+    monkeypatch.chdir(tmp_path)
+    assert configured_table_path() == load_settings().table.path
+    (tmp_path / "recobatch.toml").write_text('[table]\npath = "elsewhere"\n')
+    assert configured_table_path() == load_settings().table.path
+    monkeypatch.setenv("RECOBATCH_TABLE__PATH", "third")
+    assert configured_table_path() == load_settings(environment={"RECOBATCH_TABLE__PATH": "third"}).table.path
+
+
+def test_the_readme_lists_the_settings_as_they_are():
+    page = Path(__file__).parents[3].joinpath("README.md").read_text(encoding="utf-8")
+    assert with_settings(page) == page, "python -m tools.settings_table README.md brings it up to date"
+
+
+def test_a_person_at_a_terminal_is_told_of_a_missing_file_before_anything_starts(tmp_path):
+    master, slave = os.openpty()
+    run = [sys.executable, "-c", "from flows.cli.commands import main; main()", "run", "nothing.csv"]
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_HOME"}
+    process = subprocess.Popen(run, cwd=tmp_path, env=environment, stdout=slave, stderr=slave)
+    os.close(slave)
+    assert process.wait() == 2
+    assert (
+        os.read(master, 4096)
+        .decode()
+        .startswith("recobatch: nothing.csv: found nothing there, expected a ratings file")
+    )
+    os.close(master)
+    assert list(tmp_path.iterdir()) == []

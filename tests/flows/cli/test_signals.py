@@ -1,0 +1,66 @@
+"""A signal stops the process wherever it strikes."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from flows.cli.signals import signal_behind
+
+# The signal comes while an object is torn down, where Python forgets what is raised.
+_TORN_DOWN = """
+import sys, time
+from flows.cli.signals import raise_on_signals, signal_behind
+raise_on_signals()
+raise_on_signals()
+
+class Slow:
+    def __del__(self):
+        print("ready", flush=True)
+        time.sleep(100)
+        print("nobody stopped it")
+
+try:
+    Slow()
+    time.sleep(100)
+except BaseException as error:
+    print(*signal_behind(error))
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(signal.SIGTERM, "terminated 143"), (signal.SIGINT, "interrupted 130")],
+    ids=lambda value: str(value),
+)
+def test_a_signal_that_strikes_a_finaliser_is_not_lost(number, told):
+    process = subprocess.Popen(
+        [sys.executable, "-c", _TORN_DOWN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (out, err) == (f"{told}\n", "")
+
+
+def test_what_is_lost_otherwise_is_printed_as_ever():
+    program = """
+from flows.cli.signals import raise_on_signals
+raise_on_signals()
+
+class Broken:
+    def __del__(self):
+        raise ValueError("torn")
+
+Broken()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "ValueError: torn" in done.stderr
+
+
+def test_no_signal_is_behind_a_common_error():
+    assert signal_behind(ValueError("no")) is None

@@ -1,0 +1,93 @@
+"""Earlier batches side by side, as MLflow keeps them."""
+
+import pytest
+from rich.console import Console
+
+from flows.results.comparison import comparison_table
+from tests.flows.cli.test_cli import modules_after
+
+QUICK = ("--set", "model.n_factors=4", "--set", "gate.baseline=none", "--table", "compared", "--json")
+
+
+@pytest.fixture(scope="module")
+def summaries():
+    return {}
+
+
+@pytest.fixture
+def batches(recobatch, ratings_csv, summaries):
+    """Summaries of a batch that was published and of one that only trained, longer; then one that the gate refused."""
+    if not summaries:
+        summaries["short"] = recobatch("run", ratings_csv, *QUICK, "--set", "train.epochs=2").json
+        summaries["long"] = recobatch("train", ratings_csv, *QUICK, "--set", "train.epochs=3").json
+        hopeless = ("--set", "models=explicit_mf", "--set", "train.epochs=1", "--set", "gate.baseline=bias")
+        assert recobatch("train", ratings_csv, *QUICK, *hopeless).code == 3
+    return summaries
+
+
+def drawn(table):
+    console = Console(width=150, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console.print(table)
+    return console.export_text()
+
+
+def test_a_batch_looks_in_mlflow_as_at_the_end_of_its_run(batches, recobatch):
+    summary = batches["short"]
+    (batch,) = recobatch("compare", summary["batch_id"], "--json").json["batches"]
+    assert (batch["batch_id"], batch["champion"]) == (summary["batch_id"], summary["champion"])
+    assert batch["baselines"] == summary["baselines"]
+    assert {name: model["test_mse"] for name, model in batch["models"].items()} == {
+        name: pytest.approx(model["test_mse"]) for name, model in summary["models"].items()
+    }
+    assert batch["table"] == {name: summary["table"][name] for name in ("version", "rows")}
+    started = f", {batch.pop('started'):.16}"
+    assert drawn(comparison_table(batch)).replace(started, "").split() == drawn(comparison_table(summary)).split()
+
+
+def test_several_are_stacked_with_the_change(batches, recobatch):
+    short, long = batches["short"], batches["long"]
+    shown = recobatch("compare", short["batch_id"], long["batch_id"]).out
+    assert shown.index(short["batch_id"]) < shown.index(long["batch_id"])
+    before, after = (batch["models"]["explicit_mf_bias"]["test_mse"] for batch in (short, long))
+    assert f"{before:.4f} " in shown
+    assert f"{after:.4f} ({after - before:+.4f})" in shown
+    assert f"baseline bias {short['baselines']['bias']['test_mse']:.4f} (+0.0000)" in " ".join(
+        shown.replace("│", "").split()
+    )
+
+
+def test_the_newest_by_itself_and_what_the_gate_refused(batches, recobatch):
+    (newest,) = recobatch("compare", "--json").json["batches"]
+    assert list(newest["models"]) == ["explicit_mf"]
+    assert "table" not in newest
+    assert newest["gate"].startswith("gate.baseline: found test MSE")
+    assert "not published: gate.baseline" in recobatch("compare").out
+    three = recobatch("compare", "-n", "3", "--json").json["batches"]
+    assert [batch["batch_id"] for batch in three] == [
+        batches["short"]["batch_id"],
+        batches["long"]["batch_id"],
+        newest["batch_id"],
+    ]
+
+
+def test_a_batch_that_never_was(batches, recobatch):
+    outcome = recobatch("compare", batches["short"]["batch_id"], "b9")
+    assert outcome.code == 2
+    assert "found no run of the batch 'b9', expected a tracked batch (newest: " in outcome.refusal
+    assert batches["long"]["batch_id"] in outcome.refusal
+
+
+def test_without_any_batch_nothing_is_made(recobatch, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = recobatch("compare")
+    assert outcome.code == 2
+    assert "found no batch, expected one to compare; run recobatch run first" in outcome.refusal
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_comparing_starts_neither_prefect_nor_tensorflow(at_project):
+    loaded = modules_after(
+        "from click.testing import CliRunner\nfrom flows.cli.commands import cli\nCliRunner().invoke(cli, ['compare'])"
+    )
+    assert "mlflow" in loaded
+    assert not loaded & {"prefect", "tensorflow", "keras"}

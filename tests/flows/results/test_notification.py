@@ -1,0 +1,150 @@
+"""Somebody is told of a run that failed or was refused, and whoever listens does no harm."""
+
+import json
+import os
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from flows.settings.tree import WEBHOOK_VARIABLE, Settings, load_settings
+from recobatch.errors import BadSettings
+from tests.flows.test_batch import latest_flow_run
+
+SECRET = "wh-5f1c9e7b"
+QUICK = ("--set", "train.epochs=1", "--set", "model.n_factors=4", "--set", "models=explicit_mf", "--json")
+
+
+class Receiver(ThreadingHTTPServer):
+    """A webhook's other end: keeps what was posted; may refuse, or not answer until it is let go."""
+
+    def __init__(self, status=200, *, hangs=False):
+        self.posted, self.arrived, self.let_go = [], threading.Event(), threading.Event()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.posted.append((self.path, self.headers["Content-Type"], json.loads(body)))
+                receiver.arrived.set()
+                if hangs:
+                    receiver.let_go.wait(120)
+                    return
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server_port}/{SECRET}"
+
+
+@contextmanager
+def receiving(**options):
+    receiver = Receiver(**options)
+    thread = threading.Thread(target=receiver.serve_forever)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.let_go.set()
+        receiver.shutdown()
+        receiver.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def missing(recobatch):
+    """A run that fails at once: its ratings are not there."""
+    return lambda *more: recobatch("run", "absent.csv", "--table", "told", *more)
+
+
+def test_a_failure_is_posted_with_its_reason(missing, monkeypatch):
+    with receiving() as receiver:
+        monkeypatch.setenv(WEBHOOK_VARIABLE, receiver.address)
+        outcome = missing()
+    assert outcome.code == 2
+    [(path, kind, message)] = receiver.posted
+    assert (path, kind) == (f"/{SECRET}", "application/json")
+    run = latest_flow_run("batch-scoring")
+    assert message["reason"] == outcome.refusal
+    assert (message["kind"], message["flow"]) == ("bad input", "batch-scoring")
+    assert (message["flow_run"], message["flow_run_id"]) == (run.name, str(run.id))
+    assert message["text"] == f"recobatch batch-scoring bad input: {outcome.refusal}"
+
+
+def test_a_refusal_is_told_and_the_address_is_kept_nowhere(recobatch, ratings_csv, at_project, monkeypatch, caplog):
+    with receiving() as receiver:
+        monkeypatch.setenv(WEBHOOK_VARIABLE, receiver.address)
+        outcome = recobatch("run", ratings_csv, "--table", "told", *QUICK)
+    assert outcome.code == 3
+    [(_, _, message)] = receiver.posted
+    assert (message["kind"], message["reason"]) == ("refused", outcome.refusal)
+    assert SECRET not in outcome.out + outcome.err + caplog.text
+    kept = [path for root in (at_project, Path(os.environ["PREFECT_HOME"])) for path in root.rglob("*")]
+    assert {"mlflow.db", "prefect.db"} <= {path.name for path in kept}
+    for path in kept:
+        assert not (path.is_file() and SECRET.encode() in path.read_bytes()), path
+
+
+def test_the_address_may_be_a_secret_of_prefect(missing, server):
+    from prefect.blocks.system import Secret
+
+    with receiving() as receiver:
+        Secret(value=receiver.address).save("recobatch-webhook", overwrite=True)
+        assert missing("--set", "notify.block=recobatch-webhook").code == 2
+    assert len(receiver.posted) == 1
+
+
+def test_a_receiver_that_hangs_is_left_alone(missing, monkeypatch):
+    with receiving(hangs=True) as receiver:
+        monkeypatch.setenv(WEBHOOK_VARIABLE, receiver.address)
+        assert missing("--set", "notify.timeout_seconds=0.2").code == 2
+        # The job has ended, and the receiver has still not answered.
+        assert not receiver.let_go.is_set()
+        assert receiver.arrived.wait(60)
+
+
+@pytest.mark.parametrize("status", [None, 500])
+def test_a_receiver_that_is_away_or_unwell_changes_nothing(missing, monkeypatch, status, caplog):
+    with receiving(status=status or 200) as receiver:
+        address = receiver.address
+        if status is not None:
+            monkeypatch.setenv(WEBHOOK_VARIABLE, address)
+            assert missing().code == 2
+    if status is None:
+        monkeypatch.setenv(WEBHOOK_VARIABLE, address)
+        assert missing().code == 2
+    told = [record.getMessage() for record in caplog.records if "webhook" in record.getMessage()]
+    assert any("127.0.0.1 could not be told" in line for line in told)
+    assert SECRET not in caplog.text
+
+
+def test_a_block_that_is_not_there_changes_nothing(missing, caplog):
+    assert missing("--set", "notify.block=no-such-block").code == 2
+    assert "the webhook at the block no-such-block could not be told" in caplog.text
+
+
+def test_settings_that_cannot_be_read_are_told_too(server, at_project, monkeypatch):
+    from flows.batch import batch_scoring
+
+    with receiving() as receiver:
+        monkeypatch.setenv(WEBHOOK_VARIABLE, receiver.address)
+        monkeypatch.setenv("RECOBATCH_TRAIN__EPOCHS", "0")
+        with pytest.raises(BadSettings):
+            batch_scoring(settings=Settings())
+    [(_, _, message)] = receiver.posted
+    assert message["reason"].startswith("train.epochs: found '0'")
+
+
+def test_the_address_is_no_setting():
+    with pytest.raises(BadSettings, match=f"found the secret notify.webhook, .* set the variable {WEBHOOK_VARIABLE}"):
+        load_settings(assignments=["notify.webhook=https://example.org/s3cret"])
+    with pytest.raises(BadSettings, match=f"{WEBHOOK_VARIABLE}: found no http") as caught:
+        load_settings(environment={WEBHOOK_VARIABLE: "example.org/s3cret"})
+    assert "s3cret" not in str(caught.value)
+    settings = load_settings(environment={WEBHOOK_VARIABLE: "https://example.org/s3cret"})
+    assert "s3cret" not in settings.model_dump_json()

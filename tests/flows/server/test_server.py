@@ -1,0 +1,116 @@
+"""The server of a run: it answers, it dies with its run, it says why it could not start."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from flows.server.local import LocalServer, _listen, prefect_server
+from recobatch.errors import RecobatchError
+from tests.support.listening import family, listening_sockets
+
+_RUN = """
+import sys, time
+from pathlib import Path
+from flows.server.environment import prepare_environment
+from flows.server.local import LocalServer
+prepare_environment(Path(sys.argv[1]))
+print(LocalServer()._process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_server_that_is_named_is_used(monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with prefect_server() as server:
+        assert server is None
+    assert os.environ["PREFECT_API_URL"] == "http://127.0.0.1:9/api"
+
+
+def test_the_server_answers_on_loopback_alone(prefect_api):
+    assert prefect_api.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(f"{prefect_api}/health", timeout=10) as answer:
+        assert answer.read() == b"true"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_all_that_a_schedule_opens_is_on_loopback(prefect_api, tmp_path):
+    command = [sys.executable, "-c", "from flows.cli.commands import main; main()", "serve"]
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    served = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    try:
+        told = served.stderr.readline()
+        assert told.startswith("Prefect server for as long as this runs: http://127.0.0.1:"), told
+        port = int(told.rpartition(":")[2])
+        wait_for_deployment(f"http://127.0.0.1:{port}/api", served)
+        listening = listening_sockets(family(served.pid))
+        assert ("127.0.0.1", port) in listening
+        assert {address for address, _ in listening} == {"127.0.0.1"}
+    finally:
+        served.terminate()
+        try:
+            served.communicate(timeout=60)
+        finally:
+            served.kill()
+
+
+def wait_for_deployment(api, process):
+    """Until the schedule is served: all that will listen does so by then."""
+    deadline = time.monotonic() + 120
+    request = urllib.request.Request(f"{api}/deployments/count", b"{}", {"Content-Type": "application/json"})
+    while time.monotonic() < deadline and process.poll() is None:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            if json.load(answer):
+                return
+        time.sleep(0.2)
+    pytest.fail(f"nothing is served (exit code {process.poll()})")
+
+
+def test_the_ui_asks_the_server_that_it_comes_from(prefect_api):
+    with urllib.request.urlopen(f"{prefect_api.removesuffix('/api')}/ui-settings", timeout=10) as answer:
+        assert json.load(answer)["api_url"] == prefect_api
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's word to a child is Linux's")
+def test_kill_9_takes_the_server_along(tmp_path):
+    run = subprocess.Popen([sys.executable, "-c", _RUN, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    server = int(run.stdout.readline())
+    time.sleep(0.5)
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+    deadline = time.monotonic() + 30
+    while alive(server) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(server)
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "file" / "below"))
+    server = LocalServer()
+    try:
+        with pytest.raises(RecobatchError, match=r"found the Prefect server ended with code \d+ .*set PREFECT_API_URL"):
+            server.wait_until_ready()
+    finally:
+        server.stop()
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - a process, not a file
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_port_that_is_taken_is_left_alone():
+    with _listen(0) as first, _listen(first.getsockname()[1]) as second:
+        assert first.getsockname()[0] == second.getsockname()[0] == "127.0.0.1"
+        assert first.getsockname()[1] != second.getsockname()[1]

@@ -1,0 +1,146 @@
+"""The best unseen items: against a brute force, and looked up in a published table."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from recobatch.errors import BadInput, BadTable
+from recobatch.scoring.predictions import ScoreOptions, score_block
+from recobatch.scoring.top import best_items, top_shard
+from recobatch.table import PredictionTable
+from tests.support.brute_force import best_unseen
+from tests.support.small_table import make_ids, make_model, make_rated, publish, write_inputs
+
+N_USERS, N_ITEMS = 50, 30
+
+
+@pytest.mark.parametrize("k", [1, 7, 100])
+def test_shard_holds_the_best_unseen_of_every_user(tmp_path, k):
+    model = make_model(N_USERS, N_ITEMS)
+    inputs = write_inputs(tmp_path / "in", model)
+    report = top_shard(inputs, slice(3, N_USERS), tmp_path / "top.parquet", k=k, metadata={"version": "v1"})
+    table = pq.read_table(report.path)
+    assert [(f.name, str(f.type)) for f in table.schema] == [
+        ("user_id", "int64"), ("rank", "int32"), ("item_id", "int64"), ("prediction", "float"),
+    ]  # fmt: skip
+    everyone = slice(3, N_USERS)
+    expected = best_unseen(score_block(model, everyone), make_rated(N_USERS, N_ITEMS).mask(everyone), k)
+    users, ranks, items, predictions = zip(*expected, strict=True)
+    assert table["user_id"].combine_chunks() == make_ids(N_USERS).decode(np.array(users) + 3)
+    assert table["rank"].to_pylist() == list(ranks)
+    assert table["item_id"].combine_chunks() == make_ids(N_ITEMS).decode(np.array(items))
+    assert np.array_equal(table["prediction"].to_numpy(), predictions)
+    assert report.rows == len(expected)
+    assert report.max_prediction == max(predictions)
+
+
+def test_a_user_who_rated_everything_has_no_rows(tmp_path):
+    rated = make_rated(9, 4, share=2.0)
+    inputs = write_inputs(tmp_path / "in", make_model(9, 4), rated=rated)
+    report = top_shard(inputs, slice(0, 9), tmp_path / "top.parquet", k=3, metadata={})
+    assert report.rows == pq.read_table(report.path).num_rows == 0
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("published")
+    inputs = write_inputs(folder / "in", make_model(N_USERS, N_ITEMS))
+    titles = pa.table({"item_id": make_ids(N_ITEMS).ids[:-1], "title": [f"Film {n}" for n in range(N_ITEMS - 1)]})
+    options = ScoreOptions(rows_per_shard=250, rows_per_group=70)
+    publish(PredictionTable(folder / "table"), "v1", inputs, names=("bias", "plain"), options=options, titles=titles)
+    return folder / "table"
+
+
+@pytest.mark.parametrize("user", [0, 7, 8, 31, 48, 49])
+@pytest.mark.parametrize("unseen_only", [True, False])
+def test_best_items_of_any_user(published, user, unseen_only):
+    seen = make_rated(N_USERS, N_ITEMS).mask(slice(0, N_USERS)) if unseen_only else np.zeros((N_USERS, N_ITEMS), bool)
+    predictions = score_block(make_model(N_USERS, N_ITEMS), slice(0, N_USERS))
+    expected = [row for row in best_unseen(predictions, seen, 5) if row[0] == user]
+    best = best_items(published, 10 + 3 * user, k=5, unseen_only=unseen_only)
+    assert best.column_names == ["rank", "item_id", "title", "prediction", "rated"]
+    assert best["rank"].to_pylist() == [1, 2, 3, 4, 5]
+    assert best["item_id"].to_pylist() == [10 + 3 * item for _, _, item, _ in expected]
+    assert best["prediction"].to_pylist() == [value for *_, value in expected]
+    titles = [f"Film {item}" if item < N_ITEMS - 1 else None for _, _, item, _ in expected]
+    assert best["title"].to_pylist() == titles
+
+
+def test_text_from_a_command_line_is_read_as_a_number(published):
+    assert best_items(published, "31") == best_items(published, 31)
+
+
+def test_the_other_model_on_request(published):
+    assert best_items(published, 31, model="bias").num_rows == 10
+    with pytest.raises(BadTable, match=r"found no model 'other', expected one of bias, plain"):
+        best_items(published, 31, model="other")
+
+
+@pytest.mark.parametrize("user", [9, 11, 30, 160, -5, 10**12])
+def test_unknown_user_names_some_that_are_known(published, user):
+    with pytest.raises(
+        BadInput, match=rf"found {user}, expected one of the users .*some of them: \d+, \d+.*score again"
+    ):
+        best_items(published, user)
+
+
+def test_a_word_where_ids_are_numbers(published):
+    with pytest.raises(BadInput, match=r"found 'anna', expected a whole number"):
+        best_items(published, "anna")
+
+
+def test_text_ids(tmp_path):
+    inputs = write_inputs(
+        tmp_path / "in", make_model(40, 9), users=make_ids(40, text=True), items=make_ids(9, text=True)
+    )
+    publish(PredictionTable(tmp_path / "t"), "v1", inputs, options=ScoreOptions(rows_per_shard=90, rows_per_group=20))
+    best = best_items(tmp_path / "t", "id-0000025", k=2)
+    assert best.column_names == ["rank", "item_id", "prediction", "rated"], "no titles were handed in"
+    assert best["item_id"].type == pa.string()
+    with pytest.raises(BadInput, match="found 'id-99'"):
+        best_items(tmp_path / "t", "id-99")
+
+
+def test_nothing_published_yet(tmp_path):
+    with pytest.raises(BadTable, match=r"found no published table, .*recobatch run"):
+        best_items(tmp_path, 1)
+
+
+def test_a_copy_without_links_is_read_by_its_pointer(published, tmp_path):
+    """An object store keeps no symlinks."""
+    copy = tmp_path / "copy"
+    shutil.copytree(published, copy, symlinks=True)
+    (copy / "current").unlink()
+    pointer = json.loads((copy / "current.json").read_text())
+    assert best_items(copy, 31, model="plain") == best_items(published, 31)
+    (copy / pointer["table"] / "..").resolve(strict=True)
+    (copy / "versions" / "v1" / "champion").unlink()
+    assert best_items(copy, 31) == best_items(published, 31)
+    (copy / "current.json").write_text("{")
+    with pytest.raises(BadTable, match="found no readable pointer"):
+        best_items(copy, 31)
+
+
+def test_a_cut_off_file_is_told(published, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(published, copy, symlinks=True)
+    for part in (copy / "current" / "champion").glob("*.parquet"):
+        part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(BadTable, match=r"found a file that cannot be read .*recobatch verify"):
+        best_items(copy, 31)
+
+
+def test_look_up_imports_neither_pandas_nor_pydantic(published):
+    code = (
+        "import sys, pathlib; from recobatch.scoring.top import best_items; "
+        f"best_items(pathlib.Path({str(published)!r}), '31').to_pylist(); "
+        "print([m for m in ('pandas', 'pydantic', 'tensorflow', 'mlflow', 'prefect') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,43 @@
+import pytest
+
+from recobatch.errors import BadRatings
+from recobatch.sources.titles import find_titles, read_titles
+
+
+def test_movielens_titles_are_the_same_from_both_layouts(ml100k_dir):
+    from_csv, from_item = (read_titles(ml100k_dir / name) for name in ("items.csv", "u.item"))
+    assert len(from_csv) == 1682
+    assert from_csv.equals(from_item)
+    assert from_csv.slice(0, 1).to_pylist() == [{"item_id": 1, "title": "Toy Story (1995)"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("items.csv", "title,item_id\n\"One, two\nthree\",7\n", {7: "One, two\nthree"}),
+        ("movies.csv", "movieId,title,genres\n1,A,x\n1,B,x\n,C,x\n", {1: "A"}),
+        ("items.csv", "\ufeffid,name\n007,A\nx,B\n", {"007": "A", "x": "B"}),
+        ("movies.dat", "1::Toy Story (1995)::Animation\n", {1: "Toy Story (1995)"}),
+    ],
+)  # fmt: skip
+def test_reads_what_lies_beside_ratings(tmp_path, name, content, expected):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert find_titles(tmp_path / "ratings.csv") == tmp_path / name
+    titles = read_titles(tmp_path / name)
+    assert dict(zip(titles["item_id"].to_pylist(), titles["title"].to_pylist(), strict=True)) == expected
+
+
+@pytest.mark.parametrize("content", ["", "item_id,year\n1,1995\n", "title\nA\n"])
+def test_passes_over_a_file_without_titles(tmp_path, content):
+    path = tmp_path / "items.csv"
+    path.write_text(content)
+    assert find_titles(tmp_path / "ratings.csv") is None
+    if content:
+        with pytest.raises(BadRatings, match=r"items\.csv: found no titles .*expected a csv with a header"):
+            read_titles(path)
+
+
+def test_a_ratings_file_is_not_its_own_titles(tmp_path):
+    path = tmp_path / "items.csv"
+    path.write_text("item_id,title\n1,A\n")
+    assert find_titles(path) is None

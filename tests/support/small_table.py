@@ -1,0 +1,113 @@
+"""Small inputs and small published tables, for every test that needs one."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from recobatch.factors import FactorModel, Link
+from recobatch.rated import RatedPairs
+from recobatch.scoring.predictions import ScoreOptions, plan_shards, score_shard
+from recobatch.scoring.shards import ScoringInputs, ShardReport
+from recobatch.scoring.top import top_shard
+from recobatch.table import ModelEntry, Published, Staging, Table, keep_report, kept_report
+from recobatch.vocabulary import Vocabulary
+
+
+def make_model(n_users: int, n_items: int, *, n_factors: int = 5, seed: int = 1, link: Link = Link.SCALED_SIGMOID):
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape: int) -> np.ndarray:
+        return rng.normal(scale=0.6, size=shape).astype(np.float32)
+
+    return FactorModel(
+        normal(n_users, n_factors), normal(n_items, n_factors), normal(n_users), normal(n_items), 0.25, link, 1.0, 5.0
+    )
+
+
+def make_rated(n_users: int, n_items: int, *, share: float = 0.2, seed: int = 2) -> RatedPairs:
+    rated = np.random.default_rng(seed).random((n_users, n_items)) < share
+    indptr = np.concatenate([[0], np.cumsum(rated.sum(axis=1))]).astype(np.int64)
+    return RatedPairs(indptr, np.nonzero(rated)[1].astype(np.int32), n_items)
+
+
+def make_ids(n: int, *, text: bool = False) -> Vocabulary:
+    return Vocabulary(pa.array([f"id-{i:07d}" for i in range(n)] if text else range(10, 10 + 3 * n, 3)))
+
+
+def write_inputs(
+    folder: Path,
+    model: FactorModel,
+    *,
+    rated: RatedPairs | None = None,
+    users: Vocabulary | None = None,
+    items: Vocabulary | None = None,
+) -> ScoringInputs:
+    folder.mkdir(parents=True, exist_ok=True)
+    inputs = ScoringInputs(*(folder / name for name in ("factors.npz", "users.parquet", "items.parquet", "rated.npz")))
+    model.save(inputs.factors)
+    (users or make_ids(model.n_users)).save(inputs.users)
+    (items or make_ids(model.n_items)).save(inputs.items)
+    (rated or make_rated(model.n_users, model.n_items)).save(inputs.rated)
+    return inputs
+
+
+def score_into(
+    staging: Staging, name: str, inputs: ScoringInputs, *, options: ScoreOptions | None = None, top: int = 0
+) -> ModelEntry:
+    """Score every pair of a model in one thread."""
+    options, loaded = options or ScoreOptions(), inputs.load()
+    metadata = {"version": staging.version, "model": name, "mlflow_run_id": f"run-of-{name}"}
+    plan = plan_shards(loaded.model.n_users, loaded.model.n_items, options)
+    shards = tuple(
+        _once(staging, score_shard, inputs, users, staging.shard_path(name, n), metadata=metadata, options=options)
+        for n, users in enumerate(plan)
+    )
+    everyone = slice(0, loaded.model.n_users)
+    tops = (
+        [_once(staging, top_shard, inputs, everyone, staging.top_path(name, 0), k=top, metadata=metadata)]
+        if top
+        else []
+    )
+    return ModelEntry(
+        name, f"run-of-{name}", loaded.model.fingerprint, loaded.users.fingerprint, loaded.items.fingerprint,
+        shards, tuple(tops),
+    )  # fmt: skip
+
+
+def _once(staging: Staging, write: Callable[..., ShardReport], inputs, users, out: Path, **options) -> ShardReport:
+    if (report := kept_report(staging.path, out)) is None:
+        report = write(inputs, users, out, **options)
+        keep_report(staging.path, report)
+    return report
+
+
+def publish(
+    table: Table,
+    version: str,
+    inputs: ScoringInputs,
+    *,
+    names: Sequence[str] = ("plain",),
+    options: ScoreOptions | None = None,
+    top: int = 0,
+    titles: pa.Table | None = None,
+    keep: int = 3,
+) -> Published:
+    """One whole batch as the flows do it: lock, clean, stage or resume, score, publish, retain."""
+    loaded = inputs.load()
+    with table.lock(holder=f"batch of {version}"):
+        table.clean(keep_unfinished=True)
+        key = f"{version} of {loaded.model.fingerprint}"
+        staging = table.resume(key) or table.stage(version, shaped_by=key)
+        table.clean(keep=staging)
+        entries = {name: score_into(staging, name, inputs, options=options, top=top) for name in names}
+        snapshot = staging.publish(
+            entries,
+            champion=names[-1],
+            expected_rows=loaded.model.n_users * loaded.model.n_items,
+            extra={"batch_id": version},
+            titles=titles,
+        )
+        table.retain(keep)
+    return snapshot

@@ -1,0 +1,1 @@
+"""Generators of the tables in README and docs; not part of the package."""
