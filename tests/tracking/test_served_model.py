@@ -2,9 +2,6 @@
 
 import io
 import json
-import os
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 import zipfile
@@ -19,9 +16,8 @@ from mlflow.models import Model
 from recobatch.errors import BadInput
 from recobatch.tracking import Tracker, TrackingOptions
 from tests.support.mlflow_server import free_port, serving
+from tests.support.served_copy import predict_without_recobatch
 from tests.tracking.conftest import DATASET
-
-REPO = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -75,36 +71,11 @@ def ratings(trained):
     return trained.predict_pairs(np.array([1, 0, 3]), np.array([2, 0, 1]))
 
 
-def run_python(code, *arguments, **environment):
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, cwd="/",
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", **environment},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-PREDICT = """
-import sys, json
-sys.path = [entry for entry in sys.path if entry != sys.argv[2]]
-sys.meta_path = [finder for finder in sys.meta_path if "editable" not in type(finder).__module__]
-import mlflow, pandas
-model = mlflow.pyfunc.load_model(sys.argv[1])
-frame = pandas.DataFrame({"user_id": [7, 1, 2**40], "item_id": ["日本", "a b", "ü"]})
-import recobatch.served
-print(json.dumps({
-    "ratings": model.predict(frame).tolist(), "code": recobatch.served.__file__,
-    "heavy": sorted(sys.modules.keys() & {"tensorflow", "keras", "torch"}),
-}))
-"""
-
-
-def test_pyfunc_where_recobatch_is_not_installed(model_uri, server_root, ratings):
-    uri = f"sqlite:///{server_root}/mlflow.db"
-    told = run_python(PREDICT, "models:/recobatch@champion", REPO, MLFLOW_TRACKING_URI=uri)
-    np.testing.assert_array_equal(np.float32(told["ratings"]), ratings)
-    assert told["heavy"] == []
-    assert "recobatch_copy" in told["code"]
+def test_pyfunc_where_recobatch_is_not_installed(model_uri, server_root, frame, ratings):
+    predictions = predict_without_recobatch(
+        "models:/recobatch@champion", frame.to_dict("list"), MLFLOW_TRACKING_URI=f"sqlite:///{server_root}/mlflow.db"
+    )
+    np.testing.assert_array_equal(np.float32(predictions), ratings)
 
 
 def test_pyfunc_where_recobatch_is_installed(model_uri, frame, ratings):

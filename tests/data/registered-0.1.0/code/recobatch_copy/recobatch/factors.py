@@ -1,0 +1,142 @@
+"""What every trained model becomes: factors, biases and a link. NumPy only."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from recobatch.errors import BadTable
+
+
+class Link(StrEnum):
+    """How a raw score becomes a rating."""
+
+    IDENTITY = "identity"
+    """The score is the rating."""
+    SCALED_SIGMOID = "scaled_sigmoid"
+    """``min_rating + (max_rating - min_rating) / (1 + exp(-score))``."""
+
+
+@dataclass(frozen=True, eq=False)
+class FactorModel:
+    """User u rates item i ``link(user_factors[u] · item_factors[i] + user_bias[u] + item_bias[i] + global_bias)``.
+
+    Koren, Bell, Volinsky, "Matrix factorization techniques for recommender systems", IEEE Computer 42(8), 2009, eq. 4.
+    """
+
+    user_factors: np.ndarray
+    """float32, shape ``(n_users, n_factors)``."""
+    item_factors: np.ndarray
+    """float32, shape ``(n_items, n_factors)``."""
+    user_bias: np.ndarray
+    """float32, shape ``(n_users,)``; zeros where the model has none."""
+    item_bias: np.ndarray
+    """float32, shape ``(n_items,)``; zeros where the model has none."""
+    global_bias: float = 0.0
+    link: Link = Link.IDENTITY
+    min_rating: float = 0.0
+    """Lower end of the sigmoid's range, in rating units; unused by the identity."""
+    max_rating: float = 0.0
+    """Upper end of the sigmoid's range, in rating units; unused by the identity."""
+
+    def __post_init__(self) -> None:
+        n_factors = self.user_factors.shape[1]
+        required = {
+            "item_factors": (self.item_factors.shape, (self.n_items, n_factors)),
+            "user_bias": (self.user_bias.shape, (self.n_users,)),
+            "item_bias": (self.item_bias.shape, (self.n_items,)),
+        }
+        for name, (found, wanted) in required.items():
+            if found != wanted:
+                raise BadTable(f"{name}: found shape {found}, required {wanted}; the factors do not belong together")
+
+    @property
+    def n_users(self) -> int:
+        return self.user_factors.shape[0]
+
+    @property
+    def n_items(self) -> int:
+        return self.item_factors.shape[0]
+
+    @property
+    def n_factors(self) -> int:
+        return self.user_factors.shape[1]
+
+    def predict_pairs(self, user_index: np.ndarray, item_index: np.ndarray) -> np.ndarray:
+        """Predict chosen pairs.
+
+        Args:
+            user_index: Integers, shape ``(n,)``, within ``[0, n_users)``.
+            item_index: Integers, shape ``(n,)``, within ``[0, n_items)``.
+
+        Returns:
+            Predictions in rating units, float32, shape ``(n,)``.
+        """
+        score = np.einsum("nk,nk->n", self.user_factors[user_index], self.item_factors[item_index])
+        score += self.user_bias[user_index]
+        score += self.item_bias[item_index]
+        return self.apply_link(score)
+
+    def apply_link(self, score: np.ndarray) -> np.ndarray:
+        """Turn raw scores, float32, into ratings in place; the global bias is added here."""
+        if self.global_bias:
+            score += np.float32(self.global_bias)
+        if self.link is Link.SCALED_SIGMOID:
+            np.negative(score, out=score)
+            np.exp(score, out=score)
+            score += np.float32(1)
+            np.divide(np.float32(self.max_rating - self.min_rating), score, out=score)
+            score += np.float32(self.min_rating)
+        return score
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sha256 over every array and scalar, as 64 hex digits."""
+        digest = hashlib.sha256()
+        for name, array in self._arrays():
+            digest.update(f"{name}:{array.dtype.str}:{array.shape}:".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def _arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+        yield "user_factors", self.user_factors
+        yield "item_factors", self.item_factors
+        yield "user_bias", self.user_bias
+        yield "item_bias", self.item_bias
+        yield "global_bias", np.array(self.global_bias, dtype=np.float64)
+        yield "link", np.array(self.link.value)
+        yield "rating_range", np.array([self.min_rating, self.max_rating], dtype=np.float64)
+
+    def save(self, path: Path) -> None:
+        """Write an ``.npz`` of plain arrays (nothing pickled) with the fingerprint beside them."""
+        with path.open("wb") as file:
+            np.savez(file, **dict(self._arrays()), fingerprint=np.array(self.fingerprint), allow_pickle=False)
+
+    @classmethod
+    def load(cls, path: Path) -> "FactorModel":
+        """Read what ``save`` wrote.
+
+        Raises:
+            BadTable: If the file cannot be read or does not match its fingerprint.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+            low, high = arrays["rating_range"].tolist()
+            model = cls(
+                arrays["user_factors"], arrays["item_factors"], arrays["user_bias"], arrays["item_bias"],
+                float(arrays["global_bias"]), Link(str(arrays["link"])), low, high,
+            )  # fmt: skip
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise BadTable(
+                f"{path}: found no factors ({error}), required a file saved by recobatch; train again"
+            ) from error
+        if model.fingerprint != str(arrays["fingerprint"]):
+            raise BadTable(
+                f"{path}: found factors that differ from their fingerprint, the file was changed; train again"
+            )
+        return model
