@@ -2,7 +2,8 @@
 
 import re
 
-_USER_INFO = re.compile(r"(\w://)[^/?#\s'\"]*@")
+_USER_INFO = re.compile(r"(\w://)[^/?#\s]*@")
+"""User info ends at the last ``@`` of the authority: a password may hold one, and a quote too."""
 _QUERY = re.compile(r"(\w://[^\s?'\"]*)\?[^\s'\"]*")
 _PASSWORD = re.compile(r"\w://[^/?#\s]*:[^/?#\s]*@|https?://[^/?#\s]+@")
 """A user alone is none, but on the web it may well be a token; ``abfs://container@account`` names a place."""

@@ -15,6 +15,8 @@ SECRET = {
     "postgresql+psycopg://me:hush@db/mlflow": "postgresql+psycopg://db/mlflow",
     "simplecache::https://ann:hush@host/a.csv": "simplecache::https://host/a.csv",
     "sftp://ann:hu@sh@host/a.csv": "sftp://host/a.csv",
+    "https://ann:p@hush@host/x": "https://host/x",
+    "https://ann:it's-hush@host/a.csv": "https://host/a.csv",
 }
 HARMLESS = {
     "/data/odd?name#1.csv": "/data/odd?name#1.csv",

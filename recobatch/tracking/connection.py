@@ -6,13 +6,12 @@ import os
 import re
 import ssl
 import urllib.error
-import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recobatch.addresses import without_secrets
 from recobatch.tracking.database import prepare_database
-from recobatch.tracking.events import mask_credentials
 from recobatch.tracking.options import TrackingOptions
 
 if TYPE_CHECKING:
@@ -74,18 +73,18 @@ class Connection:
     @property
     def shown(self) -> str:
         """The URI without credentials."""
-        return mask_credentials(self.uri)
+        return without_secrets(self.uri)
 
     def run_url(self, run_id: str) -> str | None:
         """The run's page, where the server has pages."""
         if not self.uri.startswith("http"):
             return None
-        return f"{without_credentials(self.uri).rstrip('/')}/#/experiments/{self.experiment_id}/runs/{run_id}"
+        return f"{self.shown.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{run_id}"
 
     def _probe(self) -> None:
         """Any answer will do, even a refusal: MLflow's own client would wait much longer for none."""
         if self.uri.startswith(("http://", "https://")):
-            address = f"{without_credentials(self.uri).rstrip('/')}/health"
+            address = f"{self.shown.rstrip('/')}/health"
             with contextlib.suppress(urllib.error.HTTPError):
                 urllib.request.urlopen(address, timeout=_PROBE_SECONDS, context=_any_certificate()).close()  # nosec B310
 
@@ -113,12 +112,6 @@ class Connection:
             )  # any name, "/Users/me/x" too, is one folder
             return (self.root.resolve() / "mlruns" / folder).as_uri()
         return None
-
-
-def without_credentials(uri: str) -> str:
-    """The URI without ``user:password@``."""
-    parts = urllib.parse.urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _any_certificate() -> ssl.SSLContext:

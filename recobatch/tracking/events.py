@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
+from recobatch.addresses import masked
+
 
 class EventKind(StrEnum):
     """The kinds of record, in the order in which a run usually meets them."""
@@ -61,7 +63,7 @@ class RunState:
 def flatten_params(params: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     """Nested settings as MLflow params: ``{"train": {"epochs": 5}}`` becomes ``{"train.epochs": "5"}``.
 
-    Credentials inside URIs are masked, characters that MLflow refuses in names become ``_``.
+    Credentials in addresses are left out, characters that MLflow refuses in names become ``_``.
     """
     flat: dict[str, str] = {}
     for key, value in params.items():
@@ -69,11 +71,5 @@ def flatten_params(params: Mapping[str, object], prefix: str = "") -> dict[str, 
         if isinstance(value, Mapping):
             flat |= flatten_params(value, f"{name}.")
         else:
-            flat[name] = mask_credentials(str(value))
+            flat[name] = masked(str(value))
     return flat
-
-
-def mask_credentials(text: str) -> str:
-    """Hide ``user:password@`` and the query (signed URLs) of every URI in a text."""
-    text = re.sub(r"(\w://)[^/@\s]+@", r"\1***@", text)
-    return re.sub(r"(\w://[^\s?]+)\?\S+", r"\1?***", text)

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
+from recobatch.addresses import without_secrets
 from recobatch.tracking.connection import Connection
-from recobatch.tracking.events import Event, EventKind, flatten_params, mask_credentials
+from recobatch.tracking.events import Event, EventKind, flatten_params
 from recobatch.tracking.history import PastRun, find_runs
 from recobatch.tracking.options import DatasetInfo, ModelFiles, TrackingOptions
 from recobatch.tracking.registry import RegisteredModel, find_champion
@@ -82,7 +83,7 @@ class Tracker:
         }  # fmt: skip
         run.post(EventKind.START, {"name": f"{model_name} · {batch_id}", "tags": tags})
         run.post(EventKind.PARAMS, flatten_params({**params, "dataset": {"fingerprint": dataset.fingerprint}}))
-        run.post(EventKind.DATASET, asdict(dataset) | {"source": mask_credentials(dataset.source)})
+        run.post(EventKind.DATASET, asdict(dataset) | {"source": without_secrets(dataset.source)})
         run.flush()
         return run
 
