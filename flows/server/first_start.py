@@ -1,14 +1,14 @@
 """Prefect servers that start at once on a new database: one makes its tables, the others wait for it.
 
-Left alone, each of them would make the tables, and all but one would end over a table that exists already.
+Without this, each of them would make the tables, and all but one would end because a table exists already.
 """
 
-import fcntl
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+
+from recobatch.storage.initialize import lock_to_initialize
 
 
 def wait_for_tables(home: Path) -> Callable[[], None]:
@@ -21,25 +21,14 @@ def wait_for_tables(home: Path) -> Callable[[], None]:
         To be called when this server has started: until then others wait for it, unless it ends.
     """
     made = home / f".tables-of-{version('prefect')}"
-    if _stand(made):
-        return lambda: None
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        lock = os.open(home / ".tables-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    except OSError:  # Prefect itself says better what is wrong with its folder
-        return lambda: None
-    if _stand(made):
-        os.close(lock)
-        return lambda: None
+    lock = None
+    with suppress(OSError):  # Prefect's own message names the defect of its folder
+        lock = lock_to_initialize(home / ".tables-lock", lambda: made.exists() and (home / "prefect.db").exists())
 
     def started() -> None:
-        with suppress(OSError):
-            made.touch()
-        os.close(lock)
+        if lock is not None:
+            with suppress(OSError):
+                made.touch()
+            lock.close()
 
     return started
-
-
-def _stand(made: Path) -> bool:
-    return made.exists() and made.with_name("prefect.db").exists()

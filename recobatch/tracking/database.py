@@ -1,8 +1,9 @@
-"""The local MLflow database: created once, whatever happens meanwhile."""
+"""The local MLflow database: created once, by one process."""
 
-import fcntl
 import secrets
 from pathlib import Path
+
+from recobatch.storage.initialize import lock_to_initialize
 
 
 def local_database(uri: str) -> Path | None:
@@ -11,18 +12,17 @@ def local_database(uri: str) -> Path | None:
 
 
 def prepare_database(uri: str) -> None:
-    """Create the sqlite database of a ``sqlite:///`` URI if it is not there; other URIs are left alone.
+    """Create the database of a ``sqlite:///`` URI if it does not exist; other URIs are left alone.
 
     MLflow migrates an empty file in place, table by table: two processes doing so at once, or one that is killed,
-    leave a database that no later start can mend. So it is made under another name, under a lock, and renamed.
+    leave a database that no later start can repair. So it is made under another name, under a lock, and renamed.
     """
     path = local_database(uri)
-    if path is None or (path.exists() and path.stat().st_size):
+    if path is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists() or not path.stat().st_size:
+    lock = lock_to_initialize(path.with_name(f".{path.name}.lock"), lambda: path.exists() and path.stat().st_size > 0)
+    if lock is not None:
+        with lock:
             _remove_attempts(path)
             _create(path)
 
