@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recobatch.factors import FactorModel, Link
+from recobatch.model_folder import LoadedModel, ModelFolder
 from recobatch.rated import RatedPairs
 from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.predictions import (
     ScoreOptions,
-    ScoringInputs,
     parquet_settings,
     plan_shards,
     prediction_schema,
@@ -33,7 +33,7 @@ from recobatch.vocabulary import Vocabulary
 THREADS = os.cpu_count() or 1
 
 
-def make_inputs(folder: Path, users: int, items: int, factors: int, rated: int, *, seed: int) -> ScoringInputs:
+def make_inputs(folder: Path, users: int, items: int, factors: int, rated: int, *, seed: int) -> ModelFolder:
     """Factors whose predictions spread over the scale, and rated pairs with a long tail of items."""
     rng = np.random.default_rng(seed)
 
@@ -50,22 +50,14 @@ def make_inputs(folder: Path, users: int, items: int, factors: int, rated: int, 
     key = np.unique(rng.integers(0, users, size=rated) * items + item)
     user, item = np.divmod(key, items)
     indptr = np.searchsorted(user, np.arange(users + 1)).astype(np.int64)
-    inputs = ScoringInputs(*(folder / name for name in ("factors.npz", "users.parquet", "items.parquet", "rated.npz")))
     folder.mkdir(parents=True)
-    model.save(inputs.factors)
-    Vocabulary(pa.arange(1, users + 1)).save(inputs.users)
-    Vocabulary(pa.arange(1, items + 1)).save(inputs.items)
-    RatedPairs(indptr, item.astype(np.int32), items).save(inputs.rated)
-    return inputs
-
-
-def inputs_in(folder: Path) -> ScoringInputs:
-    return ScoringInputs(*(folder / name for name in ("factors.npz", "users.parquet", "items.parquet", "rated.npz")))
+    user_ids, item_ids = Vocabulary(pa.arange(1, users + 1)), Vocabulary(pa.arange(1, items + 1))
+    return LoadedModel(model, user_ids, item_ids, RatedPairs(indptr, item.astype(np.int32), items)).save(folder)
 
 
 def publish(folder: Path, out: Path, names: list[str], users: int, *, top: int) -> dict:
     """Factors on the disk to a published, verified-by-footer, fsynced snapshot."""
-    inputs = {name: inputs_in(folder / name) for name in names}
+    inputs = {name: ModelFolder(folder / name) for name in names}
     options, table = ScoreOptions(), PredictionTable(out)
     for each in inputs.values():
         each.load()
@@ -104,7 +96,7 @@ def publish(folder: Path, out: Path, names: list[str], users: int, *, top: int) 
 
 def bare(folder: Path, out: Path, names: list[str], users: int) -> dict:
     """The limit: product, sigmoid and pyarrow's write of the same columns at the same settings; no checks, no fsync."""
-    loaded = {name: inputs_in(folder / name).load() for name in names}
+    loaded = {name: ModelFolder(folder / name).load() for name in names}
     out.mkdir(parents=True, exist_ok=True)
 
     def write(job: tuple[str, slice]) -> None:
@@ -136,7 +128,7 @@ def duckdb_cross_join(folder: Path, out: Path, users: int) -> dict:
     """The same predictions by DuckDB's own cross join, list_inner_product and COPY."""
     import duckdb
 
-    loaded = inputs_in(folder).load()
+    loaded = ModelFolder(folder).load()
     model = loaded.model
     width = model.n_factors
     u = pa.table(
@@ -166,7 +158,7 @@ def fixed_lists(factors: np.ndarray) -> pa.Array:
 
 def rank(folder: Path, out: Path, users: int) -> dict:
     """Best 100 unseen items of every user, written as parquet files; implicit hands them back in memory."""
-    inputs = inputs_in(folder)
+    inputs = ModelFolder(folder)
     inputs.load()
     out.mkdir(parents=True, exist_ok=True)
     bounds = [users * n // (4 * THREADS) for n in range(4 * THREADS + 1)]
@@ -235,7 +227,7 @@ def keras_predict(folder: Path, pairs: int) -> dict:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras
 
-    model = inputs_in(folder).load().model
+    model = ModelFolder(folder).load().model
     user, item = keras.Input((1,)), keras.Input((1,))
     embed = [
         keras.layers.Flatten()(keras.layers.Embedding(n, model.n_factors)(x))

@@ -97,7 +97,4 @@ def batch_scoring(
 
 def _to_score(job: Job, trained: Mapping[str, TrainedModel], champion: str, ratings: Ratings) -> dict[str, ToScore]:
     wanted = trained if job.settings.score.models == "all" else {champion: trained[champion]}
-    return {
-        name: ToScore(name, model.run.run_id, model.scoring_inputs(ratings), model.test["mse"])
-        for name, model in wanted.items()
-    }
+    return {name: ToScore(name, model.run.run_id, model.files, model.test["mse"]) for name, model in wanted.items()}

@@ -19,11 +19,12 @@ from recobatch.evaluation.gate import Candidate
 from recobatch.factors import FactorModel
 from recobatch.ingest import IngestReport
 from recobatch.interactions import EncodedInteractions, Split
+from recobatch.model_folder import ModelFolder
 from recobatch.models import build_model, diagram_svg, save_model, summary_text, to_factors
-from recobatch.scoring.predictions import ScoringInputs
 from recobatch.sources.datasets import Source, read_titles
+from recobatch.storage.durable import link_or_copy
 from recobatch.storage.workspace import StageOutput
-from recobatch.tracking import DatasetInfo, ModelFiles, TrackedRun
+from recobatch.tracking import DatasetInfo, TrackedRun
 from recobatch.training import train
 
 OnEpoch = Callable[[int, float, float], None]
@@ -111,7 +112,7 @@ class TrainedModel:
 
     name: str
     folder: Path
-    """``model.keras``, ``factors.npz``, ``model_summary.txt``, ``model_diagram.svg``."""
+    """``ModelFolder``, ``model_summary.txt``, ``model_diagram.svg``."""
     fingerprint: str
     """Of its ``FactorModel``."""
     run: TrackedRun
@@ -132,12 +133,9 @@ class TrainedModel:
     def candidate(self) -> Candidate:
         return Candidate(self.name, self.test["mse"], self.validation_mse)
 
-    def scoring_inputs(self, ratings: Ratings) -> ScoringInputs:
-        files = self.files(ratings)
-        return ScoringInputs(files.factors, files.users, files.items, files.rated)
-
-    def files(self, ratings: Ratings) -> ModelFiles:
-        return model_files(self.folder, ratings)
+    @property
+    def files(self) -> ModelFolder:
+        return ModelFolder(self.folder)
 
 
 @dataclass(frozen=True)
@@ -146,19 +144,11 @@ class ToScore:
 
     name: str
     mlflow_run_id: str
-    inputs: ScoringInputs
+    files: ModelFolder
     test_mse: float | None
     """None where its training did not tell."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Of its version in the registry, where it comes from there."""
-
-
-def model_files(folder: Path, ratings: Ratings) -> ModelFiles:
-    """The files of a model that was trained into ``folder``."""
-    return ModelFiles(
-        keras=folder / "model.keras", factors=folder / "factors.npz", users=ratings.folder / "users.parquet",
-        items=ratings.folder / "items.parquet", rated=ratings.folder / "rated.npz",
-    )  # fmt: skip
 
 
 def report_of(report: IngestReport) -> dict[str, Any]:
@@ -216,8 +206,11 @@ def write_trained(
         model, parts.train, validation=validation, recipe=settings.train, seed=settings.seed, on_epoch=on_epoch
     )
     factors = to_factors(model)
-    save_model(model, out / "model.keras")
-    factors.save(out / "factors.npz")
+    folder = ModelFolder(out)
+    save_model(model, folder.keras)
+    factors.save(folder.factors)
+    for path in (folder.users, folder.items, folder.rated):
+        link_or_copy(ratings.folder / path.name, path)
     (out / "model_summary.txt").write_text(summary_text(model), encoding="utf-8")
     (out / "model_diagram.svg").write_text(diagram_svg(model), encoding="utf-8")
     return {

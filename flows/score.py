@@ -50,8 +50,8 @@ def score_pairs(
         if not (force or fresh) and (published := published_already(job, made_of, _RESULT)):
             return published
         if ratings is not None:
-            inputs, news = extend_champion(job, model.inputs, model.tags, ratings)
-            model = replace(model, inputs=inputs)
+            files, news = extend_champion(job, model.files, model.tags, ratings)
+            model = replace(model, files=files)
         users, items, _ = plan_model(model, job.settings.score)
         with staged(job, {model.name: model}) as staging:
             result, before = summary.of_scoring(job, model, news), PreviousBatch.published(job.table.current())

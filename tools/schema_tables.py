@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recobatch.factors import FactorModel, Link
+from recobatch.model_folder import LoadedModel
 from recobatch.rated import RatedPairs
 from recobatch.scoring.predictions import ScoreOptions, score_shard
-from recobatch.scoring.shards import DESCRIPTION, ScoringInputs
+from recobatch.scoring.shards import DESCRIPTION
 from recobatch.scoring.top import top_shard
 from recobatch.table.manifest import Column, FileEntry, Manifest, ModelFacts
 from recobatch.vocabulary import Vocabulary
@@ -100,12 +101,10 @@ def _field_docs(record: type) -> Iterator[tuple[str, str]]:
 def _write_files(folder: Path, ids: pa.Array) -> tuple[Description, Description]:
     """The two kinds of file for two users and two items."""
     folder = Path(tempfile.mkdtemp(dir=folder))
-    inputs = ScoringInputs(*(folder / name for name in ("factors.npz", "users.parquet", "items.parquet", "rated.npz")))
     zeros = np.zeros(2, np.float32)
-    FactorModel(zeros[:, None], zeros[:, None], zeros, zeros, 0.0, Link.IDENTITY, 1.0, 5.0).save(inputs.factors)
-    for path in (inputs.users, inputs.items):
-        Vocabulary(ids).save(path)
-    RatedPairs(np.zeros(3, np.int64), np.zeros(0, np.int32), 2).save(inputs.rated)
+    model = FactorModel(zeros[:, None], zeros[:, None], zeros, zeros, 0.0, Link.IDENTITY, 1.0, 5.0)
+    unrated = RatedPairs(np.zeros(3, np.int64), np.zeros(0, np.int32), 2)
+    inputs = LoadedModel(model, Vocabulary(ids), Vocabulary(ids), unrated).save(folder)
     predictions, top = folder / "predictions.parquet", folder / "top.parquet"
     score_shard(inputs, slice(0, 2), predictions, metadata={}, options=ScoreOptions())
     top_shard(inputs, slice(0, 2), top, metadata={})

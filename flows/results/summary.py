@@ -126,7 +126,7 @@ def of_scoring(job: Job, model: ToScore, news: RatingsDelta | None) -> dict[str,
 
     ``data.news`` is null where no ratings were read; ``report`` is that of the champion's training, where it is here.
     """
-    loaded = model.inputs.load()
+    loaded = model.files.load()
     data = {
         "ratings": len(loaded.rated.item_index), "users": len(loaded.users), "items": len(loaded.items),
         "first_user": loaded.users.ids[0].as_py(),

@@ -14,9 +14,8 @@ from flows.outputs import Ratings
 from flows.settings.sections import DataSettings
 from flows.tasks.ingest import ingest_ratings
 from recobatch.errors import BadInput
+from recobatch.model_folder import ModelFolder
 from recobatch.scoring.extension import CurrentRatings, RatingsDelta, extend
-from recobatch.scoring.predictions import ScoringInputs
-from recobatch.scoring.shards import LoadedInputs
 from recobatch.sources import datasets
 from recobatch.vocabulary import Vocabulary
 
@@ -51,15 +50,15 @@ def current_ratings(job: Job, champion: Mapping[str, str]) -> Ratings | None:
 
 @task(name="extend champion", cache_policy=NO_CACHE)
 def extend_champion(
-    job: Job, champion: ScoringInputs, tags: Mapping[str, str], ratings: Ratings
-) -> tuple[ScoringInputs, RatingsDelta]:
+    job: Job, champion: ModelFolder, tags: Mapping[str, str], ratings: Ratings
+) -> tuple[ModelFolder, RatingsDelta]:
     """Count what is new since the champion was trained, and take in what it does not know where that is asked for."""
     until = int(tags["newest_rating"]) if "newest_rating" in tags else None
     unknown = job.settings.score.unknown
 
     def build(out: Path) -> dict[str, Any]:
         extended, news = extend(champion.load(), _loaded(ratings), unknown=unknown, trained_until=until)
-        _save(extended, out)
+        extended.save(out)
         return news.to_dict()
 
     with job.stage("extend"):
@@ -68,22 +67,9 @@ def extend_champion(
     news = RatingsDelta.from_dict(done.report)
     counts = {"new_ratings": news.new_ratings, "unknown_users": news.unknown_users.count}
     job.tell("extend", str(news), reused=done.reused, unknown_items=news.unknown_items.count, **counts)
-    return _inputs_in(done.path), news
+    return ModelFolder(done.path), news
 
 
 def _loaded(ratings: Ratings) -> CurrentRatings:
     users, items = (Vocabulary.load(ratings.folder / f"{name}.parquet") for name in ("users", "items"))
     return CurrentRatings(ratings.interactions(), users, items)
-
-
-def _inputs_in(folder: Path) -> ScoringInputs:
-    names = ("factors.npz", "users.parquet", "items.parquet", "rated.npz")
-    return ScoringInputs(*(folder / name for name in names))
-
-
-def _save(loaded: LoadedInputs, folder: Path) -> None:
-    paths = _inputs_in(folder)
-    loaded.model.save(paths.factors)
-    loaded.users.save(paths.users)
-    loaded.items.save(paths.items)
-    loaded.rated.save(paths.rated)

@@ -52,7 +52,7 @@ def end_in_its_place(job: Job, ratings: Ratings, snapshot: Published) -> None:
     if split is None or not noted or job.report_path(snapshot.version).exists():
         return
     parts = Parts.of(split)
-    runs = runs_of(job, ratings, parts, noted)
+    runs = runs_of(job, parts, noted)
     if not runs:
         return
     job.batch_id = snapshot.version

@@ -15,7 +15,6 @@ from flows.outputs import (
 from flows.results import summary
 from flows.results.assets import describe_asset
 from flows.tasks.ingest import is_transient
-from recobatch.scoring.predictions import ScoringInputs
 
 
 @task(name="register models", cache_policy=NO_CACHE)
@@ -64,5 +63,4 @@ def fetch_champion(job: Job) -> ToScore:
     name = champion.tags.get("model", "champion")
     job.tell("fetch champion", f"{name}, version {champion.version}")
     test_mse = float(champion.tags["test_mse"]) if "test_mse" in champion.tags else None
-    inputs = ScoringInputs(files.factors, files.users, files.items, files.rated)
-    return ToScore(name, champion.run_id, inputs, test_mse, champion.tags)
+    return ToScore(name, champion.run_id, files, test_mse, champion.tags)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.job import Job
-from flows.outputs import Parts, Ratings, TrainedModel, model_files
+from flows.outputs import Parts, Ratings, TrainedModel
 from flows.results import summary
 from flows.tasks.train import training_stage
+from recobatch.model_folder import ModelFolder
 from recobatch.tracking import TrackedRun
 
 
@@ -26,7 +27,7 @@ def take_up(job: Job, ratings: Ratings, parts: Parts) -> dict[str, TrackedRun]:
     """
     inputs = summary.inputs_fingerprint(job.settings, ratings)
     for left in job.table.unfinished():
-        if left.notes.get("inputs") == inputs and (runs := runs_of(job, ratings, parts, left.notes["models"])):
+        if left.notes.get("inputs") == inputs and (runs := runs_of(job, parts, left.notes["models"])):
             job.batch_id = left.version
             job.runs += runs.values()
             job.tell("resume", f"goes on with batch {left.version}, which died with {left.finished} files written")
@@ -35,7 +36,7 @@ def take_up(job: Job, ratings: Ratings, parts: Parts) -> dict[str, TrackedRun]:
     return {}
 
 
-def runs_of(job: Job, ratings: Ratings, parts: Parts, noted: Mapping[str, Mapping[str, str]]) -> dict[str, TrackedRun]:
+def runs_of(job: Job, parts: Parts, noted: Mapping[str, Mapping[str, str]]) -> dict[str, TrackedRun]:
     """The runs in MLflow that a batch noted, to go on with; none where one of them or the output of a stage is gone."""
     folders = {}
     for name in job.settings.models:
@@ -45,7 +46,7 @@ def runs_of(job: Job, ratings: Ratings, parts: Parts, noted: Mapping[str, Mappin
         folders[name] = done.path
     runs: dict[str, TrackedRun] = {}
     for name, folder in folders.items():
-        run = job.tracker.resume_run(noted[name]["journal"], model_name=name, files=model_files(folder, ratings))
+        run = job.tracker.resume_run(noted[name]["journal"], model_name=name, model=ModelFolder(folder))
         if run is None:
             for other in runs.values():
                 other.finish("KILLED")

@@ -15,7 +15,8 @@ from flows.settings.tree import Settings
 from flows.tasks.engines import shard_runner
 from recobatch.errors import GateRefused
 from recobatch.evaluation.gate import check_finite
-from recobatch.scoring.predictions import ScoreOptions, ScoringInputs, ShardReport, plan_shards, score_shard
+from recobatch.model_folder import ModelFolder
+from recobatch.scoring.predictions import ScoreOptions, ShardReport, plan_shards, score_shard
 from recobatch.scoring.top import top_shard
 from recobatch.storage.workspace import code_fingerprint, fingerprint
 from recobatch.table import ModelEntry, Staging, keep_report, kept_report
@@ -55,11 +56,7 @@ def _predictions_fingerprint(settings: Settings, models: Mapping[str, ToScore]) 
 
 
 def _shape(model: ToScore) -> dict[str, str]:
-    loaded = model.inputs.load()
-    return {
-        "mlflow_run_id": model.mlflow_run_id, "factors": loaded.model.fingerprint, "users": loaded.users.fingerprint,
-        "items": loaded.items.fingerprint, "rated": loaded.rated.fingerprint,
-    }  # fmt: skip
+    return {"mlflow_run_id": model.mlflow_run_id, **model.files.load().fingerprints}
 
 
 def score_models(job: Job, models: Mapping[str, ToScore], staging: Staging) -> dict[str, ModelEntry]:
@@ -86,22 +83,22 @@ def score_models(job: Job, models: Mapping[str, ToScore], staging: Staging) -> d
 
 @task(name="score shard", cache_policy=NO_CACHE)
 def score_one_shard(
-    staging: Path, inputs: ScoringInputs, users: slice, out: Path, metadata: Mapping[str, str], options: ScoreOptions
+    staging: Path, model: ModelFolder, users: slice, out: Path, metadata: Mapping[str, str], options: ScoreOptions
 ) -> tuple[ShardReport, bool]:
     """Score a range of users unless a run that died had done so; depends on its arguments alone, wherever it runs.
 
     Returns:
         The shard, and whether it was there already.
     """
-    return _once(staging, out, lambda: score_shard(inputs, users, out, metadata=metadata, options=options))
+    return _once(staging, out, lambda: score_shard(model, users, out, metadata=metadata, options=options))
 
 
 @task(name="top shard", cache_policy=NO_CACHE)
 def top_one_shard(
-    staging: Path, inputs: ScoringInputs, users: slice, out: Path, metadata: Mapping[str, str], k: int
+    staging: Path, model: ModelFolder, users: slice, out: Path, metadata: Mapping[str, str], k: int
 ) -> tuple[ShardReport, bool]:
     """Pick the best unseen items of a range of users, likewise."""
-    return _once(staging, out, lambda: top_shard(inputs, users, out, k=k, metadata=metadata))
+    return _once(staging, out, lambda: top_shard(model, users, out, k=k, metadata=metadata))
 
 
 def _once(staging: Path, out: Path, write: Callable[[], ShardReport]) -> tuple[ShardReport, bool]:
@@ -114,7 +111,7 @@ def _once(staging: Path, out: Path, write: Callable[[], ShardReport]) -> tuple[S
 
 def plan_model(model: ToScore, options: ScoreOptions) -> tuple[int, int, list[slice]]:
     """How many users and items a model has, and the users of each shard."""
-    loaded = model.inputs.load()
+    loaded = model.files.load()
     n_users, n_items = len(loaded.users), len(loaded.items)
     return n_users, n_items, plan_shards(n_users, n_items, options)
 
@@ -126,7 +123,7 @@ def _submit(
     options, k = job.settings.score, job.settings.top.k
     shards, tops = [], []
     for number, users in enumerate(plan):
-        shared = {"staging": staging.path, "inputs": model.inputs, "users": users, "metadata": metadata}
+        shared = {"staging": staging.path, "model": model.files, "users": users, "metadata": metadata}
         out = staging.shard_path(model.name, number)
         shards.append(runner.submit(score_one_shard, parameters={**shared, "out": out, "options": options}))
         if k:
@@ -136,7 +133,7 @@ def _submit(
 
 
 def _entry(model: ToScore, shards: list[ShardReport], tops: list[ShardReport]) -> ModelEntry:
-    loaded = model.inputs.load()
+    loaded = model.files.load()
     return ModelEntry(
         model.name, model.mlflow_run_id, loaded.model.fingerprint, loaded.users.fingerprint,
         loaded.items.fingerprint, tuple(shards), tuple(tops),

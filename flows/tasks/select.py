@@ -15,7 +15,7 @@ from flows.outputs import (
 from recobatch.errors import BadTable
 from recobatch.evaluation.drift import BatchFacts, MissingIds, Spread, check_drift
 from recobatch.evaluation.gate import check_baseline, choose_champion
-from recobatch.scoring.shards import LoadedInputs
+from recobatch.model_folder import LoadedModel
 from recobatch.table import ModelEntry, ModelFacts, Published, published_items, published_users
 
 
@@ -51,7 +51,7 @@ def check_against_published(
     Returns:
         What the next batch will be compared with.
     """
-    loaded = model.inputs.load()
+    loaded = model.files.load()
     predictions = {name: prediction_spread(entry) for name, entry in entries.items()}
     facts = BatchFacts(len(loaded.rated.item_index), ratings_spread, model.name, model.test_mse, predictions)
     published = job.table.current()
@@ -62,7 +62,7 @@ def check_against_published(
     return facts.after(before)
 
 
-def _gone_since(published: Published, loaded: LoadedInputs) -> MissingIds:
+def _gone_since(published: Published, loaded: LoadedModel) -> MissingIds:
     try:
         users, items = published_users(published), published_items(published)
     except BadTable as error:  # a table that cannot be read must not stand in the way of the one that replaces it

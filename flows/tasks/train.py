@@ -64,7 +64,7 @@ def track_model(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -
     """Hand figures and files of a trained model to MLflow."""
     with job.stage("track"):
         model.run.log_metrics(summary.metrics(model, ratings, parts))
-        model.run.log_model(model.files(ratings))
+        model.run.log_model(model.files)
         for name in ("model_summary.txt", "model_diagram.svg"):
             model.run.log_file(model.folder / name)
         if ratings.report.quarantine_path is not None:

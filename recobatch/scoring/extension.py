@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from recobatch.errors import BadRatings
 from recobatch.interactions import EncodedInteractions
+from recobatch.model_folder import LoadedModel
 from recobatch.rated import RatedPairs
-from recobatch.scoring.shards import LoadedInputs
 from recobatch.vocabulary import Vocabulary
 
 Unknown = Literal["leave_out", "biases"]
@@ -89,8 +89,8 @@ class RatingsDelta:
 
 
 def extend(
-    champion: LoadedInputs, now: CurrentRatings, *, unknown: Unknown, trained_until: int | None
-) -> tuple[LoadedInputs, RatingsDelta]:
+    champion: LoadedModel, now: CurrentRatings, *, unknown: Unknown, trained_until: int | None
+) -> tuple[LoadedModel, RatingsDelta]:
     """Count what is new since a champion was trained, and let it score what there is now.
 
     Args:
@@ -123,7 +123,7 @@ def extend(
             item_factors=items.spread(champion.model.item_factors, weights[1]),
             item_bias=items.spread(champion.model.item_bias, weights[1]),
         )
-    return LoadedInputs(model, users.extended, items.extended, _all_rated(champion.rated, now, users, items)), news
+    return LoadedModel(model, users.extended, items.extended, _all_rated(champion.rated, now, users, items)), news
 
 
 @dataclass(frozen=True, eq=False)

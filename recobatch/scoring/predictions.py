@@ -9,12 +9,12 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from recobatch.factors import FactorModel
+from recobatch.model_folder import LoadedModel, ModelFolder
 from recobatch.scoring.kernel import BLOCK_USERS, ScoringKernel, one_blas_thread
-from recobatch.scoring.shards import LoadedInputs, ScoringInputs, ShardFile, ShardReport, described, open_shard
+from recobatch.scoring.shards import ShardFile, ShardReport, described, open_shard
 
 __all__ = [
     "ScoreOptions",
-    "ScoringInputs",
     "ShardReport",
     "parquet_settings",
     "plan_shards",
@@ -87,7 +87,7 @@ def score_block(model: FactorModel, users: slice) -> np.ndarray:
 
 
 def score_shard(
-    inputs: ScoringInputs, users: slice, out: Path, *, metadata: Mapping[str, str], options: ScoreOptions
+    model: ModelFolder, users: slice, out: Path, *, metadata: Mapping[str, str], options: ScoreOptions
 ) -> ShardReport:
     """Predict every item for a range of users and write the predictions as one parquet file.
 
@@ -95,7 +95,7 @@ def score_shard(
     when it is whole. Memory does not grow with the number of users.
 
     Args:
-        inputs: Files of one model.
+        model: Files of one model.
         users: Range of user indices, not empty, within the model.
         out: The parquet file to write; one row for every user of the range and every item, sorted by user, then item.
         metadata: Key-value metadata of the file: version, model, MLflow run.
@@ -105,11 +105,11 @@ def score_shard(
         Rows, bytes, digest and range of the predictions.
 
     Raises:
-        BadTable: If the inputs are damaged or do not belong together.
+        BadTable: If the files are damaged or do not belong together.
         IndexError: If the range leaves the model.
         RecobatchError: If the file cannot be written.
     """
-    loaded = inputs.load()
+    loaded = model.load()
     loaded.check_range(users)
     schema = prediction_schema(loaded.users.ids.type, loaded.items.ids.type).with_metadata(dict(metadata))
     with one_blas_thread(), open_shard(out, schema, parquet_settings(loaded.items.ids.type)) as shard:
@@ -127,7 +127,7 @@ def prediction_schema(user_type: pa.DataType, item_type: pa.DataType) -> pa.Sche
     ])  # fmt: skip
 
 
-def _write_predictions(loaded: LoadedInputs, users: slice, shard: ShardFile, rows_per_group: int) -> None:
+def _write_predictions(loaded: LoadedModel, users: slice, shard: ShardFile, rows_per_group: int) -> None:
     kernel, n_items = ScoringKernel.of(loaded.model), loaded.model.n_items
     step = _users_per_write(n_items, rows_per_group)
     group = n_items * max(1, rows_per_group // n_items) if n_items <= rows_per_group else rows_per_group

@@ -1,83 +1,23 @@
-"""A shard of a parquet table: what it is made from, how it is written, and what is known of it afterwards."""
+"""A shard of a parquet table: how it is written, and what is known of it afterwards."""
 
 import hashlib
 import math
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
-from threading import Lock
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recobatch.errors import BadTable
-from recobatch.factors import FactorModel
-from recobatch.rated import RatedPairs
 from recobatch.storage.durable import TEMPORARY, explained
-from recobatch.vocabulary import Vocabulary
 
 DESCRIPTION = "description"
 """Key of a column's meaning in its metadata, as Arrow readers show it."""
-
-
-@dataclass(frozen=True)
-class ScoringInputs:
-    """The four files that a shard is computed from; workers share paths, never arrays."""
-
-    factors: Path
-    """Written by ``FactorModel.save``."""
-    users: Path
-    """Written by ``Vocabulary.save``."""
-    items: Path
-    """Written by ``Vocabulary.save``."""
-    rated: Path
-    """Written by ``RatedPairs.save``."""
-
-    def load(self) -> "LoadedInputs":
-        """Read the files, once per process for as long as they do not change.
-
-        Raises:
-            BadTable: If a file is missing, damaged, or does not belong to the others.
-        """
-        loaded = LoadedInputs(
-            _cached(FactorModel.load, self.factors),
-            _cached(Vocabulary.load, self.users),
-            _cached(Vocabulary.load, self.items),
-            _cached(RatedPairs.load, self.rated),
-        )
-        model, rated = loaded.model, loaded.rated
-        expected = (len(loaded.users), len(loaded.items))
-        for path, found in (
-            (self.factors, (model.n_users, model.n_items)),
-            (self.rated, (rated.n_users, rated.n_items)),
-        ):
-            if found != expected:
-                raise BadTable(
-                    f"{path}: found {found[0]:,} users and {found[1]:,} items, expected {expected[0]:,} and "
-                    f"{expected[1]:,} as in {self.users.name} and {self.items.name}; train again"
-                )
-        return loaded
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedInputs:
-    """A model with the ids and the rated pairs that belong to it."""
-
-    model: FactorModel
-    users: Vocabulary
-    items: Vocabulary
-    rated: RatedPairs
-
-    def check_range(self, users: slice) -> None:
-        """Raise ``IndexError`` unless ``users`` is a plain, non-empty range of user indices."""
-        if users.step not in (None, 1) or not 0 <= users.start < users.stop <= self.model.n_users:
-            raise IndexError(f"found users {users}, expected a range within [0, {self.model.n_users})")
 
 
 @dataclass(frozen=True)
@@ -232,24 +172,3 @@ class _HashingFile:
 
     def close(self) -> None:
         self.closed = True
-
-
-_T = TypeVar("_T")
-_loading = Lock()
-
-
-def _cached(load: Callable[[Path], _T], path: Path) -> _T:
-    """Load a file unless this very file, by path, size and time, was loaded lately."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise BadTable(
-            f"{path}: found no readable file ({error.strerror}), expected for scoring; train again"
-        ) from error
-    with _loading:  # many shards start at once: one of them reads, the others wait for it
-        return _load(load, path, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=8)
-def _load(load: Callable[[Path], _T], path: Path, _modified: int, _size: int) -> _T:
-    return load(path)

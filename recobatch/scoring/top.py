@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recobatch.errors import BadInput, BadTable
+from recobatch.model_folder import LoadedModel, ModelFolder
 from recobatch.scoring.kernel import ScoringKernel, one_blas_thread
 from recobatch.scoring.ranking import best_candidates, rank_candidates
-from recobatch.scoring.shards import LoadedInputs, ScoringInputs, ShardReport, described, open_shard
+from recobatch.scoring.shards import ShardReport, described, open_shard
 
 Part: TypeAlias = Path | pa.NativeFile
 """A parquet file on disk, or one that is open already."""
@@ -21,13 +22,11 @@ USERS_PER_GROUP = 2048
 """Users in a row group."""
 
 
-def top_shard(
-    inputs: ScoringInputs, users: slice, out: Path, *, k: int = 100, metadata: Mapping[str, str]
-) -> ShardReport:
+def top_shard(model: ModelFolder, users: slice, out: Path, *, k: int = 100, metadata: Mapping[str, str]) -> ShardReport:
     """Rank the items that each user of a range has not rated and write the best as one parquet file.
 
     Args:
-        inputs: Files of one model.
+        model: Files of one model.
         users: Range of user indices, not empty, within the model.
         out: The parquet file to write: ``user_id``, ``rank`` (int32, from 1), ``item_id``, ``prediction``; sorted by
             user, then rank. Equal predictions rank in the order of the items. A user with fewer than ``k`` unseen
@@ -36,11 +35,11 @@ def top_shard(
         metadata: Key-value metadata of the file: version, model, MLflow run.
 
     Raises:
-        BadTable: If the inputs are damaged or do not belong together.
+        BadTable: If the files are damaged or do not belong together.
         IndexError: If the range leaves the model.
         RecobatchError: If the file cannot be written.
     """
-    loaded = inputs.load()
+    loaded = model.load()
     loaded.check_range(users)
     schema = top_schema(loaded.users.ids.type, loaded.items.ids.type).with_metadata(dict(metadata))
     kernel = ScoringKernel.of(loaded.model)
@@ -73,7 +72,7 @@ _ENCODING = {
 }
 
 
-def _rank_group(kernel: ScoringKernel, loaded: LoadedInputs, users: slice, k: int, schema: pa.Schema) -> pa.Table:
+def _rank_group(kernel: ScoringKernel, loaded: LoadedModel, users: slice, k: int, schema: pa.Schema) -> pa.Table:
     rows, items, scores = [], [], []
     for part, block in kernel.scores(users):
         block.ravel()[loaded.rated.positions(part)] = -np.inf

@@ -4,19 +4,17 @@ Importing this package does not import MLflow; creating a ``Tracker`` does.
 """
 
 from recobatch.tracking.history import PastRun, has_history
-from recobatch.tracking.options import DatasetInfo, ModelFiles, TrackingOptions
-from recobatch.tracking.registry import RegisteredModel, ServedFiles
+from recobatch.tracking.options import DatasetInfo, TrackingOptions
+from recobatch.tracking.registry import RegisteredModel
 from recobatch.tracking.run import RegisteredVersion, Status, TrackedRun
 from recobatch.tracking.tracker import Alias, Tracker
 
 __all__ = [
     "Alias",
     "DatasetInfo",
-    "ModelFiles",
     "PastRun",
     "RegisteredModel",
     "RegisteredVersion",
-    "ServedFiles",
     "Status",
     "TrackedRun",
     "Tracker",

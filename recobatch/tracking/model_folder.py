@@ -16,10 +16,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from recobatch.tracking.options import ModelFiles
-from recobatch.tracking.spool import link_or_copy
+from recobatch.model_folder import KERAS_FILE, SCORED_FILES, ModelFolder
+from recobatch.storage.durable import link_or_copy
 
-SERVED_FILES = ("factors.npz", "users.parquet", "items.parquet", "rated.npz")
 SERVING_MODULES = ("__init__", "errors", "factors", "vocabulary", "served")
 """What ``recobatch.served`` needs of this package; copies travel with the model."""
 LOADER = "served_loader"
@@ -27,22 +26,21 @@ REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")
 """What serving needs; the Keras flavor runs in the modeller's own environment and needs keras and tensorflow there."""
 
 
-def lay_out(folder: Path, files: ModelFiles) -> None:
+def lay_out(folder: Path, model: ModelFolder) -> None:
     """Fill an empty ``folder`` with all but the MLmodel file, which names the run and is written on delivery."""
     for name in ("served", "data", "code/recobatch_copy/recobatch"):
         (folder / name).mkdir(parents=True)
-    for name, source in zip(SERVED_FILES, (files.factors, files.users, files.items, files.rated), strict=True):
-        link_or_copy(source, folder / "served" / name)
-    link_or_copy(files.keras, folder / "data" / "model.keras")
+    for name in SCORED_FILES:
+        link_or_copy(model.path / name, folder / "served" / name)
+    link_or_copy(model.keras, folder / "data" / KERAS_FILE)
     (folder / "data" / "keras_module.txt").write_text("keras")
     _copy_code(folder / "code")
     _write_environment(folder)
 
 
-def digests(files: ModelFiles) -> dict[str, str]:
+def digests(model: ModelFolder) -> dict[str, str]:
     """Sha256 of every file that is checked before loading, by its name in the folder."""
-    paths = (files.factors, files.users, files.items, files.rated, files.keras)
-    return {name: file_digest(path) for name, path in zip((*SERVED_FILES, "model.keras"), paths, strict=True)}
+    return {name: file_digest(model.path / name) for name in (*SCORED_FILES, KERAS_FILE)}
 
 
 def file_digest(path: Path) -> str:

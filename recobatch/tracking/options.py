@@ -43,19 +43,3 @@ class DatasetInfo:
     n_ratings: int
     n_users: int
     n_items: int
-
-
-@dataclass(frozen=True)
-class ModelFiles:
-    """The files that make one servable model."""
-
-    keras: Path
-    """The Keras model, ``.keras``."""
-    factors: Path
-    """``FactorModel.save``."""
-    users: Path
-    """``Vocabulary.save`` of the users."""
-    items: Path
-    """``Vocabulary.save`` of the items."""
-    rated: Path
-    """``RatedPairs.save``."""

@@ -7,24 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recobatch.errors import BadInput, BadTable, RecobatchError
+from recobatch.model_folder import SCORED_FILES, ModelFolder
 from recobatch.tracking.connection import Connection
-from recobatch.tracking.model_folder import SERVED_FILES, file_digest
+from recobatch.tracking.model_folder import file_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DIGESTS_TAG = "sha256"
 """Tag of a version: the sha256 of every file by name, as JSON."""
-
-
-@dataclass(frozen=True)
-class ServedFiles:
-    """Local copies of what scoring needs."""
-
-    factors: Path
-    users: Path
-    items: Path
-    rated: Path
 
 
 @dataclass(frozen=True)
@@ -39,7 +30,7 @@ class RegisteredModel:
     description: str
     client: "MlflowClient"
 
-    def download(self, folder: Path) -> ServedFiles:
+    def download(self, folder: Path) -> ModelFolder:
         """Fetch factors, vocabularies and rated pairs into ``folder``.
 
         Raises:
@@ -52,10 +43,10 @@ class RegisteredModel:
         download_artifacts(
             artifact_uri=f"{location.rstrip('/')}/served", dst_path=str(folder), tracking_uri=self.client.tracking_uri
         )
-        paths = [folder / "served" / name for name in SERVED_FILES]
-        for path in paths:
-            self._check(path)
-        return ServedFiles(*paths)
+        model = ModelFolder(folder / "served")
+        for name in SCORED_FILES:
+            self._check(model.path / name)
+        return model
 
     def _check(self, path: Path) -> None:
         expected = json.loads(self.tags.get(DIGESTS_TAG, "{}")).get(path.name, "none")

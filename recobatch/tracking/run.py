@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from recobatch.model_folder import ModelFolder
 from recobatch.tracking import model_folder
 from recobatch.tracking.connection import Connection
 from recobatch.tracking.events import Event, EventKind, RunState, flatten_params
-from recobatch.tracking.options import ModelFiles
 from recobatch.tracking.registry import DIGESTS_TAG
 from recobatch.tracking.sender import Sender
 from recobatch.tracking.spool import RunSpool
@@ -85,7 +85,7 @@ class TrackedRun:
             if path.is_file():
                 self.log_file(path, str(PurePosixPath(artifact_dir, path.parent.relative_to(folder).as_posix())))
 
-    def log_model(self, files: ModelFiles) -> str:
+    def log_model(self, model: ModelFolder) -> str:
         """Log the servable model as the artifact ``model``, and its factors and vocabularies beside it.
 
         Returns:
@@ -94,18 +94,18 @@ class TrackedRun:
         spool = self._open_spool()
         folder = spool.new_folder() / "model"
         folder.mkdir()
-        model_folder.lay_out(folder, files)
-        self._digests = model_folder.digests(files)
+        model_folder.lay_out(folder, model)
+        self._digests = model_folder.digests(model)
         body = {"folder": str(folder.relative_to(spool.folder)), "sha256": self._digests, "tags": {}}
         self.post(EventKind.MODEL, body)
-        self._artifact(spool.keep(files.factors, "factors.npz"), "factors")
-        self._artifact(spool.keep(files.users, "users.parquet"), "vocabulary")
-        self._artifact(spool.keep(files.items, "items.parquet"), "vocabulary")
+        self._artifact(spool.keep(model.factors, "factors.npz"), "factors")
+        self._artifact(spool.keep(model.users, "users.parquet"), "vocabulary")
+        self._artifact(spool.keep(model.items, "items.parquet"), "vocabulary")
         return f"runs:/{self.run_id}/model"
 
-    def resume(self, files: ModelFiles) -> None:
+    def resume(self, model: ModelFolder) -> None:
         """Go on with a run that a dead process had logged these very files to."""
-        self._digests = model_folder.digests(files)
+        self._digests = model_folder.digests(model)
         self.post(EventKind.RESUME, {})
         self.flush()
 

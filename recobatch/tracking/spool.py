@@ -9,7 +9,6 @@ So a server that is away costs nothing but a later delivery, and a run that was 
 
 import json
 import logging
-import os
 import re
 import secrets
 import shutil
@@ -21,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
+from recobatch.storage.durable import link_or_copy
 from recobatch.storage.folder_lock import Claim, claim
 from recobatch.tracking.events import Event, EventKind, RunState
 
@@ -163,11 +163,3 @@ class RunSpool:
             self._delivered, self.state = read["ack"], RunState(**read["state"])
         else:
             self._events.append(Event.from_line(line))
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """A second name for a file where the file system can, else a copy."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

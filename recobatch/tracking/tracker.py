@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from recobatch.addresses import without_secrets
+from recobatch.model_folder import ModelFolder
 from recobatch.tracking.connection import Connection
 from recobatch.tracking.events import Event, EventKind, flatten_params
 from recobatch.tracking.history import PastRun, find_runs
-from recobatch.tracking.options import DatasetInfo, ModelFiles, TrackingOptions
+from recobatch.tracking.options import DatasetInfo, TrackingOptions
 from recobatch.tracking.registry import RegisteredModel, find_champion
 from recobatch.tracking.resume import find_journal
 from recobatch.tracking.run import RegisteredVersion, TrackedRun
@@ -87,13 +88,13 @@ class Tracker:
         run.flush()
         return run
 
-    def resume_run(self, journal: str, *, model_name: str, files: ModelFiles) -> TrackedRun | None:
+    def resume_run(self, journal: str, *, model_name: str, model: ModelFolder) -> TrackedRun | None:
         """Go on with the run of a process that died, or failed, after it had logged its model.
 
         Args:
             journal: As ``TrackedRun.journal`` told that process.
             model_name: Name in the registry of models.
-            files: The very model that was logged.
+            model: The very model that was logged.
 
         Returns:
             None if the run is not known any more, its model never arrived, or nobody can tell.
@@ -102,7 +103,7 @@ class Tracker:
         if spool is None:
             return None
         run = TrackedRun(self._connection, self._courier, self.root, model_name, spool, journal)
-        run.resume(files)
+        run.resume(model)
         return run
 
     def deliver_spool(self) -> int:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from recobatch.errors import BadRatings
 from recobatch.factors import FactorModel, Link
 from recobatch.interactions import EncodedInteractions
+from recobatch.model_folder import LoadedModel
 from recobatch.rated import RatedPairs
 from recobatch.scoring.extension import CurrentRatings, RatingsDelta, extend
 from recobatch.scoring.predictions import score_block
-from recobatch.scoring.shards import LoadedInputs
 from recobatch.vocabulary import Vocabulary
 from tests.support.small_table import make_model
 
@@ -23,7 +23,7 @@ def champion_of(pairs, *, link=Link.SCALED_SIGMOID, text=False):
     """A champion that was trained with these pairs of raw ids."""
     users, items = (Vocabulary.build(ids_of(column, text)) for column in zip(*pairs, strict=True))
     rated = RatedPairs.of_pairs(*encoded(pairs, users, items, text), n_users=len(users), n_items=len(items))
-    return LoadedInputs(make_model(len(users), len(items), link=link), users, items, rated)
+    return LoadedModel(make_model(len(users), len(items), link=link), users, items, rated)
 
 
 def ratings_of(rows, *, text=False):
@@ -107,7 +107,7 @@ def test_a_centred_model_predicts_an_unknown_user_from_global_and_item_bias():
         model.user_factors - model.user_factors.mean(0), model.item_factors, model.user_bias - model.user_bias.mean(),
         model.item_bias, model.global_bias, model.link, 1.0, 5.0,
     )  # fmt: skip
-    loaded, _ = run(LoadedInputs(centred, champion.users, champion.items, champion.rated), [(99, 20, 0)])
+    loaded, _ = run(LoadedModel(centred, champion.users, champion.items, champion.rated), [(99, 20, 0)])
     stranger = int(loaded.users.encode(pa.array([99]))[0])
     predictions = loaded.model.predict_pairs(np.full(3, stranger), np.arange(3))
     np.testing.assert_allclose(predictions, 1 + 4 / (1 + np.exp(-(0.25 + model.item_bias))), rtol=1e-5)
@@ -153,13 +153,13 @@ def test_the_story_for_people():
 def test_a_champion_without_a_rated_pair_still_has_a_mean():
     champion = champion_of([(1, 10), (2, 20)])
     unrated = RatedPairs.of_pairs(np.array([], np.int64), np.array([], np.int64), n_users=2, n_items=2)
-    loaded, _ = run(LoadedInputs(champion.model, champion.users, champion.items, unrated), [(9, 10, 0)])
+    loaded, _ = run(LoadedModel(champion.model, champion.users, champion.items, unrated), [(9, 10, 0)])
     np.testing.assert_allclose(loaded.model.user_factors[2], champion.model.user_factors.mean(0), rtol=1e-6)
 
 
 def test_numbers_are_the_text_they_are_written_as_but_text_is_no_number():
     champion = champion_of([(1, 10), (2, 20)])
-    as_text = LoadedInputs(champion.model, Vocabulary(pa.array(["1", "2"])), champion.items, champion.rated)
+    as_text = LoadedModel(champion.model, Vocabulary(pa.array(["1", "2"])), champion.items, champion.rated)
     loaded, news = run(as_text, [(2, 10, 0), (10, 10, 0)])
     assert loaded.users.ids.to_pylist() == ["1", "10", "2"]
     assert (news.unknown_users.first, news.new_ratings) == (("10",), 2)

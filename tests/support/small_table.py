@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from recobatch.factors import FactorModel, Link
+from recobatch.model_folder import LoadedModel, ModelFolder
 from recobatch.rated import RatedPairs
 from recobatch.scoring.predictions import ScoreOptions, plan_shards, score_shard
-from recobatch.scoring.shards import ScoringInputs, ShardReport
+from recobatch.scoring.shards import ShardReport
 from recobatch.scoring.top import top_shard
 from recobatch.table import ModelEntry, Published, Staging, Table, keep_report, kept_report
 from recobatch.vocabulary import Vocabulary
@@ -43,18 +44,14 @@ def write_inputs(
     rated: RatedPairs | None = None,
     users: Vocabulary | None = None,
     items: Vocabulary | None = None,
-) -> ScoringInputs:
+) -> ModelFolder:
     folder.mkdir(parents=True, exist_ok=True)
-    inputs = ScoringInputs(*(folder / name for name in ("factors.npz", "users.parquet", "items.parquet", "rated.npz")))
-    model.save(inputs.factors)
-    (users or make_ids(model.n_users)).save(inputs.users)
-    (items or make_ids(model.n_items)).save(inputs.items)
-    (rated or make_rated(model.n_users, model.n_items)).save(inputs.rated)
-    return inputs
+    users, items = users or make_ids(model.n_users), items or make_ids(model.n_items)
+    return LoadedModel(model, users, items, rated or make_rated(model.n_users, model.n_items)).save(folder)
 
 
 def score_into(
-    staging: Staging, name: str, inputs: ScoringInputs, *, options: ScoreOptions | None = None, top: int = 0
+    staging: Staging, name: str, inputs: ModelFolder, *, options: ScoreOptions | None = None, top: int = 0
 ) -> ModelEntry:
     """Score every pair of a model in one thread."""
     options, loaded = options or ScoreOptions(), inputs.load()
@@ -86,7 +83,7 @@ def _once(staging: Staging, write: Callable[..., ShardReport], inputs, users, ou
 def publish(
     table: Table,
     version: str,
-    inputs: ScoringInputs,
+    inputs: ModelFolder,
     *,
     names: Sequence[str] = ("plain",),
     options: ScoreOptions | None = None,

@@ -5,8 +5,9 @@ import pytest
 
 from recobatch.errors import BadTable
 from recobatch.factors import FactorModel
+from recobatch.model_folder import LoadedModel
 from recobatch.rated import RatedPairs
-from recobatch.scoring.predictions import ScoreOptions, ScoringInputs, score_shard
+from recobatch.scoring.predictions import ScoreOptions, score_shard
 from recobatch.scoring.top import top_shard
 from recobatch.table import ModelEntry, PredictionTable, published_items, published_users
 from recobatch.vocabulary import Vocabulary
@@ -20,10 +21,7 @@ def test_users_and_items_are_those_of_the_table(tmp_path, with_top):
     model = FactorModel(np.ones((3, 1), "f4"), np.ones((2, 1), "f4"), np.zeros(3, "f4"), np.zeros(2, "f4"))
     # Bob has rated everything: the best unseen items do not know him.
     rated = RatedPairs(np.array([0, 0, 2, 2]), np.array([0, 1], "i4"), 2)
-    inputs = ScoringInputs(*(tmp_path / name for name in ("factors.npz", "users", "items", "rated.npz")))
-    for value, path in ((model, inputs.factors), (Vocabulary(users), inputs.users), (Vocabulary(items), inputs.items),
-                        (rated, inputs.rated)):  # fmt: skip
-        value.save(path)
+    inputs = LoadedModel(model, Vocabulary(users), Vocabulary(items), rated).save(tmp_path)
     table = PredictionTable(tmp_path / "predictions")
     with table.lock(holder="test"):
         staging = table.stage("v1")

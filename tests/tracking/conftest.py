@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from recobatch.factors import FactorModel, Link
+from recobatch.model_folder import LoadedModel, ModelFolder
 from recobatch.rated import RatedPairs
-from recobatch.tracking import DatasetInfo, ModelFiles
+from recobatch.tracking import DatasetInfo
 from recobatch.tracking.database import prepare_database
 from recobatch.vocabulary import Vocabulary
 from tests.support.mlflow_server import Line, free_port, serving
@@ -88,12 +89,8 @@ def items() -> Vocabulary:
 
 
 @pytest.fixture(scope="session")
-def model_files(tmp_path_factory, factors, users, items) -> ModelFiles:
-    folder = tmp_path_factory.mktemp("model")
-    files = ModelFiles(*(folder / name for name in ("m.keras", "f.npz", "u.parquet", "i.parquet", "r.npz")))
-    files.keras.write_bytes(b"not a real one")
-    factors.save(files.factors)
-    users.save(files.users)
-    items.save(files.items)
-    RatedPairs(np.array([0, 1, 1, 2, 3]), np.array([0, 2, 1], dtype=np.int32), 3).save(files.rated)
-    return files
+def model_files(tmp_path_factory, factors, users, items) -> ModelFolder:
+    rated = RatedPairs(np.array([0, 1, 1, 2, 3]), np.array([0, 2, 1], dtype=np.int32), 3)
+    model = LoadedModel(factors, users, items, rated).save(tmp_path_factory.mktemp("model"))
+    model.keras.write_bytes(b"not a real one")
+    return model

@@ -194,7 +194,7 @@ def test_a_run_whose_process_died_is_gone_on_with(line, options, client, root, m
     else:
         line.cut()
     tracker = Tracker(options(line.url), root)
-    again = tracker.resume_run(journal, model_name="explicit_mf", files=model_files)
+    again = tracker.resume_run(journal, model_name="explicit_mf", model=model_files)
     assert (again.run_id, again.journal) == (run_id, journal)
     again.log_text("late", "late.txt")
     if when == "delivered":
@@ -218,7 +218,7 @@ def test_a_run_that_cannot_be_gone_on_with(line, options, root, model_files):
     without_model.finish()
     held = start(tracker)
     for journal in (without_model.journal, held.journal, "1-nobody-00"):
-        assert tracker.resume_run(journal, model_name="explicit_mf", files=model_files) is None
+        assert tracker.resume_run(journal, model_name="explicit_mf", model=model_files) is None
     line.cut()
-    assert tracker.resume_run(without_model.journal, model_name="explicit_mf", files=model_files) is None
+    assert tracker.resume_run(without_model.journal, model_name="explicit_mf", model=model_files) is None
     assert [folder.name for folder in spooled(root)] == [held.journal]

@@ -42,14 +42,13 @@ def model_uri(server_root, model_files, tmp_path_factory, keras_model, trained):
     """A logged and registered model whose two flavors are the same real one; the URI of its folder."""
     from recobatch.models import save_model
 
-    folder = tmp_path_factory.mktemp("real")
-    save_model(keras_model, folder / "model.keras")
-    trained.save(folder / "factors.npz")
+    real = replace(model_files.load(), model=trained).save(tmp_path_factory.mktemp("real"))
+    save_model(keras_model, real.keras)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         tracker = Tracker(TrackingOptions(), server_root)
     run = tracker.start_run(batch_id="real", model_name="explicit_mf_bias", params={}, dataset=DATASET)
-    run.log_model(replace(model_files, keras=folder / "model.keras", factors=folder / "factors.npz"))
+    run.log_model(real)
     tracker.set_alias("champion", tracker.register(run, description="", tags={}))
     run.finish()
     champion = tracker.champion()

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from recobatch.errors import RecobatchError
-from recobatch.scoring.shards import ScoringInputs
+from recobatch.model_folder import ModelFolder
 from recobatch.table.object_store.bucket import Bucket
 from recobatch.table.object_store.object_table import ObjectTable
 from tests.support.faults.disk import Crash
@@ -52,9 +52,9 @@ class Inputs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._made: dict[int, ScoringInputs] = {}
+        self._made: dict[int, ModelFolder] = {}
 
-    def of(self, number: int) -> ScoringInputs:
+    def of(self, number: int) -> ModelFolder:
         if number not in self._made:
             self._made[number] = inputs_of(self.folder, number)
         return self._made[number]

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from recobatch.factors import Link
+from recobatch.model_folder import ModelFolder
 from recobatch.scoring.predictions import ScoreOptions
-from recobatch.scoring.shards import ScoringInputs
 from recobatch.table import PredictionTable, Published, open_table
 from tests.support.small_table import make_model, publish, write_inputs
 
@@ -19,7 +19,7 @@ OPTIONS = ScoreOptions(rows_per_shard=160, rows_per_group=80)
 CLEAN = {"versions", "current", "current.json", ".lock", ".recobatch-table"}
 
 
-def inputs_of(folder: Path, number: int) -> ScoringInputs:
+def inputs_of(folder: Path, number: int) -> ModelFolder:
     zeros = np.zeros((N_USERS, 1), dtype=np.float32)
     model = replace(
         make_model(N_USERS, N_ITEMS), user_factors=zeros, item_factors=zeros[:N_ITEMS], user_bias=zeros[:, 0],
@@ -28,7 +28,7 @@ def inputs_of(folder: Path, number: int) -> ScoringInputs:
     return write_inputs(folder / f"inputs-{number}", model)
 
 
-def publish_number(root: Path | str, inputs: ScoringInputs, number: int | str, *, keep: int = 3) -> Published:
+def publish_number(root: Path | str, inputs: ModelFolder, number: int | str, *, keep: int = 3) -> Published:
     """A whole batch of one model in two shards, with best items."""
     return publish(open_table(root), f"v{number}", inputs, options=OPTIONS, top=3, keep=keep)
 

@@ -1,0 +1,146 @@
+"""A model on disk: one folder that scoring, tracking and the workers of a cluster share by its path."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+from recobatch.errors import BadTable
+
+if TYPE_CHECKING:
+    from recobatch.factors import FactorModel
+    from recobatch.rated import RatedPairs
+    from recobatch.vocabulary import Vocabulary
+
+SCORED_FILES = ("factors.npz", "users.parquet", "items.parquet", "rated.npz")
+"""All that scoring reads."""
+KERAS_FILE = "model.keras"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """The files of one model, at fixed names; processes share the path, never arrays."""
+
+    path: Path
+
+    @property
+    def factors(self) -> Path:
+        """Written by ``FactorModel.save``."""
+        return self.path / "factors.npz"
+
+    @property
+    def users(self) -> Path:
+        """``Vocabulary`` of the users."""
+        return self.path / "users.parquet"
+
+    @property
+    def items(self) -> Path:
+        """``Vocabulary`` of the items."""
+        return self.path / "items.parquet"
+
+    @property
+    def rated(self) -> Path:
+        """Written by ``RatedPairs.save``."""
+        return self.path / "rated.npz"
+
+    @property
+    def keras(self) -> Path:
+        """The Keras model; a model that only scores has none."""
+        return self.path / KERAS_FILE
+
+    def load(self) -> "LoadedModel":
+        """Read what scoring needs, once per process for as long as the files do not change.
+
+        Raises:
+            BadTable: If a file is missing, damaged, or does not belong to the others.
+        """
+        # Lazy: NumPy and pyarrow, for which the command line does not wait.
+        from recobatch.factors import FactorModel
+        from recobatch.rated import RatedPairs
+        from recobatch.vocabulary import Vocabulary
+
+        loaded = LoadedModel(
+            _cached(FactorModel.load, self.factors),
+            _cached(Vocabulary.load, self.users),
+            _cached(Vocabulary.load, self.items),
+            _cached(RatedPairs.load, self.rated),
+        )
+        model, rated = loaded.model, loaded.rated
+        expected = (len(loaded.users), len(loaded.items))
+        for path, found in (
+            (self.factors, (model.n_users, model.n_items)),
+            (self.rated, (rated.n_users, rated.n_items)),
+        ):
+            if found != expected:
+                raise BadTable(
+                    f"{path}: found {found[0]:,} users and {found[1]:,} items, expected {expected[0]:,} and "
+                    f"{expected[1]:,} as in {self.users.name} and {self.items.name}; train again"
+                )
+        return loaded
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model with the ids and the rated pairs that belong to it."""
+
+    model: "FactorModel"
+    users: "Vocabulary"
+    items: "Vocabulary"
+    rated: "RatedPairs"
+
+    def save(self, path: Path) -> ModelFolder:
+        """Write the files of ``ModelFolder`` but for the Keras model into an existing folder."""
+        folder = ModelFolder(path)
+        self.model.save(folder.factors)
+        self.users.save(folder.users)
+        self.items.save(folder.items)
+        self.rated.save(folder.rated)
+        return folder
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Sha256 of the content of each part, 64 hex digits."""
+        return {
+            "factors": self.model.fingerprint, "users": self.users.fingerprint, "items": self.items.fingerprint,
+            "rated": self.rated.fingerprint,
+        }  # fmt: skip
+
+    def check_range(self, users: slice) -> None:
+        """Raise ``IndexError`` unless ``users`` is a plain, non-empty range of user indices."""
+        if users.step not in (None, 1) or not 0 <= users.start < users.stop <= self.model.n_users:
+            raise IndexError(f"found users {users}, expected a range within [0, {self.model.n_users})")
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file by what it is, whatever name leads to it: models of a batch share vocabularies as hard links."""
+
+    path: Path = field(compare=False)
+    device: int
+    inode: int
+    modified_ns: int
+    size: int
+
+
+_T = TypeVar("_T")
+_loading = Lock()
+
+
+def _cached(load: Callable[[Path], _T], path: Path) -> _T:
+    """Load a file unless this very file was loaded lately and did not change since."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise BadTable(
+            f"{path}: found no readable file ({error.strerror}), expected for scoring; train again"
+        ) from error
+    file = _File(path, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+    with _loading:  # many shards start at once: one of them reads, the others wait for it
+        return _load(load, file)
+
+
+@lru_cache(maxsize=8)
+def _load(load: Callable[[Path], _T], file: _File) -> _T:
+    return load(file.path)
