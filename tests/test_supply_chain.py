@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.conftest import REPO
+from tests.support.paths import REPO
 
 LOCKS = sorted(path.name for path in REPO.glob("requirements*.lock"))
 INSTALLING = ("Makefile", "Dockerfile", ".ci/run")

@@ -9,9 +9,8 @@ import pytest
 
 from recobatch.scoring.predictions import ScoreOptions, score_block
 from recobatch.table import PredictionTable
-from tests.support.small_table import make_ids, make_model, make_rated, score_into, write_inputs
+from tests.support.small_table import N_ITEMS, N_USERS, make_ids, make_model, make_rated, score_into, write_inputs
 
-N_USERS, N_ITEMS = 90, 70
 MODELS = ("explicit_mf", "explicit_mf_bias")
 """The last is the champion."""
 

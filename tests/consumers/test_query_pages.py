@@ -8,9 +8,9 @@ from contextlib import chdir
 import pytest
 
 from recobatch.table import PredictionTable
-from tests.conftest import REPO
-from tests.consumers.conftest import N_ITEMS, N_USERS
 from tests.support.pages import blocks
+from tests.support.paths import REPO
+from tests.support.small_table import N_ITEMS, N_USERS
 from tests.support.snippets import Session, rows_of
 
 TOOLS = ("pandas", "polars", "duckdb", "pyarrow", "spark")

@@ -15,16 +15,12 @@ import pytest
 
 from flows.settings.tree import load_settings
 from recobatch.table import PredictionTable
-from tests.conftest import REPO
-from tests.docs.test_pages import RUN_ELSEWHERE
-from tests.support.pages import Block, runnable
+from tests.support.pages import READ_IN_ORDER, RUN_ELSEWHERE, Block, runnable
+from tests.support.paths import REPO
 from tests.support.snippets import Session
 
 # A page is one test with many commands, and a busy machine takes minutes for one.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-
-PAGES = ("README.md", "docs/ratings.md", "docs/settings.md", "docs/models.md", "docs/cluster.md", "docs/recover.md")
-"""After the tutorial, whose folder they go on with."""
 
 
 class Shell:
@@ -100,6 +96,6 @@ def test_the_tutorial_ends_where_it_says(shell):
     assert first.rows == second.rows == {"explicit_mf": 300_000, "explicit_mf_bias": 300_000}
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", READ_IN_ORDER)
 def test_a_page_runs_from_top_to_bottom(shell, page):
     shell.read(REPO / page)

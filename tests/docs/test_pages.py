@@ -7,13 +7,8 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 from flows.cli.commands import cli
-from tests.conftest import REPO
-from tests.support.pages import RUN, SHOWN, blocks, pages
-
-RUN_ELSEWHERE = {
-    ("README.md", "Reading the table"): "tests/consumers/test_query_pages.py",
-}
-"""By page and heading: blocks that need another table than the tutorial's, and the test that runs them."""
+from tests.support.pages import READ_IN_ORDER, RUN, SHOWN, blocks, pages
+from tests.support.paths import REPO
 
 WHOLE_PAGES_ELSEWHERE = {"docs/query/": '"query" / f"{tool}.md"', "docs/schedule.md": "schedule.md"}
 """Pages, and how the test that runs them names them."""
@@ -56,9 +51,7 @@ def test_only_these_are_not_run_and_each_says_why():
 
 
 def test_every_other_page_with_something_to_run_is_run():
-    from tests.docs.test_commands import PAGES
-
-    somewhere = (*PAGES, "docs/tutorial.md", *WHOLE_PAGES_ELSEWHERE)
+    somewhere = (*READ_IN_ORDER, "docs/tutorial.md", *WHOLE_PAGES_ELSEWHERE)
     left = {block.page for page in pages() for block in blocks(page) if block.language in RUN and not block.excuse}
     assert [page for page in sorted(left) if not page.startswith(somewhere)] == []
 

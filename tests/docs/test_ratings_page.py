@@ -1,9 +1,9 @@
 """The page about ratings says what the tests prove, kind by kind."""
 
 from recobatch.quarantine import Reason
-from tests.conftest import REPO
-from tests.reading.test_text import ACCEPTED
-from tests.test_bad_ratings import REFUSED
+from tests.support.bad_ratings import REFUSED
+from tests.support.odd_ratings import ACCEPTED
+from tests.support.paths import REPO
 
 
 def table_after(heading):

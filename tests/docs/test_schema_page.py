@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recobatch.table import PredictionTable
-from tests.conftest import REPO
+from tests.support.paths import REPO
 from tests.support.small_table import make_ids, make_model, publish, write_inputs
 from tools.schema_tables import describe, with_schema
 

@@ -10,8 +10,8 @@ import pytest
 
 from flows.cli.commands import cli
 from flows.settings.tree import all_keys
-from tests.conftest import REPO
 from tests.support.pages import pages
+from tests.support.paths import REPO
 
 OFFLINE = """
 import socket, sys

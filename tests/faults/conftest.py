@@ -6,15 +6,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.faults.numbered import inputs_of, publish_number
-
-REPO = Path(__file__).parents[2]
+from tests.support.faults.reading import reading
+from tests.support.paths import REPO
 
 
 class Writer:
@@ -74,33 +72,6 @@ def three(folder):
     for number in (1, 2, 3):
         publish_number(root, inputs_of(folder, number), number)
     return root
-
-
-@contextmanager
-def reading(root: Path, *, pause: float = 0.02) -> Iterator[Callable[[], dict[str, dict]]]:
-    """pandas, Polars and DuckDB reading all the time; calling what is yielded ends them and gives what they saw.
-
-    Between two reads they pause for so many seconds, so that they leave the cores to the writer.
-    """
-    processes = {
-        name: subprocess.Popen(
-            [sys.executable, "-m", "tests.support.faults.reader", name, str(root), str(pause)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPO,
-        )
-        for name in ("pandas", "polars", "duckdb")
-    }  # fmt: skip
-
-    def end() -> dict[str, dict]:
-        return {name: json.loads(process.communicate("stop\n")[0]) for name, process in processes.items()}
-
-    try:
-        for process in processes.values():
-            assert process.stdout.readline() == "ready\n"
-        yield end
-    finally:
-        for process in processes.values():
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from recobatch.errors import RecobatchError
 from recobatch.table import PredictionTable
-from tests.faults.conftest import REPO
 from tests.support.faults.numbered import check_whole, inputs_of, publish_number, read_number
+from tests.support.paths import REPO
 
 
 def namespace() -> list[str]:

@@ -9,10 +9,10 @@ import pytest
 
 from recobatch.errors import TableBusy
 from recobatch.table import PredictionTable
-from tests.faults.conftest import REPO
 from tests.support.faults.disk import FULL_SWEEP
 from tests.support.faults.numbered import check_tidy, check_whole, read_number
 from tests.support.faults.whole_run import Project
+from tests.support.paths import REPO
 
 
 def start_together(root, folder, numbers):

@@ -14,8 +14,8 @@ import pytest
 
 from recobatch.sources.synthetic import write_synthetic
 from recobatch.table import PredictionTable
-from tests.faults.conftest import reading
 from tests.support.faults.disk import FULL_SWEEP
+from tests.support.faults.reading import reading
 
 MOMENTS = 50 if FULL_SWEEP else 3
 MODELS = ("explicit_mf", "explicit_mf_bias")

@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import REPO
 from tests.support.bad_input import FILE, ODD, ODD_FILES, REFUSED, TABLE, with_table
+from tests.support.paths import REPO
 
 QUICK = (
     "--set=train.epochs=1", "--set=model.n_factors=2", "--set=models=explicit_mf_bias", "--set=gate.baseline=none",

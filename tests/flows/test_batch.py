@@ -14,10 +14,8 @@ import pytest
 
 from flows.results.closing import print_closing
 from recobatch.table import PredictionTable
+from tests.support.flow_runs import MODELS, QUICK, latest_flow_run, task_runs
 from tests.support.summary_keys import undocumented
-
-QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
-MODELS = ["explicit_mf", "explicit_mf_bias"]
 
 
 @pytest.fixture
@@ -188,24 +186,6 @@ def test_a_night_holds_the_next_batch_to_the_ratings_of_the_last_one(batch, reco
     assert scored.code == 0, scored.err
     assert table.current().version == scored.json["table"]["version"]
     assert table.current().manifest.extra["facts"]["ratings_spread"] == before
-
-
-def latest_flow_run(name):
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowFilter, FlowFilterName
-    from prefect.client.schemas.sorting import FlowRunSort
-
-    with get_client(sync_client=True) as client:
-        flow_filter = FlowFilter(name=FlowFilterName(any_=[name]))
-        return client.read_flow_runs(flow_filter=flow_filter, sort=FlowRunSort.START_TIME_DESC, limit=1)[0]
-
-
-def task_runs(flow_run):
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-
-    with get_client(sync_client=True) as client:
-        return client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])))
 
 
 def test_a_batch_that_lost_its_users_is_refused_once_told_and_published_when_meant(batch, recobatch, at_project):

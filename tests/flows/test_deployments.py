@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from recobatch.table import PredictionTable
-from tests.conftest import REPO
-from tests.flows.results.test_notification import receiving
 from tests.support.mlflow_server import free_port
 from tests.support.pages import blocks
+from tests.support.paths import REPO
+from tests.support.webhook import receiving
 
 PAGE = [block for block in blocks(REPO / "docs" / "schedule.md") if block.language in {"bash", "toml"}]
 SCHEDULED = {"batch-scoring": "0 1 * * *", "train-models": "0 2 * * 0", "score-pairs": "0 3 * * *"}

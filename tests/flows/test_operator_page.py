@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from tests.flows.test_batch import MODELS, QUICK, latest_flow_run
+from tests.support.flow_runs import MODELS, QUICK, latest_flow_run
 
 
 @pytest.fixture

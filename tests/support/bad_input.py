@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.test_bad_ratings import REFUSED as REFUSED_FILES
+from tests.support.bad_ratings import REFUSED as REFUSED_FILES
 
 FILE = "given"
 """Name of the file that a kind gives."""

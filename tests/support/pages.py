@@ -12,10 +12,16 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from tests.conftest import REPO
+from tests.support.paths import REPO
 
 RUN = {"bash", "console", "python", "sql", "toml"}
 SHOWN = {"text", "json"}
+RUN_ELSEWHERE = {("README.md", "Reading the table"): "tests/consumers/test_query_pages.py"}
+"""By page and heading: blocks that need another table than the tutorial's, and the test that runs them."""
+READ_IN_ORDER = (
+    "README.md", "docs/ratings.md", "docs/settings.md", "docs/models.md", "docs/cluster.md", "docs/recover.md",
+)  # fmt: skip
+"""After the tutorial, whose folder they go on with."""
 _EXCUSE = re.compile(r"<!-- not run: (.+?) -->", re.DOTALL)
 
 

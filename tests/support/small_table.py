@@ -15,6 +15,9 @@ from recobatch.scoring.top import top_shard
 from recobatch.table import ModelEntry, Published, Staging, Table, keep_report, kept_report
 from recobatch.vocabulary import Vocabulary
 
+N_USERS, N_ITEMS = 90, 70
+"""Of the table that the consumers' tests read."""
+
 
 def make_model(n_users: int, n_items: int, *, n_factors: int = 5, seed: int = 1, link: Link = Link.SCALED_SIGMOID):
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from tests.conftest import REPO
+from tests.support.paths import REPO
 
 
 def undocumented(summary: Mapping[str, object]) -> list[str]:

@@ -11,7 +11,6 @@ import pytest
 from recobatch.factors import FactorModel, Link
 from recobatch.model_folder import LoadedModel, ModelFolder
 from recobatch.rated import RatedPairs
-from recobatch.tracking import DatasetInfo
 from recobatch.tracking.database import prepare_database
 from recobatch.vocabulary import Vocabulary
 from tests.support.mlflow_server import Line, free_port, serving
@@ -21,8 +20,6 @@ with warnings.catch_warnings():
     import mlflow.pyfunc
 
     assert mlflow.pyfunc
-
-DATASET = DatasetInfo("tiny", "tiny.csv", "ab" * 32, n_ratings=12, n_users=4, n_items=3)
 
 
 @pytest.fixture(scope="session")

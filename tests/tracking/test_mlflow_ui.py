@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from recobatch.tracking import Tracker, TrackingOptions
-from tests.tracking.conftest import DATASET
+from tests.support.dataset import DATASET
 
 pytestmark = pytest.mark.slow
 

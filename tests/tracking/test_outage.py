@@ -9,8 +9,8 @@ from mlflow import MlflowClient
 
 from recobatch.errors import RecobatchError
 from recobatch.tracking import Tracker, TrackingOptions
+from tests.support.dataset import DATASET
 from tests.support.mlflow_server import free_port
-from tests.tracking.conftest import DATASET
 
 pytestmark = pytest.mark.slow
 

@@ -15,9 +15,9 @@ from mlflow.models import Model
 
 from recobatch.errors import BadInput
 from recobatch.tracking import Tracker, TrackingOptions
+from tests.support.dataset import DATASET
 from tests.support.mlflow_server import free_port, serving
 from tests.support.served_copy import predict_without_recobatch
-from tests.tracking.conftest import DATASET
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from recobatch.errors import BadInput, BadTable
 from recobatch.tracking import Tracker, TrackingOptions
 from recobatch.tracking.connection import Connection
-from tests.tracking.conftest import DATASET
+from tests.support.dataset import DATASET
 
 MODELS = ("explicit_mf", "explicit_mf_bias")
 

@@ -1,6 +1,5 @@
 """The command line: what needs no flow, and what it must not import."""
 
-import json
 import os
 import subprocess
 import sys
@@ -10,14 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli.commands import cli
+from tests.support.imports import modules_after
 from tools.settings_table import with_settings
-
-
-def modules_after(code):
-    """Names of the modules that a fresh interpreter has loaded after running ``code``."""
-    program = f"{code}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_help_lists_every_command_and_imports_nothing_heavy():

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from flows.progress.json_log import JsonLines
-from tests.flows.test_batch import QUICK
+from tests.support.flow_runs import QUICK
 
 MAIN = "from flows.cli.commands import main; main()"
 

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from flows.results.comparison import comparison_table
-from tests.flows.cli.test_cli import modules_after
+from tests.support.imports import modules_after
 
 QUICK = ("--set", "model.n_factors=4", "--set", "gate.baseline=none", "--table", "compared", "--json")
 

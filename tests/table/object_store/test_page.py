@@ -4,8 +4,8 @@ import pytest
 
 from recobatch.scoring.predictions import score_block
 from recobatch.table import open_table
-from tests.conftest import REPO
 from tests.support.pages import blocks
+from tests.support.paths import REPO
 from tests.support.small_table import make_ids, make_model, make_rated, publish
 from tests.support.snippets import Session, rows_of
 
