@@ -8,7 +8,7 @@ ARGS ?=
 # Bytecode is what makes the second start fast: never let a shell switch it off.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test check format docs site lock bench faults clean
+.PHONY: help setup run test quick coverage check format docs site lock bench faults clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -35,8 +35,21 @@ $(SPARK): requirements-spark.lock $(STAMP)
 run: $(STAMP) ## the batch job on MovieLens 100k: make run ARGS="--preset tuned"
 	@$(BIN)/recobatch run $(ARGS)
 
-test: $(STAMP) $(SPARK) ## the whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+JOBS ?= 2
+# A module stays on one worker, which has servers of its own; conftest.py puts the modules that take longest first.
+PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test: $(STAMP) $(SPARK) ## the whole test suite, on JOBS=2 cores
+	$(BIN)/python $(PYTEST) $(ARGS)
+
+quick: $(STAMP) ## the tests that need no server, browser or whole run: seconds, for every save
+	$(BIN)/python $(PYTEST) -m "not slow and not process and not server and not browser and not spark" $(ARGS)
+
+coverage: $(STAMP) $(SPARK) ## lines and branches of flows/ and recobatch/ that the suite runs
+	@rm -rf build/coverage && mkdir -p build/coverage
+	COVERAGE_RCFILE=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/build/coverage/data $(BIN)/coverage run $(PYTEST) $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 check: $(STAMP) ## format, lint, types, layers
 	$(BIN)/ruff format --check .

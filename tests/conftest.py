@@ -1,4 +1,4 @@
-"""What every test module shares: the real data where it lies about, and a small synthetic set with a known truth."""
+"""What every test module shares: MovieLens 100k, a small set with a known truth, servers; and marks by need."""
 
 import atexit
 import os
@@ -15,6 +15,8 @@ from hypothesis import settings
 from flows.server.environment import prepare_environment
 from flows.server.local import LocalServer
 from recobatch.interactions import EncodedInteractions
+from tests.support.databases import prefect_home
+from tests.support.movielens import write_layouts
 
 # Before anything imports Prefect, MLflow or TensorFlow: they read these once.
 for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", *(name for name in os.environ if name.startswith("RECOBATCH_"))):
@@ -29,16 +31,39 @@ get_absl_handler().python_handler.setStream(sys.__stderr__)
 settings.register_profile("recobatch", deadline=None)
 settings.load_profile("recobatch")
 
-REPO = Path(__file__).parents[1]
-SHARED = REPO.parent / "shared" / "data" / "ml-100k"
+NEEDS = {
+    "server": {"prefect_api", "s3_server", "mlflow_server"},
+    "process": {"writer", "readers", "begin", "command", "shell", "site", "yesterday"},
+    "browser": {"browser"},
+}
+"""Mark → fixtures whose tests carry it, and so stay out of `make quick`."""
+LONG = (
+    "flows/test_deployments", "docs/test_commands", "faults/test_run_killed", "flows/test_batch",
+    "flows/tasks/test_resume", "flows/test_security", "faults/test_run_stopped", "faults/test_rivals",
+    "faults/test_real_disk", "faults/test_clock", "faults/test_prefect_away", "faults/test_publish_killed",
+    "faults/test_s3_killed", "flows/test_score", "tracking/test_outage", "flows/test_operator_page",
+    "flows/test_movielens", "faults/test_lost_runs", "consumers/test_query_pages", "flows/test_bad_input",
+)  # fmt: skip
+"""Modules that take longest, first: a long one that begins last would keep one core waiting."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for mark, fixtures in NEEDS.items():
+            if fixtures & set(getattr(item, "fixturenames", ())):
+                item.add_marker(mark)
+        if item.nodeid.startswith("tests/faults/"):  # sweeps: every call of a publish, every request
+            item.add_marker("slow")
+        if "spark" in getattr(getattr(item, "callspec", None), "params", {}).values():
+            item.add_marker("spark")
+    place = {f"tests/{name}.py": number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
 
 
 @pytest.fixture(scope="session")
-def ml100k_dir() -> Path:
-    """Folder with MovieLens 100k: ratings.csv, users.csv, items.csv, u.data, u.item, u.user."""
-    if not (SHARED / "u.data").exists():
-        pytest.skip(f"no MovieLens 100k at {SHARED}")
-    return SHARED
+def ml100k_dir(tmp_path_factory) -> Path:
+    """Folder with MovieLens 100k: ratings.csv, items.csv, u.data, u.item."""
+    return write_layouts(tmp_path_factory.mktemp("ml-100k"))
 
 
 @pytest.fixture(scope="session")
@@ -56,9 +81,9 @@ def low_rank() -> EncodedInteractions:
 
 
 @pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory):
+def prefect_api():
     """Address of a Prefect API that lives as long as the tests."""
-    prepare_environment(tmp_path_factory.mktemp("prefect"))
+    prepare_environment(prefect_home(Path(os.environ["PREFECT_HOME"])))
     server = LocalServer()
     try:
         yield server.wait_until_ready().api_url

@@ -15,6 +15,7 @@ from prefect.states import Pending, Running
 
 from flows.server.local import LocalServer
 from flows.server.lost_runs import AUTOMATION, notice_lost_runs
+from tests.support.databases import prefect_home
 from tests.support.faults.disk import FULL_SWEEP
 from tests.support.faults.whole_run import COMMAND, Project
 
@@ -24,7 +25,7 @@ NAME = "batch-scoring/batch-scoring"
 @pytest.fixture
 def client(tmp_path, monkeypatch):
     """Of a server with a scheduler and a database of its own."""
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    monkeypatch.setenv("PREFECT_HOME", str(prefect_home(tmp_path / "prefect")))
     server = LocalServer(with_scheduler=True)
     try:
         api_url = server.wait_until_ready().api_url

@@ -9,6 +9,7 @@ import pytest
 from flows.server.local import LocalServer
 from flows.server.outage import answers, require_server
 from recobatch.errors import RecobatchError
+from tests.support.databases import prefect_home
 from tests.support.faults.disk import FULL_SWEEP
 from tests.support.faults.whole_run import STAGES, Project, kill, wait_for_end
 
@@ -70,7 +71,7 @@ if FULL_SWEEP:  # `make faults`: minutes
     @pytest.mark.slow
     @pytest.mark.timeout(1200)
     def test_a_server_that_is_shared_dies_and_comes_back(tmp_path, monkeypatch):
-        monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+        monkeypatch.setenv("PREFECT_HOME", str(prefect_home(tmp_path / "prefect")))
         project = Project(tmp_path)
         for stage in STAGES:
             server = LocalServer(with_scheduler=True).wait_until_ready()

@@ -52,7 +52,7 @@ def test_ten_runs_on_a_table_that_does_not_exist_yet(folder):
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_whole_runs_at_once_in_an_empty_folder(tmp_path):
-    project = Project(tmp_path, PREFECT_HOME=str(tmp_path / ".prefect"))
+    project = Project(tmp_path, empty=True)
     runs = [project.start("--fresh") for _ in range(10 if FULL_SWEEP else 2)]
     codes = [run.end() for run in runs]
     assert set(codes) <= {0, 4}, [run.lines for run in runs if run.process.returncode not in (0, 4)]

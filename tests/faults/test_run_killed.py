@@ -14,6 +14,7 @@ import pytest
 
 from recobatch.sources.synthetic import write_synthetic
 from recobatch.table import PredictionTable
+from tests.support.databases import mlflow_database
 from tests.support.faults.disk import FULL_SWEEP
 from tests.support.faults.reading import reading
 
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed")
+    mlflow_database(folder / "mlflow.db")
     write_synthetic(folder / "ratings.parquet", n_users=300, n_items=100, n_ratings=6000, seed=1)
     return folder
 

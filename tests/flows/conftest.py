@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import mlflow_database
+
 
 @pytest.fixture
 def server(prefect_api, monkeypatch):
@@ -22,8 +24,10 @@ def server(prefect_api, monkeypatch):
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory) -> Path:
-    """A project folder shared by the flow tests: MLflow's database is made once."""
-    return tmp_path_factory.mktemp("project")
+    """A project folder shared by the flow tests, with MLflow's database."""
+    folder = tmp_path_factory.mktemp("project")
+    mlflow_database(folder / "mlflow.db")
+    return folder
 
 
 @pytest.fixture

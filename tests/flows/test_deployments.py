@@ -4,17 +4,17 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from recobatch.table import PredictionTable
+from tests.support.databases import prefect_home
 from tests.support.mlflow_server import free_port
 from tests.support.pages import blocks
 from tests.support.paths import REPO
@@ -42,22 +42,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def prefect_home(prefect_api, tmp_path_factory):
-    """A home of the page's own: two servers over one database would see each other's schedules and wait for locks.
-
-    Its database begins as a copy, since making one takes ten seconds.
-    """
-    home = tmp_path_factory.mktemp("prefect")
-    with (
-        closing(sqlite3.connect(Path(os.environ["PREFECT_HOME"], "prefect.db"))) as made,
-        closing(sqlite3.connect(home / "prefect.db")) as own,
-    ):
-        made.backup(own)
-    return home
-
-
-@pytest.fixture(scope="module")
-def environment(folder, receiver, prefect_home):
+def environment(folder, receiver, tmp_path_factory):
     """What the page exports, with a port, a folder and a receiver of the test's own."""
     port = free_port()
     ours = {
@@ -68,7 +53,11 @@ def environment(folder, receiver, prefect_home):
     assert exported == ours.keys()
     asked_often = {"PREFECT_WORKER_QUERY_SECONDS": "2"}  # by default a worker looks for runs every ten seconds
     on_the_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    own = {"PATH": on_the_path, "PREFECT_HOME": str(prefect_home), "PREFECT_SERVER_API_PORT": str(port)}
+    own = {
+        "PATH": on_the_path,
+        "PREFECT_HOME": str(prefect_home(tmp_path_factory.mktemp("prefect"))),
+        "PREFECT_SERVER_API_PORT": str(port),
+    }
     return {**os.environ, **ours, **asked_often, **own}
 
 

@@ -11,8 +11,8 @@ import pytest
 from recobatch.factors import FactorModel, Link
 from recobatch.model_folder import LoadedModel, ModelFolder
 from recobatch.rated import RatedPairs
-from recobatch.tracking.database import prepare_database
 from recobatch.vocabulary import Vocabulary
+from tests.support.databases import mlflow_database
 from tests.support.mlflow_server import Line, free_port, serving
 
 with warnings.catch_warnings():
@@ -24,9 +24,7 @@ with warnings.catch_warnings():
 
 @pytest.fixture(scope="session")
 def fresh_database(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    prepare_database(f"sqlite:///{path}")
-    return path
+    return mlflow_database(tmp_path_factory.mktemp("mlflow") / "mlflow.db")
 
 
 @pytest.fixture

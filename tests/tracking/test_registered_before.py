@@ -45,6 +45,7 @@ def test_the_installed_recobatch_serves_it(folder, ratings):
     np.testing.assert_allclose(model.predict(pd.DataFrame(PAIRS)), ratings, rtol=1e-6)
 
 
+@pytest.mark.process
 def test_the_copy_that_travels_with_it_serves_it(folder, ratings):
     np.testing.assert_allclose(predict_without_recobatch(str(folder), PAIRS), ratings, rtol=1e-6)
 

@@ -70,6 +70,7 @@ def ratings(trained):
     return trained.predict_pairs(np.array([1, 0, 3]), np.array([2, 0, 1]))
 
 
+@pytest.mark.process
 def test_pyfunc_where_recobatch_is_not_installed(model_uri, server_root, frame, ratings):
     predictions = predict_without_recobatch(
         "models:/recobatch@champion", frame.to_dict("list"), MLFLOW_TRACKING_URI=f"sqlite:///{server_root}/mlflow.db"

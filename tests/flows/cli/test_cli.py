@@ -23,6 +23,7 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
         assert f"  {command} " in shown
 
 
+@pytest.mark.process
 def test_scoring_imports_no_tensorflow():
     loaded = modules_after("import flows.score")
     assert "prefect" in loaded

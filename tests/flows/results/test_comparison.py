@@ -85,6 +85,7 @@ def test_without_any_batch_nothing_is_made(recobatch, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.process
 def test_comparing_starts_neither_prefect_nor_tensorflow(at_project):
     loaded = modules_after(
         "from click.testing import CliRunner\nfrom flows.cli.commands import cli\nCliRunner().invoke(cli, ['compare'])"

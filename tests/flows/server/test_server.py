@@ -78,6 +78,7 @@ def test_the_ui_asks_the_server_that_it_comes_from(prefect_api):
         assert json.load(answer)["api_url"] == prefect_api
 
 
+@pytest.mark.server
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's word to a child is Linux's")
 def test_kill_9_takes_the_server_along(tmp_path):
     run = subprocess.Popen([sys.executable, "-c", _RUN, str(tmp_path)], stdout=subprocess.PIPE, text=True)
@@ -91,6 +92,7 @@ def test_kill_9_takes_the_server_along(tmp_path):
     assert not alive(server)
 
 
+@pytest.mark.server
 def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "file" / "below"))

@@ -78,9 +78,9 @@ def main() -> None:
     os.chdir(mount)
     os.environ["PREFECT_HOME"] = str(mount / ".prefect")
     prepare_environment(mount)
+    project, table, ballast = Project(mount), PredictionTable(mount / "predictions"), mount / "ballast"
     server = LocalServer().wait_until_ready()
     os.environ["PREFECT_API_URL"] = server.api_url
-    project, table, ballast = Project(mount), PredictionTable(mount / "predictions"), mount / "ballast"
     try:
         code, told = run()
         assert code == 0, told

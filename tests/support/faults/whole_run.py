@@ -12,6 +12,7 @@ from pathlib import Path
 
 from recobatch.sources.synthetic import write_synthetic
 from recobatch.table import PredictionTable
+from tests.support.databases import mlflow_database, prefect_home
 
 COMMAND = [sys.executable, "-c", "from flows.cli.commands import main; main()"]
 STAGES = {
@@ -57,12 +58,15 @@ class Run:
 
 
 class Project:
-    """A folder with small ratings."""
+    """A folder with small ratings, and the databases of an earlier run unless it is empty."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, *, empty: bool = False, **environment: str) -> None:
         self.folder = folder
         self.table = PredictionTable(folder / "predictions")
-        self.environment = {**os.environ, **environment}
+        self.environment = {**os.environ, "PREFECT_HOME": str(folder / ".prefect"), **environment}
+        if not empty:
+            prefect_home(folder / ".prefect")
+            mlflow_database(folder / "mlflow.db")
         write_synthetic(folder / "ratings.parquet", n_users=300, n_items=100, n_ratings=6000, seed=1)
 
     def start(self, *more: str, **environment: str) -> Run:
