@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(mark)
         if item.nodeid.startswith("tests/faults/"):  # sweeps: every call of a publish, every request
             item.add_marker("slow")
-        if "spark" in getattr(getattr(item, "callspec", None), "params", {}).values():
+        if getattr(item, "callspec", None) and "spark" in item.callspec.id.split("-"):
             item.add_marker("spark")
     place = {f"tests/{name}.py": number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
