@@ -1,14 +1,12 @@
-"""The batch for people: pictures in every run, and one page for all of it."""
+"""Figures of every model and one page of the batch, written and logged to MLflow."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
@@ -21,7 +19,7 @@ from recobatch.addresses import without_secrets
 from recobatch.evaluation.evaluate import predict_rows
 from recobatch.factors import FactorModel
 from recobatch.interactions import Split
-from recobatch.report import DataSummary, ModelResult, PublishedTable, ReportInputs, TestRows
+from recobatch.report import DataSummary, ModelResult, PublishedTable, ReportInputs, TestRows, titles_by_index
 from recobatch.storage.durable import is_disk_trouble, refusal
 from recobatch.tracking.events import flatten_params
 from recobatch.vocabulary import Vocabulary
@@ -32,17 +30,17 @@ def report_batch(
     job: Job, ratings: Ratings, parts: Parts, trained: Mapping[str, TrainedModel], champion: str, *,
     titles: pa.Table | None, table: PublishedTable | None, gate: str = "", command: str = "run",
 ) -> Path:  # fmt: skip
-    """Draw every run's pictures and the batch's page, and hand them to MLflow.
+    """Draw every model's figures and the page of the batch, and log them to MLflow.
 
     Args:
         job: The batch.
-        ratings: What it took in.
+        ratings: Its ratings.
         parts: Their split.
         trained: Its models, by name.
         champion: Name of the best of them.
         titles: ``item_id`` and ``title``, where there are any.
-        table: What was published; None if nothing was.
-        gate: Why nothing was.
+        table: The published table; None if nothing was published.
+        gate: Why the gate refused it.
         command: Of ``recobatch``, to repeat the batch.
 
     Returns:
@@ -72,15 +70,15 @@ def report_batch(
 
 
 def report_what_stands(job: Job, report: Callable[[], Path], outcome: str) -> dict[str, str]:
-    """Report what is registered, published or refused; a disk that has no room for it by now undoes nothing of that.
+    """Write the report; log a warning if the disk has no room for it, since the batch itself is complete.
 
     Args:
         job: The batch.
         report: Writes the page.
-        outcome: What stands without it, for the warning.
+        outcome: What is complete without it, for the warning.
 
     Returns:
-        Where the page lies, for the summary; nothing if it could not be written.
+        The path of the page, for the summary; nothing if it could not be written.
     """
     try:
         return {"report": str(report().relative_to(job.root))}
@@ -99,8 +97,8 @@ def _inputs(
     return ReportInputs(
         batch_id=job.batch_id, created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", champion=champion,
         models=[_model(model, split) for model in trained.values()], baselines=parts.baselines,
-        data=_data(ratings, parts, next(iter(trained.values()))), test=_test_rows(split),
-        item_titles=_item_titles(ratings, titles), table=table, gate=gate,
+        data=_data(ratings, parts, next(iter(trained.values()))), test=TestRows.of(split),
+        item_titles=titles_by_index(Vocabulary.load(ratings.folder / "items.parquet"), titles), table=table, gate=gate,
         settings=flatten_params(job.settings.model_dump(mode="json")),
         command=repeat_command(command, job.settings), code_version=__version__,
     )  # fmt: skip
@@ -116,15 +114,6 @@ def _model(model: TrainedModel, split: Split) -> ModelResult:
     )  # fmt: skip
 
 
-def _test_rows(split: Split) -> TestRows:
-    train, test = split.train, split.test
-    return TestRows(
-        user_index=test.user_index, item_index=test.item_index, rating=test.rating,
-        ratings_of_user=np.bincount(train.user_index, minlength=train.n_users),
-        ratings_of_item=np.bincount(train.item_index, minlength=train.n_items),
-    )  # fmt: skip
-
-
 def _data(ratings: Ratings, parts: Parts, model: TrainedModel) -> DataSummary:
     report, aside = ratings.report, ratings.report.quarantine_path
     return DataSummary(
@@ -135,18 +124,8 @@ def _data(ratings: Ratings, parts: Parts, model: TrainedModel) -> DataSummary:
     )  # fmt: skip
 
 
-def _item_titles(ratings: Ratings, titles: pa.Table | None) -> Sequence[str]:
-    """A title per item index; the raw id as text where there is none."""
-    ids = Vocabulary.load(ratings.folder / "items.parquet").ids
-    shown = ids.cast(pa.string())
-    if titles is None:
-        return shown.to_pylist()
-    place = pc.index_in(shown, value_set=titles["item_id"].cast(pa.string()).combine_chunks())
-    return pc.coalesce(titles["title"].combine_chunks().take(place), shown).to_pylist()
-
-
 def published_table(result: Mapping[str, Any]) -> PublishedTable:
-    """The summary's table as the page tells it."""
+    """The summary's table, for the page."""
     table = result["table"]
     return PublishedTable(
         path=table["path"], champion_path=table["champion_path"], version=table["version"], rows=table["rows"],

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
+from recobatch.report.evaluation_summary import GroupErrors, Histogram
 from recobatch.report.grouping import Calibration, map_items
 from recobatch.report.inputs import ModelResult, TestRows
-from recobatch.report.judged import GroupErrors, Shares
 from recobatch.report.style import (
     INK,
     MUTED,
@@ -122,16 +122,16 @@ def _write_beside(axes: Axes, texts: Sequence[str], heading: str) -> None:
         )  # fmt: skip
 
 
-def draw_distribution(shares: Shares, shape: Shape) -> Figure:
+def draw_distribution(histogram: Histogram, shape: Shape) -> Figure:
     """Shares of predictions and of ratings along the rating scale."""
-    rows = 1 + (len(shares.predictions) if shape.is_narrow else 1)
+    rows = 1 + (len(histogram.predictions) if shape.is_narrow else 1)
     axes = new_axes(shape, "Predictions and ratings of the test rows", legend_rows=rows)
-    middles = (shares.edges[:-1] + shares.edges[1:]) / 2
-    axes.bar(middles, shares.ratings, width=np.diff(shares.edges) * 0.8, color=NEUTRAL, label="ratings")
-    for place, (name, share) in enumerate(shares.predictions.items()):
-        axes.stairs(share, shares.edges, color=series_colour(place), linewidth=2, label=f"predictions of {name}")
+    middles = (histogram.edges[:-1] + histogram.edges[1:]) / 2
+    axes.bar(middles, histogram.ratings, width=np.diff(histogram.edges) * 0.8, color=NEUTRAL, label="ratings")
+    for place, (name, share) in enumerate(histogram.predictions.items()):
+        axes.stairs(share, histogram.edges, color=series_colour(place), linewidth=2, label=f"predictions of {name}")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set_xlim(shares.shown)
+    axes.set_xlim(histogram.shown)
     axes.grid(axis="x", visible=False)
     label_axes(axes, "rating", "share of the test rows")
     add_legend(axes, shape, columns=1 if shape.is_narrow else 2)

@@ -1,16 +1,22 @@
-"""What the pictures and the page are made from: figures that other stages computed, as plain values and arrays."""
+"""The results of other stages that the figures and the page are made from, as plain values and arrays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recobatch.interactions import Split
+from recobatch.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
 class TestRows:
-    """The ratings that the models are judged by."""
+    """The ratings that the models are evaluated on."""
 
-    __test__ = False  # not a test class, whatever pytest makes of the name
+    __test__ = False  # not a test class, although pytest collects classes of this name
 
     user_index: np.ndarray
     """Integers, shape ``(n,)``."""
@@ -23,10 +29,20 @@ class TestRows:
     ratings_of_item: np.ndarray
     """Ratings of each item in train, integers, shape ``(n_items,)``."""
 
+    @classmethod
+    def of(cls, split: Split) -> Self:
+        """The test part of a split, with the counts of its train part."""
+        train, test = split.train, split.test
+        return cls(
+            test.user_index, test.item_index, test.rating,
+            np.bincount(train.user_index, minlength=train.n_users),
+            np.bincount(train.item_index, minlength=train.n_items),
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, eq=False)
 class ModelResult:
-    """One trained model and how it did."""
+    """One trained model and its results."""
 
     name: str
     loss: Sequence[float]
@@ -64,7 +80,7 @@ class DataSummary:
     cold_rows: int = 0
     """Test rows whose user or item never occurs in train."""
     quarantined: Mapping[str, int] = field(default_factory=dict)
-    """Rows set aside, by reason."""
+    """Quarantined rows, by reason."""
     quarantine_path: str | None = None
 
 
@@ -73,29 +89,29 @@ class PublishedTable:
     """The snapshot that the batch published."""
 
     path: str
-    """Where the table lies, as a reader is told it."""
+    """The table, as ``table.path`` names it."""
     champion_path: str
-    """Folder with the champion's predictions, as a reader is told it."""
+    """Folder with the champion's predictions."""
     version: str
     rows: Mapping[str, int]
     """Predictions per model."""
     first_user: int | str
-    """Raw id of a user that it has, to show queries with."""
+    """Raw id of a user in it, for the queries."""
 
 
 @dataclass(frozen=True, eq=False)
 class ReportInputs:
-    """Everything the page of one batch tells."""
+    """All that the page of one batch shows."""
 
     batch_id: str
     created: str
-    """When the batch ran, as people write it."""
+    """Date and time of the batch, formatted."""
     champion: str
     """Name of the model that was chosen."""
     models: Sequence[ModelResult]
     """All models of the batch, in any order."""
     baselines: Mapping[str, float]
-    """Test MSE of what a model has to beat, by name (``global_mean``, ``bias``)."""
+    """Test MSE of each baseline, by name (``global_mean``, ``bias``)."""
     data: DataSummary
     test: TestRows
     item_titles: Sequence[str]
@@ -103,9 +119,23 @@ class ReportInputs:
     table: PublishedTable | None = None
     """None if nothing was published."""
     gate: str = ""
-    """What the quality gate said, one line; empty if it passed in silence."""
+    """Why the quality gate refused the batch, one line; empty if it passed."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Every setting by its dotted name."""
     command: str = "recobatch run"
-    """Repeats the batch; it may go over several lines."""
+    """Repeats the batch; one or more lines."""
     code_version: str = ""
+
+
+def titles_by_index(items: Vocabulary, titles: pa.Table | None) -> Sequence[str]:
+    """A title per item index; the raw id as text where there is none.
+
+    Args:
+        items: The ids of the items.
+        titles: Columns ``item_id`` and ``title``; None where the ratings have no titles.
+    """
+    ids = items.ids.cast(pa.string())
+    if titles is None:
+        return ids.to_pylist()
+    index = pc.index_in(ids, value_set=titles["item_id"].cast(pa.string()).combine_chunks())
+    return pc.coalesce(titles["title"].combine_chunks().take(index), ids).to_pylist()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from recobatch.errors import BadInput
 from recobatch.report import sections, words
+from recobatch.report.evaluation_summary import EvaluationSummary
 from recobatch.report.inputs import ReportInputs
-from recobatch.report.judged import judge
 from recobatch.report.style import DARK, FONT, css_variables
 from recobatch.storage.durable import write_file
 
@@ -16,7 +16,7 @@ def write_report(inputs: ReportInputs, out: Path) -> Path:
     """Write the page of a batch.
 
     Args:
-        inputs: Everything it tells.
+        inputs: What it shows.
         out: The file, ``.html``; its folder is made if missing.
 
     Returns:
@@ -24,7 +24,7 @@ def write_report(inputs: ReportInputs, out: Path) -> Path:
 
     Raises:
         OSError: If it cannot be written; no half of it is left then.
-        BadInput: If the champion is none of the models, or there are no test rows to judge by.
+        BadInput: If the champion is none of the models, or there are no test rows.
     """
     _check(inputs)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def write_report(inputs: ReportInputs, out: Path) -> Path:
 
 def render(inputs: ReportInputs) -> str:
     """The page as text: HTML, styles and pictures in one, no request to anywhere."""
-    parts = _story(inputs)
+    parts = _sections(inputs)
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     return "\n".join(
         [
@@ -54,16 +54,16 @@ def render(inputs: ReportInputs) -> str:
     )
 
 
-def _story(inputs: ReportInputs) -> list[str]:
-    """All sections; without a sound champion only what can be told about a failure."""
+def _sections(inputs: ReportInputs) -> list[str]:
+    """All sections; without a sound champion only what can be text about a failure."""
     if not words.is_sound(words.champion_of(inputs)):
-        told = (sections.opening, sections.data, sections.published, sections.repetition)
-        return [section(inputs) for section in told]
+        text = (sections.opening, sections.data, sections.published, sections.repetition)
+        return [section(inputs) for section in text]
     sound = replace(inputs, models=[model for model in inputs.models if words.is_sound(model)])
-    judged = judge(words.ranked(sound), inputs.test)
+    summary = EvaluationSummary.of(words.ranked(sound), inputs.test)
     return [
-        sections.opening(inputs), sections.comparison(sound), sections.learning(sound), sections.trust(sound, judged),
-        sections.mistakes(sound, judged), sections.data(inputs), sections.published(inputs),
+        sections.opening(inputs), sections.comparison(sound), sections.learning(sound), sections.trust(sound, summary),
+        sections.mistakes(sound, summary), sections.data(inputs), sections.published(inputs),
         sections.repetition(inputs),
     ]  # fmt: skip
 
@@ -76,4 +76,4 @@ def _check(inputs: ReportInputs) -> None:
             f"pass the name of a model that was trained"
         )
     if not len(inputs.test.rating):
-        raise BadInput("report: found no test rows, expected at least one to judge by; use a larger test part")
+        raise BadInput("report: found no test rows, expected at least one; use a larger test part")

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from recobatch.report import charts
+from recobatch.report.evaluation_summary import EvaluationSummary
 from recobatch.report.grouping import ItemError, item_errors
 from recobatch.report.inputs import ModelResult, TestRows
-from recobatch.report.judged import judge
 from recobatch.report.style import ALONE, save_png, save_svg
 
 
@@ -36,7 +36,7 @@ def save_model_pictures(model: ModelResult, test: TestRows, item_titles: Sequenc
 
     Args:
         model: The model.
-        test: The rows it is judged by.
+        test: The rows it is evaluated on.
         item_titles: One per item index.
         folder: Where the files are written; made if missing. The names are the same for every model.
 
@@ -48,12 +48,12 @@ def save_model_pictures(model: ModelResult, test: TestRows, item_titles: Sequenc
     written = save_loss_curves({model.name: (model.loss, model.val_loss)}, folder)
     if not np.isfinite(model.test_prediction).all():
         return written
-    judged = judge([model], test)
+    summary = EvaluationSummary.of([model], test)
     figures = {
-        "calibration": charts.draw_calibration(judged.calibration, ALONE),
-        "error_by_activity": charts.draw_error_by_activity(judged.by_activity, ALONE),
-        "error_by_popularity": charts.draw_error_by_popularity(judged.by_popularity, ALONE),
-        "predictions_and_ratings": charts.draw_distribution(judged.shares, ALONE),
+        "calibration": charts.draw_calibration(summary.calibration, ALONE),
+        "error_by_activity": charts.draw_error_by_activity(summary.by_activity, ALONE),
+        "error_by_popularity": charts.draw_error_by_popularity(summary.by_popularity, ALONE),
+        "predictions_and_ratings": charts.draw_distribution(summary.histogram, ALONE),
         "item_map": charts.draw_item_map(model, test, item_titles, ALONE),
     }
     written += [save_svg(figure, folder / f"{name}.svg") for name, figure in figures.items()]

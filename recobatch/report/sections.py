@@ -3,9 +3,9 @@
 from html import escape
 
 from recobatch.report import charts, markup, words
+from recobatch.report.evaluation_summary import EvaluationSummary
 from recobatch.report.grouping import ItemError, item_errors
 from recobatch.report.inputs import ReportInputs
-from recobatch.report.judged import Judged
 from recobatch.table import queries
 
 
@@ -44,7 +44,7 @@ def comparison(inputs: ReportInputs) -> str:
     return "".join([
         "<h2>Which model is better</h2>",
         markup.paragraph(
-            f"All are judged by the same {inputs.data.n_test:,} ratings, kept away from training. What needs "
+            f"All are evaluated on the same {inputs.data.n_test:,} ratings, kept away from training. What needs "
             f"no model at all is measured beside them: a model that does not beat it is not worth running."
         ),
         markup.figure("headline", "Test error of every model and baseline",
@@ -67,38 +67,38 @@ def learning(inputs: ReportInputs) -> str:
     )
 
 
-def trust(inputs: ReportInputs, judged: Judged) -> str:
+def trust(inputs: ReportInputs, summary: EvaluationSummary) -> str:
     return "".join([
-        "<h2>Can the numbers be taken at their word</h2>",
-        markup.paragraph(words.about_calibration(inputs, judged)),
+        "<h2>Are the predictions calibrated</h2>",
+        markup.paragraph(words.about_calibration(inputs, summary)),
         markup.figure("calibration", "Mean rating against mean prediction, by tenths",
-                      lambda shape: charts.draw_calibration(judged.calibration, shape)),
+                      lambda shape: charts.draw_calibration(summary.calibration, shape)),
         markup.paragraph(words.about_distribution(inputs)),
         markup.figure("distribution", "Shares of ratings and predictions",
-                      lambda shape: charts.draw_distribution(judged.shares, shape)),
+                      lambda shape: charts.draw_distribution(summary.histogram, shape)),
     ])  # fmt: skip
 
 
-def mistakes(inputs: ReportInputs, judged: Judged) -> str:
+def mistakes(inputs: ReportInputs, summary: EvaluationSummary) -> str:
     champion = words.champion_of(inputs)
     items = item_errors(inputs.test.item_index, inputs.test.rating, champion.test_prediction, inputs.item_titles)
     return "".join([
-        "<h2>Where it is wrong</h2>",
-        markup.paragraph(words.about_activity(inputs, judged)),
+        "<h2>Where the errors are</h2>",
+        markup.paragraph(words.about_activity(inputs, summary)),
         markup.figure("activity", "Error by user activity",
-                      lambda shape: charts.draw_error_by_activity(judged.by_activity, shape)),
-        markup.paragraph(words.about_popularity(inputs, judged)),
+                      lambda shape: charts.draw_error_by_activity(summary.by_activity, shape)),
+        markup.paragraph(words.about_popularity(inputs, summary)),
         markup.figure("popularity", "Error by item popularity",
-                      lambda shape: charts.draw_error_by_popularity(judged.by_popularity, shape)),
+                      lambda shape: charts.draw_error_by_popularity(summary.by_popularity, shape)),
         "<h3>Items it predicts best</h3>", _item_table(items[:10]),
         "<h3>Items it predicts worst</h3>", _item_table(items[10:][-10:][::-1]),
         markup.paragraph(
-            f"By the typical error of {champion.name}, among {len(items):,} items with enough test ratings to judge.",
+            f"By the typical error of {champion.name}, among {len(items):,} items with enough test ratings.",
             "quiet",
         ),
-        "<h3>What it sees in the items</h3>",
+        "<h3>Map of the items</h3>",
         markup.paragraph(
-            "Items that the same people like lie together. Nobody told the model what they are about; it has only "
+            "Items that the same people like lie together. The model has only "
             "seen ratings."
         ),
         markup.figure("map", "Map of the items by their factors",
@@ -115,17 +115,17 @@ def _item_table(items: list[ItemError]) -> str:
 
 
 def data(inputs: ReportInputs) -> str:
-    told = inputs.data
-    parts = {"train": told.n_train, "validation": told.n_validation, "test": told.n_test}
-    rows = [(escape(reason), f"{count:,}") for reason, count in told.quarantined.items() if count]
+    summary = inputs.data
+    parts = {"train": summary.n_train, "validation": summary.n_validation, "test": summary.n_test}
+    rows = [(escape(reason), f"{count:,}") for reason, count in summary.quarantined.items() if count]
     return "".join([
         "<h2>What it learned from</h2>",
         markup.facts({
-            "data": told.name,
-            "read from": told.source,
-            "ratings": f"{told.n_ratings:,} by {told.n_users:,} users of {told.n_items:,} items",
+            "data": summary.name,
+            "read from": summary.source,
+            "ratings": f"{summary.n_ratings:,} by {summary.n_users:,} users of {summary.n_items:,} items",
             "parts": ", ".join(f"{count:,} {name}" for name, count in parts.items() if count),
-            "fingerprint": told.fingerprint,
+            "fingerprint": summary.fingerprint,
         }),
         "<h3>Quality of the data</h3>",
         markup.paragraph(words.about_quality(inputs)),
@@ -135,12 +135,12 @@ def data(inputs: ReportInputs) -> str:
 
 def published(inputs: ReportInputs) -> str:
     if inputs.table is None:
-        return "<h2>What is published</h2>" + markup.paragraph("Nothing new; the table that stood before still stands.")
+        return "<h2>What is published</h2>" + markup.paragraph("Nothing; the previous version remains current.")
     rows = [(escape(name), f"{count:,}") for name, count in inputs.table.rows.items()]
     champion, user = inputs.table.champion_path, inputs.table.first_user
     best_unseen = queries.duckdb_query(champion, user, unseen_only=True)
     return "".join([
-        "<h2>What is published, and how to ask it</h2>",
+        "<h2>What is published, and how to query it</h2>",
         markup.paragraph(
             f"Version {inputs.table.version}: one row for every pair of a known user and a known item, columns "
             f"user_id, item_id, prediction and rated. The folder champion holds {inputs.champion}."

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from recobatch.report.evaluation_summary import EvaluationSummary, GroupErrors
 from recobatch.report.inputs import ModelResult, ReportInputs
-from recobatch.report.judged import GroupErrors, Judged
 
 BASELINE_NAMES: Mapping[str, str] = {"global_mean": "the mean rating", "bias": "user and item means"}
 """What people call what a model has to beat."""
@@ -40,7 +40,7 @@ def verdict(inputs: ReportInputs) -> str:
     """How the champion compares with everything it was measured against."""
     champion = champion_of(inputs)
     if not is_sound(champion):
-        return "It can be judged by nothing and must not be used."
+        return "Its error cannot be measured; do not use it."
     rivals = {model.name: model.test_mse for model in ranked(inputs)[1:] if is_sound(model)}
     rivals |= {baseline_name(name): mse for name, mse in inputs.baselines.items()}
     compared = [f"{_percent(champion.test_mse, mse)} than {name}" for name, mse in rivals.items()]
@@ -65,18 +65,18 @@ def warnings(inputs: ReportInputs) -> list[str]:
 def about_learning(inputs: ReportInputs) -> str:
     champion = champion_of(inputs)
     if not np.isfinite(champion.val_loss).all():
-        return f"{champion.name} went astray: its loss grew beyond all numbers."
+        return f"{champion.name} diverged: its loss is not finite."
     if not len(champion.val_loss):
         return "No rows were held out while training, so only the training loss is drawn."
     best = int(np.argmin(champion.val_loss)) + 1
     last = len(champion.val_loss)
     if best == last:
         return f"{champion.name} was still improving in its last epoch ({last}); more epochs may help."
-    return f"{champion.name} was best in epoch {best} of {last}; after that it began to learn its ratings by heart."
+    return f"{champion.name} was best in epoch {best} of {last}; later epochs overfit."
 
 
-def about_calibration(inputs: ReportInputs, judged: Judged) -> str:
-    groups = judged.calibration[inputs.champion]
+def about_calibration(inputs: ReportInputs, summary: EvaluationSummary) -> str:
+    groups = summary.calibration[inputs.champion]
     gap = groups.predicted - groups.observed
     worst = int(np.abs(gap).argmax())
     return (
@@ -96,15 +96,15 @@ def about_distribution(inputs: ReportInputs) -> str:
     )
 
 
-def about_activity(inputs: ReportInputs, judged: Judged) -> str:
-    return _extremes(inputs, judged.by_activity, "users")
+def about_activity(inputs: ReportInputs, summary: EvaluationSummary) -> str:
+    return _extremes(inputs, summary.by_activity, "users")
 
 
-def about_popularity(inputs: ReportInputs, judged: Judged) -> str:
-    told = _extremes(inputs, judged.by_popularity, "items")
+def about_popularity(inputs: ReportInputs, summary: EvaluationSummary) -> str:
+    text = _extremes(inputs, summary.by_popularity, "items")
     if inputs.data.cold_rows:
-        told += f" {inputs.data.cold_rows:,} test rows are of users or items that training never saw."
-    return told
+        text += f" {inputs.data.cold_rows:,} test rows are of users or items that training never saw."
+    return text
 
 
 def _extremes(inputs: ReportInputs, errors: GroupErrors, who: str) -> str:
@@ -121,13 +121,13 @@ def _extremes(inputs: ReportInputs, errors: GroupErrors, who: str) -> str:
 
 
 def about_quality(inputs: ReportInputs) -> str:
-    set_aside = sum(inputs.data.quarantined.values())
-    if not set_aside:
+    quarantined = sum(inputs.data.quarantined.values())
+    if not quarantined:
         return "Every row of the file was sound."
-    share = set_aside / (set_aside + inputs.data.n_ratings)
+    share = quarantined / (quarantined + inputs.data.n_ratings)
     kept = f" They are kept in {inputs.data.quarantine_path}." if inputs.data.quarantine_path else ""
     percent = f"{share:.2%}" if share >= 0.0001 else "less than 0.01%"
-    return f"{set_aside:,} rows ({percent}) were set aside and not used.{kept}"
+    return f"{quarantined:,} rows ({percent}) were quarantined and not used.{kept}"
 
 
 def _percent(ours: float, theirs: float) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from recobatch.errors import BadInput
 from recobatch.report import sections, words
-from recobatch.report.judged import judge
+from recobatch.report.evaluation_summary import EvaluationSummary
 from recobatch.report.page import render, write_report
 
 
@@ -57,14 +57,14 @@ def test_the_page_is_small_balanced_and_its_ids_are_unique(page):
     assert references <= set(outline.ids)
 
 
-def test_the_page_tells_the_story(page, inputs):
+def test_the_page_shows_the_results_of_the_batch(page, inputs):
     text = " ".join(Outline(page).text)
     champion = inputs.models[1]
     for word in (
         f"explicit_mf_bias predicts a rating to within {champion.test_mae:.2f} on average",
         f"{champion.test_mse:.4f}", f"{inputs.models[0].test_mse:.4f}", "user and item means", "0.6000",
         f"explicit_mf ({inputs.models[0].test_mse:.3f}) does no better than user and item means (0.600)",
-        "was best in epoch 2 of 3", "7 rows (0.23%) were set aside", "duplicate pair", "q.parquet",
+        "was best in epoch 2 of 3", "7 rows (0.23%) were quarantined", "duplicate pair", "q.parquet",
         "48 test rows are of users or items that training never saw", "ab" * 32,
         "FROM 'predictions/current/champion/*.parquet'", "user_id = 'u''1'",
         "recobatch top 'u", "recobatch run tiny.csv", "train.epochs", "Version v1",
@@ -102,7 +102,7 @@ def test_runs_are_linked_where_there_is_a_server(changed, inputs):
 
 def test_a_batch_that_published_nothing(changed):
     batch = changed(table=None, gate="the gate refused: found 0.99, expected below 0.89")
-    assert "the table that stood before still stands" in sections.published(batch)
+    assert "the previous version remains current" in sections.published(batch)
     assert "the gate refused: found 0.99" in sections.opening(batch)
 
 
@@ -128,12 +128,12 @@ def test_a_model_whose_predictions_are_no_numbers(changed, inputs):
 
 
 def test_groups_are_named_as_people_say_it(inputs):
-    told = words.about_popularity(inputs, judge(inputs.models, inputs.test))
-    assert re.search(r"most exact for items (with \d+–\d+ ratings|that training never saw) \(typical error 0\.", told)
+    text = words.about_popularity(inputs, EvaluationSummary.of(inputs.models, inputs.test))
+    assert re.search(r"most exact for items (with \d+–\d+ ratings|that training never saw) \(typical error 0\.", text)
     counts = np.zeros_like(inputs.test.ratings_of_item)
     unseen = replace(inputs.test, ratings_of_item=counts)
-    told = words.about_popularity(inputs, judge(inputs.models, unseen))
-    assert "All test rows are of items that training never saw." in told
+    text = words.about_popularity(inputs, EvaluationSummary.of(inputs.models, unseen))
+    assert "All test rows are of items that training never saw." in text
 
 
 def test_a_champion_that_is_no_model(changed, tmp_path):
