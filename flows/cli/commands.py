@@ -190,8 +190,11 @@ def serve(
     It runs in the foreground, until Ctrl-C.
     """
     from flows.cli.serve import serve_batches
+    from flows.settings.tree import load_settings, settings_given
 
-    serve_batches(_settings(ratings, options), cron=cron, timezone=timezone)
+    given, assignments = _given(ratings, options)
+    load_settings(given, assignments)  # an invalid setting is reported now, not when the first run starts
+    serve_batches(settings_given(given, assignments), cron=cron, timezone=timezone)
 
 
 @cli.command()
@@ -218,6 +221,11 @@ def synth(n_users: int, n_items: int, n_ratings: int, seed: int, path: Path) -> 
 def _settings(ratings: str | None, options: dict[str, Any]) -> "Settings":
     from flows.settings.tree import load_settings
 
+    return load_settings(*_given(ratings, options))
+
+
+def _given(ratings: str | None, options: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The options as a tree of settings, and the texts of ``--set``."""
     data = {
         "ratings": ratings,
         **{name: options.pop(name, None) for name in ("user_column", "item_column", "rating_column", "time_column")},
@@ -225,8 +233,7 @@ def _settings(ratings: str | None, options: dict[str, Any]) -> "Settings":
     }
     assignments = options.pop("assignments", ())
     table = {"path": options.pop("table", None)}
-    given = {**options, "data": data, "table": table}
-    return load_settings(_without_none(given), assignments)
+    return _without_none({**options, "data": data, "table": table}), assignments
 
 
 def _without_none(tree: dict[str, Any]) -> dict[str, Any]:

@@ -1,19 +1,20 @@
 """Serve the job to Prefect on a schedule, in the foreground."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from flows.server.environment import prepare_environment
 from flows.server.local import prefect_server
-from flows.settings.tree import Settings
 
 
-def serve_batches(settings: Settings, *, cron: str | None, timezone: str) -> None:
+def serve_batches(settings: Mapping[str, Any], *, cron: str | None, timezone: str) -> None:
     """Serve ``batch-scoring`` until Ctrl-C; runs that would overlap are skipped.
 
     Args:
-        settings: What every run is started with; the Prefect UI can change them for one run.
+        settings: What serve's command line sets, for every run; the rest is read when a run starts.
         cron: Schedule in cron's five fields; None waits for runs started by hand.
         timezone: IANA name of the schedule's time zone.
     """
@@ -33,7 +34,7 @@ def serve_batches(settings: Settings, *, cron: str | None, timezone: str) -> Non
         batch_scoring.serve(
             name="batch-scoring",
             schedule=schedule,
-            parameters={"settings": settings.model_dump(mode="json")},
+            parameters={"settings": dict(settings)},
             global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
             limit=1,
         )

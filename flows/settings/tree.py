@@ -160,11 +160,24 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise BadSettings(f"{path}: found no valid TOML ({error}), expected settings; mend or remove it") from None
 
 
+def settings_given(given: Mapping[str, Any], assignments: Iterable[str] = ()) -> dict[str, Any]:
+    """Only what the command line sets, as JSON without secrets: the parameters of a deployment.
+
+    What is left out is read from the environment and recobatch.toml when a run starts.
+    """
+    tree = _from_assignments(assignments)
+    _merge(tree, given)
+    return Settings.model_validate(tree).model_dump(mode="json", exclude_unset=True)
+
+
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """``RECOBATCH_SECTION__KEY`` and top-level settings; Kubernetes sets others, as RECOBATCH_SERVICE_HOST."""
     layer: dict[str, Any] = {}
     for name, text in environment.items():
-        if name.startswith(_PREFIX) and name not in _NOT_SETTINGS:
-            _put(layer, name.removeprefix(_PREFIX).lower().split("__"), text, name)
+        path = name.removeprefix(_PREFIX).lower().split("__")
+        is_setting = len(path) > 1 or path[0] in Settings.model_fields
+        if name.startswith(_PREFIX) and name not in _NOT_SETTINGS and is_setting:
+            _put(layer, path, text, name)
     return layer
 
 

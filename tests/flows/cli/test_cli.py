@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli.commands import cli
+from recobatch.errors import BadSettings
 from tests.support.imports import modules_after
 from tools.settings_table import with_settings
 
@@ -108,3 +109,28 @@ def test_a_person_at_a_terminal_is_told_of_a_missing_file_before_anything_starts
     )
     os.close(master)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["[table", 'table = "x"', '[tabel]\npath = "x"', "[table]\npath = 3"])
+@pytest.mark.parametrize(
+    "arguments", [["top", "7"], ["versions"], ["rollback"], ["verify"]], ids=lambda words: words[0]
+)
+def test_an_invalid_toml_is_an_error_where_the_table_is_read(arguments, text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recobatch.toml").write_text(text)
+    error = CliRunner().invoke(cli, arguments).exception
+    assert isinstance(error, BadSettings)
+    assert error.exit_code == 2
+    assert "recobatch.toml" in str(error)
+    assert "\n" not in str(error)
+
+
+def test_serve_fixes_only_what_its_command_line_sets(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recobatch.toml").write_text("seed = 5\n")
+    served = []
+    monkeypatch.setattr("flows.cli.serve.serve_batches", lambda settings, **_: served.append(settings))
+    arguments = ["serve", "a.csv", "--preset", "tuned", "--set", "train.epochs=2"]
+    assert CliRunner().invoke(cli, arguments).exit_code == 0
+    assert CliRunner().invoke(cli, ["serve"]).exit_code == 0
+    assert served == [{"preset": "tuned", "data": {"ratings": "a.csv"}, "train": {"epochs": 2}}, {}]

@@ -153,3 +153,8 @@ def test_a_password_in_the_wrong_place_is_not_repeated(load, assignment):
     with pytest.raises(BadSettings, match="https://host") as caught:
         load(None, [assignment])
     assert "hush" not in str(caught.value)
+
+
+def test_variables_of_other_programs_are_no_settings(load):
+    foreign = {"RECOBATCH_SERVICE_HOST": "10.0.0.1", "RECOBATCH_PORT_8080_TCP": "tcp://10.0.0.1:8080"}
+    assert load(environment=foreign | {"RECOBATCH_SEED": "3"}) == load({"seed": 3})
