@@ -1,4 +1,4 @@
-"""Clean ratings by raw id → the same ratings by index, with the vocabularies that translate."""
+"""Clean ratings by raw id → the same ratings by index, with the vocabularies of users and items."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,12 @@ from recobatch.vocabulary import Vocabulary
 
 UNKNOWN_TIME = -1
 _WIDEST_TABLE = 4
-"""Integer ids that span at most this many numbers per rating are numbered by a table."""
+"""Integer ids whose range is at most this many times the number of ratings are encoded through a lookup table."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Where the encoded ratings lie, and how many there are."""
+    """Files and sizes of the encoded ratings."""
 
     interactions_path: Path
     """``EncodedInteractions``, in the order of the ratings."""
@@ -27,20 +27,20 @@ class Encoded:
     items_path: Path
     """``Vocabulary`` of the items."""
     rated_path: Path
-    """``RatedPairs``: which pairs were rated."""
+    """``RatedPairs`` of all ratings."""
     n_users: int
     n_items: int
     n_ratings: int
     newest: int | None
-    """Unix seconds of the newest rating; None where no time is known."""
+    """Unix seconds of the newest rating; None if no time is known."""
 
 
 def encode(ratings_path: Path, out: Path) -> Encoded:
-    """Number the users and items of clean ratings.
+    """Replace the ids of users and items by indices.
 
     Args:
         ratings_path: Parquet file with ``RAW_COLUMNS``, as ``ingest`` writes it.
-        out: Existing folder, which gets ``interactions.parquet``, ``users.parquet``, ``items.parquet``, ``rated.npz``.
+        out: Existing folder for ``interactions.parquet``, ``users.parquet``, ``items.parquet`` and ``rated.npz``.
     """
     table = pq.read_table(ratings_path, read_dictionary=["user_id", "item_id"])
     users, user_index = _numbered(table["user_id"])
@@ -66,7 +66,7 @@ def _newest(interactions: EncodedInteractions) -> int | None:
 
 
 def _numbered(ids: pa.ChunkedArray) -> tuple[Vocabulary, np.ndarray]:
-    """The vocabulary of a column, and the index of each row: int32."""
+    """Vocabulary of a column, and the index of each row: int32."""
     if pa.types.is_integer(ids.type):
         numbers = ids.to_numpy()
         low, high = int(numbers.min()), int(numbers.max())
@@ -80,7 +80,7 @@ def _numbered(ids: pa.ChunkedArray) -> tuple[Vocabulary, np.ndarray]:
 
 
 def _numbered_by_table(offset: np.ndarray, low: int, high: int) -> tuple[Vocabulary, np.ndarray]:
-    """As ``_numbered``, by a table over all numbers from low to high: ten times faster than hashing."""
+    """As ``_numbered``, through a table over the range from low to high: ten times faster than hashing."""
     seen = np.zeros(high - low + 1, dtype=bool)
     seen[offset] = True
     index = np.cumsum(seen, dtype=np.int32) - np.int32(1)

@@ -1,15 +1,15 @@
-"""The kinds of failure a caller can act on.
+"""Exceptions, with the exit code of the command line for each.
 
-Each with the exit code of the command line::
+A message is one line: found, expected, where, hint::
 
-    RecobatchError            1   something went wrong
-    ├── BadInput              2   what was given cannot be used: say what, where, and the way out
+    RecobatchError            1   any other failure
+    ├── BadInput              2   invalid input or usage
     │   ├── BadRatings            the ratings file
-    │   │   └── RatingsUnreachable    it could not be fetched just now: another attempt may do
+    │   │   └── RatingsUnreachable    a failed download, which may be retried
     │   ├── BadSettings           a setting or a command-line value
-    │   ├── BadTable              a table folder that is not ours, or is damaged
-    │   └── DatasetUnavailable    a named dataset that cannot be had here
-    ├── GateRefused           3   nothing was published; the old table stands
+    │   ├── BadTable              a table folder that is foreign or damaged
+    │   └── DatasetUnavailable    a named dataset that cannot be fetched
+    ├── GateRefused           3   the gate refused to publish; the old table stands
     └── TableBusy             4   another run holds the table
 """
 
@@ -17,23 +17,23 @@ from typing import ClassVar
 
 
 class RecobatchError(Exception):
-    """Base of every error raised on purpose; its message is one line a person can act on."""
+    """Base class of the package's exceptions. The message is one line: found, expected, where, hint."""
 
     exit_code: ClassVar[int] = 1
 
 
 class BadInput(RecobatchError):
-    """The caller gave something that cannot be used."""
+    """The input cannot be used."""
 
     exit_code: ClassVar[int] = 2
 
 
 class BadRatings(BadInput):
-    """The ratings cannot be read, or too few of them are sound."""
+    """The ratings cannot be read, or too few of them are valid."""
 
 
 class RatingsUnreachable(BadRatings):
-    """The ratings lie elsewhere and could not be fetched; unlike its kin it may be gone in a moment."""
+    """The ratings could not be downloaded. Possibly transient: a retry may succeed."""
 
 
 class BadSettings(BadInput):
@@ -41,15 +41,15 @@ class BadSettings(BadInput):
 
 
 class BadTable(BadInput):
-    """A table, snapshot, model or factors file is missing, damaged, or not ours."""
+    """A table, snapshot, model or factors file is missing, damaged or foreign."""
 
 
 class DatasetUnavailable(BadInput):
-    """A named dataset is neither cached nor to be fetched, or its digest is wrong."""
+    """A named dataset is not cached and cannot be fetched, or its digest is wrong."""
 
 
 class GateRefused(RecobatchError):
-    """The quality gate refused to publish; the table that stood before still stands."""
+    """The quality gate refused to publish; the published table is unchanged."""
 
     exit_code: ClassVar[int] = 3
 

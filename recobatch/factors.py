@@ -1,4 +1,4 @@
-"""What every trained model becomes: factors, biases and a link. NumPy only."""
+"""The common form of every trained model: factors, biases and a link. NumPy only."""
 
 import hashlib
 from collections.abc import Iterator
@@ -82,7 +82,7 @@ class FactorModel:
         return self.apply_link(score)
 
     def apply_link(self, score: np.ndarray) -> np.ndarray:
-        """Turn raw scores, float32, into ratings in place; the global bias is added here."""
+        """Convert raw scores, float32, to ratings in place; adds the global bias."""
         if self.global_bias:
             score += np.float32(self.global_bias)
         if self.link is Link.SCALED_SIGMOID:

@@ -1,4 +1,4 @@
-"""Any ratings file → clean ratings, and a quarantine with reasons."""
+"""Any ratings file → clean ratings, and quarantined rows with their reasons."""
 
 import contextlib
 import dataclasses
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from recobatch import quarantine
 from recobatch.addresses import without_secrets
 from recobatch.interactions import RAW_COLUMNS
-from recobatch.quarantine import Reason
+from recobatch.quarantine import LARGEST_RATING, Reason
 from recobatch.reading import Ids, RawRatings, ReadOptions, localized, read_ratings
 from recobatch.reading.lines import lines_of
 from recobatch.vocabulary import Vocabulary
@@ -25,14 +25,14 @@ _CANONICAL_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 
 
 class IngestOptions(BaseModel):
-    """What counts as a sound rating, and how many unsound ones are tolerated."""
+    """Which ratings are valid, and how many invalid ones are tolerated."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     rating_range: tuple[float, float] | None = None
     """Lowest and highest rating that is accepted; None accepts every finite one."""
     max_quarantined: float = Field(default=0.05, ge=0, le=1)
-    """Part of the rows that may be set aside before the whole file is refused."""
+    """Largest share of the rows that may be quarantined; beyond it the whole file is refused."""
 
     @field_validator("rating_range")
     @classmethod
@@ -44,25 +44,25 @@ class IngestOptions(BaseModel):
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What came of a ratings file."""
+    """Counts and files of one ingest."""
 
     rows: int
     """Records in the file."""
     ratings: int
     """Clean ratings among them."""
     quarantined: int
-    """Records set aside; with ``ratings`` they are all ``rows``."""
+    """Quarantined records; ``ratings + quarantined == rows``."""
     reasons: dict[str, int]
-    """How many were set aside for each reason."""
+    """Number of quarantined records by reason."""
     ratings_path: Path
     quarantine_path: Path | None
-    """None where nothing was set aside."""
+    """None where nothing was quarantined."""
     columns: dict[str, str]
-    """Which column of the file was the user, item, rating and time."""
+    """Name of the file's column by role: user, item, rating, time."""
     rating_min: float
     rating_max: float
     fingerprint: str
-    """Sha256 of the clean ratings in order, whatever file format they came in."""
+    """Sha256 of the clean ratings in order; independent of the file format."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -71,15 +71,14 @@ class IngestReport:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Rebuild what ``to_dict`` took apart."""
-        aside = values["quarantine_path"]
-        paths = {"ratings_path": Path(values["ratings_path"]), "quarantine_path": Path(aside) if aside else None}
-        return cls(**{**values, **paths})
+        """Inverse of ``to_dict``."""
+        quarantine_path = values["quarantine_path"] and Path(values["quarantine_path"])
+        return cls(**{**values, "ratings_path": Path(values["ratings_path"]), "quarantine_path": quarantine_path})
 
 
 @dataclass(frozen=True, eq=False)
 class _Clean:
-    """Sound ratings, ids as vocabularies and indices."""
+    """Valid ratings, ids as vocabularies and indices."""
 
     users: Vocabulary
     items: Vocabulary
@@ -90,53 +89,59 @@ class _Clean:
 
 
 def ingest(uri: str, read: ReadOptions, options: IngestOptions, out: Path) -> IngestReport:
-    """Read a ratings file, keep the sound ratings in file order, set the others aside with the reason.
+    """Read a ratings file; keep the valid ratings in file order and quarantine the others with a reason.
 
     Args:
         uri: Local path or URI of the file.
-        read: What is known of its layout.
-        options: What counts as sound.
-        out: Existing folder, which gets ``ratings.parquet`` and, if need be, ``quarantine.parquet``.
+        read: Known parts of its layout.
+        options: Which ratings are valid.
+        out: Existing folder for ``ratings.parquet`` and, if any row is invalid, ``quarantine.parquet``.
 
     Raises:
-        BadRatings: If the file cannot be read, or too little of it is sound; nothing is then written.
+        BadRatings: If the file cannot be read, or too few of its rows are valid. Nothing is written then.
     """
     where = without_secrets(uri)
     with localized(uri) as path:
         raw = read_ratings(path, read, where)
-        reason = judge(raw, options)
+        reason = validate_rows(raw, options)
         counts = quarantine.count(reason, raw)
         rows = len(raw) + len(raw.unreadable)
-        if quarantine.is_too_much(counts, rows, options.max_quarantined):
+        if quarantine.exceeds(counts, rows, options.max_quarantined):
             first = _with_lines(quarantine.collect(raw, reason, limit=1), raw, path, where)
             raise quarantine.refusal(counts, rows, options.max_quarantined, first, where, raw.unit)
-        aside = _with_lines(quarantine.collect(raw, reason), raw, path, where)
+        rejected = _with_lines(quarantine.collect(raw, reason), raw, path, where)
     clean = _clean(raw, reason)
-    aside_path = out / "quarantine.parquet"
-    aside_path.unlink(missing_ok=True)  # an earlier run's
-    if len(aside):
-        quarantine.write(aside, aside_path)
+    rejected_path = out / "quarantine.parquet"
+    rejected_path.unlink(missing_ok=True)  # an earlier run's
+    if len(rejected):
+        quarantine.write(rejected, rejected_path)
     _write(clean, out / "ratings.parquet")
     return IngestReport(
-        rows, len(clean.rating), len(aside), counts, out / "ratings.parquet", aside_path if len(aside) else None,
-        raw.columns, float(clean.rating.min()), float(clean.rating.max()), _fingerprint(clean),
+        rows, len(clean.rating), len(rejected), counts, out / "ratings.parquet",
+        rejected_path if len(rejected) else None, raw.columns, float(clean.rating.min()), float(clean.rating.max()),
+        _fingerprint(clean),
     )  # fmt: skip
 
 
-def _with_lines(aside: pa.Table, raw: RawRatings, path: Path, where: str) -> pa.Table:
-    """Turn places among the records into line numbers."""
-    lines, offset = aside["line"].to_numpy(), aside["offset"].to_numpy()
-    if raw.unit == "line" and len(aside):
+def _with_lines(rejected: pa.Table, raw: RawRatings, path: Path, where: str) -> pa.Table:
+    """Convert record numbers to line numbers."""
+    lines, offset = rejected["line"].to_numpy(), rejected["offset"].to_numpy()
+    if raw.unit == "line" and len(rejected):
         lines = lines_of(path, lines, skipped=raw.skipped, n_records=raw.n_records, where=where)
-    return aside.drop_columns("offset").set_column(0, "line", pa.array(lines + offset))
+    return rejected.drop_columns("offset").set_column(0, "line", pa.array(lines + offset))
 
 
-def judge(raw: RawRatings, options: IngestOptions) -> np.ndarray:
-    """Why each row is set aside: a ``Reason`` each, uint8, shape ``(len(raw),)``."""
+def validate_rows(raw: RawRatings, options: IngestOptions) -> np.ndarray:
+    """Check every row.
+
+    Returns:
+        A ``Reason`` for each row, uint8, shape ``(len(raw),)``; ``VALID`` for rows to keep.
+    """
     reason = np.zeros(len(raw), dtype=np.uint8)
     users, items = raw.users.codes, raw.items.codes
     with np.errstate(over="ignore"):
         finite = np.isfinite(raw.rating.astype(np.float32))
+    reason[(raw.rating < -LARGEST_RATING) | (raw.rating > LARGEST_RATING)] = Reason.TOO_LARGE
     if options.rating_range is not None:
         low, high = options.rating_range
         reason[(raw.rating < low) | (raw.rating > high)] = Reason.OUT_OF_RANGE
@@ -150,37 +155,37 @@ def judge(raw: RawRatings, options: IngestOptions) -> np.ndarray:
     return reason
 
 
-def _superseded(raw: RawRatings, sound: np.ndarray) -> np.ndarray:
-    """Rows among ``sound`` whose user rated the same item later, or at the same time further down."""
-    key = raw.users.codes[sound].astype(np.int64) * max(len(raw.items.values), 1) + raw.items.codes[sound]
+def _superseded(raw: RawRatings, valid: np.ndarray) -> np.ndarray:
+    """Rows among ``valid`` whose pair occurs again with a later time, or with the same time further down the file."""
+    key = raw.users.codes[valid].astype(np.int64) * max(len(raw.items.values), 1) + raw.items.codes[valid]
     ascending = np.sort(key)
     doubled = np.unique(ascending[1:][ascending[1:] == ascending[:-1]])
     if not len(doubled):
         return doubled
     rows = np.flatnonzero(pc.is_in(pa.array(key), value_set=pa.array(doubled)).to_numpy(zero_copy_only=False))
-    order = np.lexsort((raw.timestamp[sound[rows]], key[rows]))  # stable: ties stay in file order
+    order = np.lexsort((raw.timestamp[valid[rows]], key[rows]))  # stable: ties stay in file order
     rows = rows[order]
-    return sound[rows[:-1][key[rows[:-1]] == key[rows[1:]]]]
+    return valid[rows[:-1][key[rows[:-1]] == key[rows[1:]]]]
 
 
 def _clean(raw: RawRatings, reason: np.ndarray) -> _Clean:
-    sound = slice(None) if not reason.any() else np.flatnonzero(reason == 0)
-    users, user_index = _indexed(raw.users, sound)
-    items, item_index = _indexed(raw.items, sound)
-    rating = raw.rating[sound].astype(np.float32)
-    return _Clean(users, items, user_index, item_index, rating, raw.timestamp[sound])
+    valid = slice(None) if not reason.any() else np.flatnonzero(reason == 0)
+    users, user_index = _indexed(raw.users, valid)
+    items, item_index = _indexed(raw.items, valid)
+    rating = raw.rating[valid].astype(np.float32)
+    return _Clean(users, items, user_index, item_index, rating, raw.timestamp[valid])
 
 
 def _indexed(ids: Ids, rows: np.ndarray | slice) -> tuple[Vocabulary, np.ndarray]:
-    """The vocabulary of the ids in the chosen rows, and the index of each: int32.
+    """Vocabulary of the ids in the chosen rows, and the index of each: int32.
 
-    Texts become integers if every one is the way an int64 is written ("7", not "007" nor "+7").
+    Strings become integers if every one is the canonical form of an int64 ("7", not "007" nor "+7").
     """
     codes = ids.codes[rows]
     used = np.flatnonzero(np.bincount(codes, minlength=len(ids.values)))
     values = ids.values.take(pa.array(used))
     if pa.types.is_string(values.type) and pc.all(pc.match_substring_regex(values, _CANONICAL_INTEGER)).as_py():
-        with contextlib.suppress(pa.ArrowInvalid):  # nineteen digits may be beyond int64
+        with contextlib.suppress(pa.ArrowInvalid):  # nineteen digits may exceed int64
             values = values.cast(pa.int64())
     vocabulary = Vocabulary.build(values)
     index = np.zeros(len(ids.values), dtype=np.int32)
@@ -196,7 +201,7 @@ def _write(clean: _Clean, path: Path) -> None:
     ]  # fmt: skip
     table = pa.table(dict(zip(RAW_COLUMNS, columns, strict=True)))
     packed = [name for name in RAW_COLUMNS if pa.types.is_integer(table.schema.field(name).type)]
-    # Without Arrow's own schema a text column reads back as text, though it was written from a dictionary.
+    # Without the stored Arrow schema, a string column written from a dictionary reads back as plain strings.
     pq.write_table(
         table, path, compression="zstd", compression_level=1, store_schema=False,
         use_dictionary=[name for name in RAW_COLUMNS if name not in packed],

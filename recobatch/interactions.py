@@ -1,4 +1,4 @@
-"""Ratings once they are clean: by raw id, by index, and split."""
+"""Clean ratings: by raw id, by index, and split."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ RAW_COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 """Columns of clean ratings: int64 or string ids, float32 rating, int64 timestamp in seconds (null if unknown)."""
 
 _PACKED = ("user_index", "item_index", "timestamp")
-"""Integers that are written as small differences: twice as fast, both ways, as from a dictionary, and smaller."""
+"""Integer columns stored as deltas: half the size of a dictionary, and twice as fast to write and to read."""
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedInteractions:
-    """Ratings by index, in the order of the file they came from."""
+    """Ratings by index, in the order of their file."""
 
     user_index: np.ndarray
     """int32, shape ``(n,)``, within ``[0, n_users)``."""
@@ -51,7 +51,7 @@ class EncodedInteractions:
         return digest.hexdigest()
 
     def save(self, path: Path) -> None:
-        """Write the four columns as parquet; the sizes travel in its metadata."""
+        """Write the four columns as parquet, with the sizes in its metadata."""
         table = pa.table({
             "user_index": self.user_index, "item_index": self.item_index,
             "rating": self.rating, "timestamp": self.timestamp,
@@ -75,9 +75,9 @@ class EncodedInteractions:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Disjoint parts of one set of interactions; together they are all of it."""
+    """Disjoint parts of one set of interactions, which together are the whole set."""
 
     train: EncodedInteractions
     test: EncodedInteractions
     validation: EncodedInteractions | None = None
-    """Third part of a three-way split, never seen by training, used to stop early and to choose the champion."""
+    """Third part of a three-way split, for early stopping and for the choice of the champion."""

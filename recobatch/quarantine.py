@@ -1,4 +1,4 @@
-"""Ratings that cannot be used: why, how many, and where they stood."""
+"""Quarantined ratings: reason, number, and place in the file."""
 
 from enum import IntEnum
 from pathlib import Path
@@ -10,23 +10,29 @@ import pyarrow.parquet as pq
 from recobatch.errors import BadRatings
 from recobatch.reading import RawRatings
 
+LARGEST_RATING = 1e9
+"""Largest magnitude of a rating. A model that scales its output to the rating range has gradients of the size of a
+squared rating, and Adam squares them in float32, whose largest number is 3.4e38."""
+
 _ROLES = {"user": "user_id", "item": "item_id", "rating": "rating", "time": "timestamp"}
 
 
 class Reason(IntEnum):
-    """Why a rating was set aside; a rating with several faults has the first of them."""
+    """Why a rating is quarantined; the first that applies."""
 
-    SOUND = 0
+    VALID = 0
     UNREADABLE = 1
-    """The row does not split into fields, or a field is neither a number nor empty where a number belongs."""
+    """The row does not split into fields, or a rating or time is neither empty nor parseable."""
     NULL = 2
-    """No user, no item or no rating."""
+    """User, item or rating is missing."""
     NON_FINITE = 3
-    """The rating is not a number, or infinite."""
+    """The rating is NaN or infinite, as a 32-bit float."""
     OUT_OF_RANGE = 4
-    """The rating lies outside the range that was set."""
-    DUPLICATE = 5
-    """The same user rated the same item again, later (or further down, where times do not tell)."""
+    """The rating lies outside ``rating_range``."""
+    TOO_LARGE = 5
+    """The magnitude of the rating exceeds ``LARGEST_RATING``."""
+    DUPLICATE = 6
+    """A later rating of the same pair exists: later in time or, at the same time, further down the file."""
 
     @property
     def label(self) -> str:
@@ -34,24 +40,23 @@ class Reason(IntEnum):
 
 
 def count(reason: np.ndarray, raw: RawRatings) -> dict[str, int]:
-    """How many records were set aside for each reason, unsplittable ones included; reasons without any are left out."""
+    """Number of quarantined records by reason, including those that do not split; zeros are omitted."""
     counts = np.bincount(reason, minlength=len(Reason))
     counts[Reason.UNREADABLE] += len(raw.unreadable)
-    return {each.label: int(counts[each]) for each in Reason if each is not Reason.SOUND and counts[each]}
+    return {each.label: int(counts[each]) for each in Reason if each is not Reason.VALID and counts[each]}
 
 
 def collect(raw: RawRatings, reason: np.ndarray, limit: int | None = None) -> pa.Table:
-    """The records that were set aside, in file order.
+    """Collect the quarantined records in file order.
 
     Args:
         raw: All rows.
         reason: uint8, shape ``(len(raw),)``, a ``Reason`` each.
-        limit: Take at most so many rows and so many unsplittable records, the first ones.
+        limit: Largest number of rows, and of records that do not split; the first ones are taken.
 
     Returns:
-        Columns ``line`` (still the place among the records), ``offset`` (lines to add to it), ``user_id``, ``item_id``,
-        ``rating``, ``timestamp`` (as they were read, as text), ``text`` (of a record that does not split into fields)
-        and ``reason``.
+        Columns ``line`` (still the record number), ``offset`` (lines to add to it), ``user_id``, ``item_id``,
+        ``rating``, ``timestamp`` (strings as read), ``text`` (of a record that does not split) and ``reason``.
     """
     rows = np.flatnonzero(reason)[:limit]
     records = rows + 1 if raw.records is None else raw.records[rows]
@@ -89,29 +94,29 @@ def _readable(value: bytes | None) -> str | None:
         return value.decode("latin-1") if value is not None else None
 
 
-def is_too_much(counts: dict[str, int], rows: int, limit: float) -> bool:
-    """Whether more than the tolerated part of the rows was set aside, or all of them."""
+def exceeds(counts: dict[str, int], rows: int, limit: float) -> bool:
+    """Whether the quarantined share of the rows exceeds the limit, or no row is left."""
     total = sum(counts.values())
     return total / rows > limit + 1e-12 or total == rows
 
 
 def refusal(counts: dict[str, int], rows: int, limit: float, first: pa.Table, where: str, unit: str) -> BadRatings:
-    """What to raise then.
+    """Build the error for a file with too many quarantined records.
 
     Args:
-        counts: How many records were set aside for each reason.
+        counts: Number of quarantined records by reason.
         rows: Records in the file.
-        limit: Part of them that is tolerated.
-        first: The first record that was set aside, as ``collect`` gives it.
-        where: What to call the file.
-        unit: What a record is called, ``line`` or ``row``.
+        limit: Largest tolerated share of them.
+        first: The first quarantined record, from ``collect``.
+        where: Name of the file in the message.
+        unit: ``line`` or ``row``.
     """
     total = sum(counts.values())
     by_reason = ", ".join(f"{number:,} {name}" for name, number in counts.items())
-    expected = "at least one sound rating" if total == rows else f"at most {limit * 100:g} % of them"
+    expected = "at least one valid rating" if total == rows else f"at most {limit * 100:g} % of them"
     return BadRatings(
         f"{where}: {total:,} of {rows:,} ratings cannot be used ({by_reason}; first: {_described(first, unit)}), "
-        f"expected {expected}; {_way_out(counts, total / rows)}"
+        f"expected {expected}; {_hint(counts, total / rows)}"
     )
 
 
@@ -124,18 +129,19 @@ def _described(first: pa.Table, unit: str) -> str:
     return f"{unit} {row['line']}, {row['reason']}, has {values or 'nothing'}"
 
 
-def _way_out(counts: dict[str, int], share: float) -> str:
-    worst = max(counts, key=lambda name: counts[name])
-    mend = {
+def _hint(counts: dict[str, int], share: float) -> str:
+    most_frequent = max(counts, key=lambda name: counts[name])
+    fix = {
         Reason.UNREADABLE.label: "check --delimiter, --rating-column and --time-column (numbers are written 3.5, "
         "times in seconds or as 2026-11-24T03:00:00)",
         Reason.NULL.label: "check --user-column, --item-column and --rating-column",
-        Reason.OUT_OF_RANGE.label: "pass --set ingest.rating_range=LOW,HIGH if they are meant",
+        Reason.OUT_OF_RANGE.label: "pass --set ingest.rating_range=LOW,HIGH if they are correct",
+        Reason.TOO_LARGE.label: f"scale the ratings to within ±{LARGEST_RATING:,.0f}",
         Reason.DUPLICATE.label: "keep one rating for each user and item",
-    }.get(worst, "mend the file")
+    }.get(most_frequent, "fix the file")
     if share == 1:
-        return mend
-    return f"{mend}, or pass --set ingest.max_quarantined={np.ceil(share * 100) / 100:g} to do without them"
+        return fix
+    return f"{fix}, or pass --set ingest.max_quarantined={np.ceil(share * 100) / 100:g} to drop them"
 
 
 def write(table: pa.Table, path: Path) -> None:

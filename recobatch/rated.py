@@ -1,4 +1,4 @@
-"""Which pairs were rated in the input: a sparse row per user."""
+"""The rated pairs of the input, as a sparse row per user."""
 
 import hashlib
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class RatedPairs:
         return block
 
     def positions(self, users: slice) -> np.ndarray:
-        """Where the rated pairs of a block of users lie in the flattened block: int64, ascending."""
+        """Positions of the rated pairs of a block of users in the flattened block: int64, ascending."""
         first, last = self.indptr[users.start], self.indptr[users.stop]
         offsets = np.arange(users.stop - users.start, dtype=np.int64) * self.n_items
         counts = np.diff(self.indptr[users.start : users.stop + 1])

@@ -10,18 +10,19 @@ from recobatch.interactions import EncodedInteractions, Split
 
 
 class SplitOptions(BaseModel):
-    """Which ratings are trained on."""
+    """How ratings are divided into training, validation and test."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     method: Literal["stratified", "chronological", "random"] = "stratified"
-    """What comes first is trained on: in file order, by time (unknown times first), or by a seeded shuffle."""
+    """Order of the ratings before they are divided, the first part for training: file order, time (unknown times
+    first), or a seeded shuffle."""
     by: Literal["user", "item", "all"] = "user"
-    """Whose ratings are divided by the ratios: every user's, every item's, or all as one."""
+    """Group to which the ratios apply: each user, each item, or all ratings."""
     ratios: tuple[float, ...] = (0.8, 0.2)
-    """Parts for training and test, or for training, validation and test; they add up to 1."""
+    """Shares for training and test, or for training, validation and test; they add up to 1."""
     seed: int = 0
-    """Of the shuffle; the other methods do not use it."""
+    """Seed of the shuffle; unused by the other methods."""
 
     @field_validator("ratios")
     @classmethod
@@ -35,12 +36,12 @@ class SplitOptions(BaseModel):
 def split(interactions: EncodedInteractions, options: SplitOptions) -> Split:
     """Divide ratings into disjoint parts, each in file order.
 
-    Of a group's n ratings the first ``round(n · ratio)`` are trained on (halves to even, as Python and the notebook's
-    StratifiedSplit round), but at least one; with three ratios the next run to ``round(n · (first + second))``.
+    Of a group's n ratings the first ``round(n · ratio)``, at least one, are for training (halves to even, as in Python
+    and the notebook's StratifiedSplit); with three ratios the validation part ends at ``round(n · (first + second))``.
 
     Args:
         interactions: Ratings in file order.
-        options: How to divide them.
+        options: Method, groups and ratios.
 
     Raises:
         BadRatings: If a part would be empty.
@@ -60,11 +61,11 @@ def split(interactions: EncodedInteractions, options: SplitOptions) -> Split:
 def _ranked(
     interactions: EncodedInteractions, options: SplitOptions
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Rows sorted by group and then by what comes first.
+    """Sort rows by group, then by the order of the method.
 
     Returns:
-        ``(order, group, rank, size)``: row numbers, and for each of them its group and its rank within it, all of
-        shape ``(n,)``; and the size of each group.
+        ``(order, group, rank, size)``: row numbers, the group of each and its rank within the group, all of shape
+        ``(n,)``; and the size of each group.
     """
     n_ratings = len(interactions)
     first = np.arange(n_ratings)

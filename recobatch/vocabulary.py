@@ -1,4 +1,4 @@
-"""Raw ids and the dense indices that stand for them."""
+"""Raw ids and their dense indices."""
 
 import hashlib
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ class Vocabulary:
         return self.ids.take(pa.array(indices))
 
     def share_missing(self, others: pa.Array) -> float:
-        """Part of other distinct ids that this vocabulary does not know, within [0, 1]; all of them if types differ."""
+        """Share of other distinct ids that this vocabulary lacks, within [0, 1]; 1 if the types differ."""
         if not len(others):
             return 0.0
         if _plain(others).type != self.ids.type:
@@ -107,7 +107,7 @@ class Vocabulary:
         """Read what ``save`` wrote.
 
         Raises:
-            BadTable: If the ids do not match the fingerprint they were saved with.
+            BadTable: If the ids do not match their stored fingerprint.
         """
         table = pq.read_table(path)
         vocabulary = cls(_plain(table["id"]))
@@ -121,7 +121,7 @@ class Vocabulary:
 
 
 def _plain(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """One contiguous array of int64 or string, whatever integer, string or dictionary type came in."""
+    """One contiguous array of int64 or string from any integer, string or dictionary type."""
     if isinstance(ids, pa.ChunkedArray):
         ids = ids.combine_chunks()
     if pa.types.is_dictionary(ids.type):

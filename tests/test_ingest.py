@@ -19,7 +19,7 @@ from recobatch.errors import BadRatings
 from recobatch.ingest import IngestOptions, IngestReport, ingest
 from recobatch.interactions import RAW_COLUMNS
 from recobatch.reading import ReadOptions
-from tests.support.ingesting import HEADER, take_in
+from tests.support.ingesting import HEADER, ingest_content
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_movielens_is_the_same_in_every_format(ml100k_dir, tmp_path):
 
 
 def test_the_report_survives_json(tmp_path):
-    report, _, _ = take_in(tmp_path, HEADER + "1,2,3,4\n1,3,,4\n")
+    report, _, _ = ingest_content(tmp_path, HEADER + "1,2,3,4\n1,3,,4\n")
     assert report.quarantine_path == tmp_path / "quarantine.parquet"
     assert IngestReport.from_dict(report.to_dict()) == report
     assert report.columns == {"user": "user", "item": "item", "rating": "rating", "time": "time"}
@@ -70,14 +70,16 @@ def test_the_report_survives_json(tmp_path):
 def test_a_frame_with_gaps(tmp_path):
     """Pandas turns integer ids to floats where one is missing."""
     pd.DataFrame({"userId": [1, None, 3], "movieId": [4, 5, 6], "rating": [1.0, 2.0, None]}).to_parquet(tmp_path / "f")
-    report, table, aside = take_in(tmp_path, (tmp_path / "f").read_bytes())
+    report, table, aside = ingest_content(tmp_path, (tmp_path / "f").read_bytes())
     assert (report.reasons, table["user_id"].to_pylist()) == ({"null": 2}, [1])
     assert [(row["line"], row["reason"]) for row in aside] == [(2, "null"), (3, "null")]
 
 
 def test_says_why_and_where_rows_are_set_aside(tmp_path):
     content = HEADER + "1,1,3,4\n\n,2,3,4\n1,2\n1,3,nan,4\n1,4,9.50,4\n1,5,x,4\n1,1,5,3\n1,6,3,later\n1,7,1e99,4\n"
-    report, table, aside = take_in(tmp_path, content, options=IngestOptions(max_quarantined=1, rating_range=(1, 5)))
+    report, table, aside = ingest_content(
+        tmp_path, content, options=IngestOptions(max_quarantined=1, rating_range=(1, 5))
+    )
     assert [(row["line"], row["reason"]) for row in aside] == [
         (4, "null"), (5, "unreadable"), (6, "non_finite"), (7, "out_of_range"), (8, "unreadable"), (9, "duplicate"),
         (10, "unreadable"), (11, "non_finite"),
@@ -91,26 +93,26 @@ def test_says_why_and_where_rows_are_set_aside(tmp_path):
 
 
 def test_lines_swallowed_by_a_stray_quotation_mark_are_counted(tmp_path):
-    report, _, aside = take_in(tmp_path, HEADER + '1,2,3,4\n5,"6,7,8\n5,7,7,8\n5,8,7,8\n')
+    report, _, aside = ingest_content(tmp_path, HEADER + '1,2,3,4\n5,"6,7,8\n5,7,7,8\n5,8,7,8\n')
     assert (report.rows, report.ratings) == (4, 1)
     assert [(row["line"], row["text"]) for row in aside] == [(3, '5,"6,7,8'), (4, "5,7,7,8"), (5, "5,8,7,8")]
 
 
 def test_a_few_rows_of_another_encoding_are_set_aside(tmp_path):
     content = (HEADER + "é,1,3,4\n").encode() + b"\xe9,2,3,4\nx,\xff\n"
-    report, table, aside = take_in(tmp_path, content)
+    report, table, aside = ingest_content(tmp_path, content)
     assert (report.reasons, table["user_id"].to_pylist()) == ({"unreadable": 2}, ["é"])
     assert [row["line"] for row in aside] == [3, 4]
 
 
 def test_a_bad_row_does_not_make_texts_of_integer_ids(tmp_path):
-    _, table, _ = take_in(tmp_path, HEADER + "1,2,3,4\nTotal,,3,\n")
+    _, table, _ = ingest_content(tmp_path, HEADER + "1,2,3,4\nTotal,,3,\n")
     assert table["user_id"].to_pylist() == [1]
 
 
 def test_the_share_set_aside_is_bounded_by_the_setting(tmp_path):
     content = HEADER + "".join(f"{n},1,3,4\n" for n in range(95)) + ",1,3,4\n" * 5
-    report, _, _ = take_in(tmp_path, content, options=IngestOptions())
+    report, _, _ = ingest_content(tmp_path, content, options=IngestOptions())
     assert (report.ratings, report.quarantined) == (95, 5)
 
 
@@ -119,7 +121,7 @@ def test_the_same_file_gives_the_same_bytes(ml100k_dir, tmp_path):
     written = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        report, _, _ = take_in(tmp_path / name, content)
+        report, _, _ = ingest_content(tmp_path / name, content)
         written.append((report.ratings_path.read_bytes(), report.quarantine_path.read_bytes(), report.fingerprint))
     assert written[0] == written[1]
 
@@ -128,13 +130,13 @@ def test_a_quoted_line_end_beyond_the_sample_is_found(tmp_path):
     rows = "".join(f"{n % 500},{n},3,\n" for n in range(90_000))
     assert len(rows) > 1 << 20
     tail = "".join(f'{n % 500},{n},3,"a\nb"\n' for n in range(90_000, 180_000)) * 1
-    report, _, _ = take_in(tmp_path, "user,item,rating,title\n" + rows + tail + "1,2\n")
+    report, _, _ = ingest_content(tmp_path, "user,item,rating,title\n" + rows + tail + "1,2\n")
     assert (report.ratings, report.reasons) == (180_000, {"unreadable": 1})
 
 
 def test_a_later_run_leaves_no_quarantine_of_an_earlier_one(tmp_path):
-    take_in(tmp_path, HEADER + "1,2,3,4\n,2,3,4\n")
-    report, _, _ = take_in(tmp_path, HEADER + "1,2,3,4\n")
+    ingest_content(tmp_path, HEADER + "1,2,3,4\n,2,3,4\n")
+    report, _, _ = ingest_content(tmp_path, HEADER + "1,2,3,4\n")
     assert report.quarantine_path is None
     assert not (tmp_path / "quarantine.parquet").exists()
 
@@ -186,20 +188,20 @@ def as_text(table):
 def test_what_is_written_is_what_is_read(folder, table):
     sink = io.BytesIO()
     pa.csv.write_csv(table, sink)
-    from_csv, written, _ = take_in(folder, sink.getvalue())
+    from_csv, written, _ = ingest_content(folder, sink.getvalue())
     assert as_text(written) == as_text(table)
     assert written["rating"].to_pylist() == table["rating"].to_pylist()
     assert written["timestamp"].to_pylist() == table["timestamp"].to_pylist()
     sink = io.BytesIO()
     pq.write_table(table, sink)
-    from_parquet, _, _ = take_in(folder, sink.getvalue())
+    from_parquet, _, _ = ingest_content(folder, sink.getvalue())
     assert from_csv.fingerprint == from_parquet.fingerprint
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.none() | st.integers(0, 3)), min_size=1))
 def test_the_latest_of_the_same_pair_stays(folder, rows):
     content = HEADER + "".join(f"{u},{i},{n},{'' if t is None else t}\n" for n, (u, i, t) in enumerate(rows))
-    report, table, aside = take_in(folder, content)
+    report, table, aside = ingest_content(folder, content)
     best: dict[tuple[int, int], int] = {}
     for n, (user, item, time) in enumerate(rows):
         kept = best.get((user, item))
@@ -210,17 +212,36 @@ def test_the_latest_of_the_same_pair_stays(folder, rows):
     assert report.rows == report.ratings + report.quarantined == len(rows)
 
 
-SOUND = {"1,2,3,4", "1,2,5,3", "2,2,2,2", "4,4,4,4"}
+VALID = {"1,2,3,4", "1,2,5,3", "2,2,2,2", "4,4,4,4"}
 
 
-@given(st.permutations([*sorted(SOUND), ",2,3,4", "1,2", "1,3,nan,4", "1,5,x,4", '3,"3,3,3']))
+@given(st.permutations([*sorted(VALID), ",2,3,4", "1,2", "1,3,nan,4", "1,5,x,4", '3,"3,3,3']))
 def test_no_row_is_lost(folder, lines):
     before_the_stray_mark = lines[: lines.index('3,"3,3,3')]
-    if not SOUND.intersection(before_the_stray_mark):
+    if not VALID.intersection(before_the_stray_mark):
         with pytest.raises(BadRatings, match="9 of 9 ratings cannot be used"):
-            take_in(folder, HEADER + "\n".join(lines) + "\n")
+            ingest_content(folder, HEADER + "\n".join(lines) + "\n")
         return
-    report, _, aside = take_in(folder, HEADER + "\n".join(lines) + "\n")
+    report, _, aside = ingest_content(folder, HEADER + "\n".join(lines) + "\n")
     assert report.rows == report.ratings + report.quarantined == len(lines)
     assert all(str(row["line"]).isdecimal() and 2 <= row["line"] <= 10 for row in aside)
     assert len({row["line"] for row in aside}) == len(aside)
+
+
+def test_ratings_that_overflow_in_training_are_quarantined(tmp_path):
+    """A squared gradient grows with the fourth power of the ratings: 1e9 is the most that float32 can hold."""
+    rows = "".join(f"1,{item},{rating},4\n" for item, rating in enumerate((1e9, -1e9, 1.1e9, -2e9, 1e30, 3)))
+    report, table, quarantined = ingest_content(tmp_path, HEADER + rows)
+    assert table["rating"].to_pylist() == [1e9, -1e9, 3]
+    assert [(row["line"], row["reason"]) for row in quarantined] == [(line, "too_large") for line in (4, 5, 6)]
+    assert (report.rating_min, report.rating_max) == (-1e9, 1e9)
+    options = IngestOptions(max_quarantined=1, rating_range=(0, 1e30))
+    report, _, _ = ingest_content(tmp_path, HEADER + rows, options=options)
+    assert report.reasons == {"too_large": 2, "out_of_range": 2}
+
+
+def test_the_refusal_of_too_large_ratings_says_how_to_fix_them(tmp_path):
+    with pytest.raises(
+        BadRatings, match=r"expected at least one valid rating; scale the ratings to within ±1,000,000,000"
+    ):
+        ingest_content(tmp_path, HEADER + "1,1,1e30,3\n1,2,1e10,3\n")

@@ -1,1 +1,1 @@
-"""How good models are: errors, baselines, the gates, and how far a batch moved from the published one."""
+"""Evaluation of models: errors, baselines, gates, and drift from the published batch."""

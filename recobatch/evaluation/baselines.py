@@ -1,4 +1,4 @@
-"""What a model has to beat: the mean, and the regularised means of users and items. NumPy only."""
+"""Baselines: the global mean, and the regularised means of users and items. NumPy only."""
 
 import numpy as np
 
@@ -8,21 +8,21 @@ from recobatch.interactions import EncodedInteractions
 
 BASELINES = ("global_mean", "bias")
 
-# The strongest of 1 to 10 on MovieLens 100k's test rows (0.8903; 5 gives 0.8919): what has to be beaten should be hard.
+# The best of 1 to 10 on MovieLens 100k's test rows (0.8903; 5 gives 0.8919), for a strong baseline.
 _DAMPING = 2.0
-# Items first, then users given items, and again: the third sweep moves the error by less than 0.0002.
+# Item means, then user means given the items, repeated: the third sweep changes the error by less than 0.0002.
 _SWEEPS = 3
 
 
 def baseline_errors(*, train: EncodedInteractions, test: EncodedInteractions) -> dict[str, float]:
-    """Test errors of predicting without any factors.
+    """Test errors of the predictors without factors.
 
-    ``global_mean`` predicts the mean rating of train for everyone. ``bias`` adds what an item, then a user, deviates
-    from it, shrunk towards zero by a damping term as if each had that many average ratings (Koren, "Factor in the
-    neighbors", TKDD 4(1), 2010, section 2.1).
+    ``global_mean`` predicts the mean of the training ratings for every pair. ``bias`` adds the deviations of the item
+    and of the user, shrunk towards zero by a damping term as if each had that many additional average ratings (Koren,
+    "Factor in the neighbors", TKDD 4(1), 2010, section 2.1).
 
     Args:
-        train: Ratings the means are taken over.
+        train: Ratings to compute the means from.
         test: Ratings to predict, over the same users and items.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How good a model is on ratings it has not seen, and how many of them it could not know anything about."""
+"""Errors of a model on the test ratings, and the number of cold test rows."""
 
 from dataclasses import asdict, dataclass
 
@@ -14,7 +14,7 @@ _BLOCK = 1 << 16
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Plain error of the predictions on the test rows: no penalty term, cold rows included."""
+    """Errors of the predictions on the test rows, without penalty terms, cold rows included."""
 
     mse: float
     """Mean squared error, squared rating units."""
@@ -32,7 +32,7 @@ class Evaluation:
     """Distinct users of the test rows without a rating in train."""
 
     def to_dict(self) -> dict[str, float | int]:
-        """All figures by name."""
+        """Plain values, ready for JSON."""
         return asdict(self)
 
 
@@ -41,11 +41,11 @@ def evaluate(factors: FactorModel, *, train: EncodedInteractions, test: EncodedI
 
     Args:
         factors: The trained model.
-        train: What it was trained on; tells which users and items are cold.
+        train: Its training ratings; users and items without any are cold.
         test: Ratings over the same users and items.
 
     Raises:
-        BadInput: If there are no test rows, or the model knows other users or items.
+        BadInput: If there are no test rows, or the model has other users or items.
     """
     if len(test) == 0:
         raise BadInput(

@@ -1,4 +1,4 @@
-"""Which model is the champion, and whether its predictions may replace the table that stands."""
+"""The choice of the champion, and the quality gates before a publish."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Baseline = Literal["global_mean", "bias", "none"]
 
 
 class GateOptions(BaseModel):
-    """What a champion has to beat before it is published."""
+    """The baseline that the champion must beat."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -25,20 +25,20 @@ class GateOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained model as the gate sees it; errors are mean squared errors in rating units squared."""
+    """Errors of a trained model; mean squared errors in squared rating units."""
 
     name: str
     test_mse: float
     validation_mse: float | None = None
-    """None where there is no validation part; the test error chooses then."""
+    """None without a validation part; the champion is then chosen by test error."""
     non_finite: int = 0
-    """Predictions that are NaN or infinite."""
+    """Number of predictions that are NaN or infinite."""
 
 
 def choose_champion(candidates: Mapping[str, Candidate]) -> str:
-    """Name the candidate with the lowest error, on validation where every one has it, else on test.
+    """The candidate with the lowest error: on validation if every candidate has it, else on test.
 
-    A NaN error loses to any number; on a tie the first one stays.
+    NaN counts as infinite; of equal candidates the first is chosen.
 
     Raises:
         GateRefused: If no candidate has a finite error.
@@ -53,13 +53,13 @@ def choose_champion(candidates: Mapping[str, Candidate]) -> str:
     if error(best) == float("inf"):
         raise GateRefused(
             f"found no finite {'validation' if on_validation else 'test'} error in {', '.join(candidates)}, expected "
-            f"one; nothing was published; lower train.learning_rate or look at the ratings"
+            f"one; nothing was published; lower train.learning_rate or check the ratings"
         )
     return best.name
 
 
 def check_finite(non_finite: Mapping[str, int]) -> None:
-    """Refuse tables with predictions that are not finite.
+    """Refuse predictions that are not finite.
 
     Args:
         non_finite: Model name → number of NaN or infinite predictions.
@@ -80,22 +80,22 @@ def _others(name: str, names: Mapping[str, int]) -> str:
 
 
 def check_baseline(champion: Candidate, baselines: Mapping[str, float], options: GateOptions) -> None:
-    """Refuse a champion that is no better than the chosen baseline on the test rows.
+    """Refuse a champion whose test error is not below that of the baseline.
 
     Args:
-        champion: The chosen model.
+        champion: The champion.
         baselines: Baseline name → test MSE.
-        options: Which baseline counts.
+        options: Name of the baseline.
 
     Raises:
         GateRefused: If the champion's test MSE is not below the baseline's.
     """
     if options.baseline == "none":
         return
-    bar = baselines[options.baseline]
-    if not champion.test_mse < bar:
+    baseline = baselines[options.baseline]
+    if not champion.test_mse < baseline:
         raise GateRefused(
             f"gate.baseline: found test MSE {champion.test_mse:.4f} of the champion {champion.name}, expected less "
-            f"than {bar:.4f} of the baseline {options.baseline}; nothing was published; train longer "
+            f"than {baseline:.4f} of the baseline {options.baseline}; nothing was published; train longer "
             f"(--set train.epochs=…), try the other --preset, or pass --set gate.baseline=none once"
         )

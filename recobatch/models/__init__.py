@@ -1,7 +1,7 @@
-"""The models: one Keras model a file, a registry by name, and the way to ``FactorModel``; the door to Keras.
+"""The models: one Keras model per file, a registry by name, and the conversion to ``FactorModel``.
 
-Importing this package imports no Keras: names and options are for the command line too. The first function called
-imports it.
+Importing this package does not import Keras, so that the command line can read names and options quickly; its functions
+do.
 """
 
 from pathlib import Path
@@ -38,10 +38,10 @@ def build_model(
         name: One of ``MODEL_NAMES``.
         n_users: Users in the vocabulary.
         n_items: Items in the vocabulary.
-        min_rating: Lowest rating there can be.
-        max_rating: Highest rating there can be.
-        options: Factors, start and penalty.
-        seed: Of the initial parameters; the same seed gives the same parameters.
+        min_rating: Lowest possible rating.
+        max_rating: Highest possible rating.
+        options: Size, initial values and penalty.
+        seed: Seed of the initial parameters.
 
     Raises:
         BadSettings: If there is no model of that name.
@@ -53,7 +53,7 @@ def build_model(
 
 
 def to_factors(model: "keras.Model") -> FactorModel:
-    """Turn a trained model into its factors; see ``factor_form``.
+    """Convert a trained model to factors; see ``factor_form``.
 
     Raises:
         BadSettings: If the model does not end in the factor form.

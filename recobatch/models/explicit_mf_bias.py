@@ -16,8 +16,8 @@ def build(
         n_items: Items in the vocabulary.
         min_rating: Lower end of the predictions.
         max_rating: Upper end of the predictions.
-        options: Factors, start and penalty.
-        seed: Of the initial factors and biases.
+        options: Size, initial values and penalty.
+        seed: Seed of the initial factors and biases.
 
     Returns:
         Maps ``[User, Item]``, integers of shape ``(n, 1)`` each, to ratings of shape ``(n, 1)``.
@@ -32,7 +32,7 @@ def build(
     dot = keras.layers.Dot(axes=1, name="DotProduct")([item_vector, user_vector])
     score = keras.layers.Add(name="AddBias")([dot, item_bias, user_bias])
     share = keras.layers.Activation("sigmoid", name="Sigmoid")(score)
-    # The notebook's Lambda logs well and never loads again in safe mode; Rescaling does the same and does load.
+    # The notebook's Lambda layer does not load in safe mode; Rescaling computes the same and does.
     rating = keras.layers.Rescaling(max_rating - min_rating, offset=min_rating, name="RatingRange")(share)
     model = keras.Model([user, item], rating, name="ExplicitMatrixFactorisationBias")
     model.compile(loss="mean_squared_error", optimizer=keras.optimizers.Adam(1e-3))

@@ -1,4 +1,4 @@
-"""The factor form: what a Keras model has to end in to become a ``FactorModel``, and how it becomes one."""
+"""The factor form: the last layers that a Keras model needs for the conversion to ``FactorModel``."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from recobatch.factors import FactorModel, Link
 class FactorForm:
     """``link(user_factors · item_factors + user_bias + item_bias)``, as tensors of the model's graph.
 
-    Each tensor depends on one input alone: users or items. How it is made from it is the model's affair.
+    Each tensor depends on one input only, users or items, through any layers.
     """
 
     user_factors: keras.KerasTensor
@@ -38,8 +38,8 @@ def find_factor_form(model: keras.Model) -> FactorForm | None:
     """Recognise the factor form in a functional model of the inputs ``[user, item]``.
 
     Returns:
-        The form, or None when the model ends in anything but a dot product of a user's and an item's vector, with at
-        most one bias each, and the identity or a sigmoid with ``Rescaling`` behind it.
+        The form, or None unless the model ends in a dot product of a user's and an item's vector, with at most one bias
+        each, followed by the identity or by a sigmoid and ``Rescaling``.
     """
     if len(model.inputs) != 2 or len(model.outputs) != 1:
         return None
@@ -57,7 +57,7 @@ def find_factor_form(model: keras.Model) -> FactorForm | None:
 
 
 def to_factors(model: keras.Model) -> FactorModel:
-    """Turn a trained model into its factors.
+    """Convert a trained model to factors.
 
     Raises:
         BadSettings: If the model does not end in the factor form.
@@ -65,8 +65,8 @@ def to_factors(model: keras.Model) -> FactorModel:
     form = find_factor_form(model)
     if form is None:
         raise BadSettings(
-            f"model {model.name!r}: found a last layer {type(_operation(model.outputs[0])).__name__} that is no factor "
-            f"form, expected Dot of a user's and an item's vector, at most Add of one bias each, sigmoid and "
+            f"model {model.name!r}: found the last layer {type(_operation(model.outputs[0])).__name__} and not the "
+            f"factor form, expected Dot of a user's and an item's vector, at most Add of one bias each, sigmoid and "
             f"Rescaling; score it with model.predict, or change the model"
         )
     users, items = table_rows(form.user_factors), table_rows(form.item_factors)
@@ -78,7 +78,7 @@ def to_factors(model: keras.Model) -> FactorModel:
 
 
 def embedding_of(tensor: keras.KerasTensor) -> keras.layers.Embedding | None:
-    """The Embedding that alone makes ``tensor`` from its input, or None if there is more to it."""
+    """The Embedding whose flattened output is ``tensor``, or None if there are other layers."""
     operation = _operation(tensor)
     if not isinstance(operation, keras.layers.Flatten):
         return None
@@ -87,7 +87,7 @@ def embedding_of(tensor: keras.KerasTensor) -> keras.layers.Embedding | None:
 
 
 def table_rows(tensor: keras.KerasTensor) -> int:
-    """How many users or items the Embedding behind a tensor knows."""
+    """Number of rows of the Embedding from which a tensor is computed."""
     operation = _operation(tensor)
     if isinstance(operation, keras.layers.Embedding):
         return int(operation.input_dim)
@@ -148,6 +148,6 @@ def _ancestor_input(tensor: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _source(tensor: keras.KerasTensor) -> str | None:
-    """Name of the only input that a tensor depends on, or None when there are several."""
+    """Name of the only input that a tensor depends on, or None if there are several."""
     names = {root.name for root in _ancestors(tensor)}
     return names.pop() if len(names) == 1 else None

@@ -1,4 +1,4 @@
-"""Models by name. Imports no Keras until one is built."""
+"""Models by name. Imports Keras only to build one."""
 
 import importlib
 from collections.abc import Callable
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model that can be asked for by name."""
+    """A registered model."""
 
     name: str
-    """What settings and tables call it."""
+    """Name in settings and tables."""
     title: str
-    """What Keras and people call it."""
+    """Name of the Keras model, and in reports."""
     module: str
     """Module with a ``build`` function as in ``explicit_mf``; imported when a model is built."""
 
@@ -35,7 +35,7 @@ REGISTRY = {
         ModelSpec("explicit_mf_bias", "ExplicitMatrixFactorisationBias", "recobatch.models.explicit_mf_bias"),
     )
 }
-"""Every model, in the order in which they are trained. A new one needs a module and a line here."""
+"""Every model, in the order of training. A new one needs a module and an entry here."""
 
 MODEL_NAMES = tuple(REGISTRY)
 

@@ -1,4 +1,4 @@
-"""Keras models on disk: ``.keras`` files that load in safe mode. Nothing pickled, no Lambda."""
+"""Keras models as ``.keras`` files that load in safe mode: nothing pickled, no Lambda layers."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from recobatch.errors import BadTable
 def save_model(model: keras.Model, path: Path) -> None:
     """Write a ``.keras`` archive: layers as JSON, weights as HDF5.
 
-    The optimizer stays behind: the compiled epochs never filled it, and Keras warns on loading one that is empty.
-    Compile a loaded model before fitting it on.
+    The optimizer is not saved: compiled epochs do not use it, and Keras warns when it loads an empty one. Compile a
+    loaded model before ``fit``.
     """
     keras.Model(model.inputs, model.outputs, name=model.name).save(path)
 
 
 def load_model(path: Path) -> keras.Model:
-    """Read a ``.keras`` archive in safe mode: no code that travels in the file is run.
+    """Read a ``.keras`` archive in safe mode, which runs no code from the file.
 
     Raises:
         BadTable: If there is no model at ``path`` or it needs code to load.

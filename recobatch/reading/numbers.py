@@ -93,7 +93,7 @@ def _parsed(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     numbers = np.full(len(texts), np.nan)
     numbers[numeric] = texts.filter(pa.array(numeric)).cast(pa.float64()).to_numpy()
     empty = pc.equal(texts, "").to_numpy(zero_copy_only=False)
-    return numbers, np.select([numeric, empty], [RawRatings.SOUND, RawRatings.NULL], RawRatings.UNREADABLE)
+    return numbers, np.select([numeric, empty], [RawRatings.VALID, RawRatings.NULL], RawRatings.UNREADABLE)
 
 
 def _parsed_times(codes: np.ndarray, values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +113,7 @@ def _parsed_times(codes: np.ndarray, values: pa.Array) -> tuple[np.ndarray, np.n
         seconds[chosen] = _moments(texts.filter(pa.array(chosen)), kind)
     for place in np.flatnonzero(~(missing | numeric | dated)):  # ISO 8601 has more ways than the usual ones
         seconds[place] = _moment(texts[place].as_py())
-    state = np.where(seconds == RawRatings.NO_TIME, np.uint8(RawRatings.UNREADABLE), np.uint8(RawRatings.SOUND))
+    state = np.where(seconds == RawRatings.NO_TIME, np.uint8(RawRatings.UNREADABLE), np.uint8(RawRatings.VALID))
     state[missing] = RawRatings.NULL
     return seconds, state
 

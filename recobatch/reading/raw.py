@@ -42,7 +42,7 @@ class RawRatings:
     rating: np.ndarray
     """float64, shape ``(n,)``; NaN where null, unreadable or not a number: ``rating_state`` tells which."""
     rating_state: np.ndarray
-    """uint8, shape ``(n,)``: ``SOUND``, ``NULL`` or ``UNREADABLE``."""
+    """uint8, shape ``(n,)``: ``VALID``, ``NULL`` or ``UNREADABLE``."""
     timestamp: np.ndarray
     """int64, shape ``(n,)``, Unix seconds; ``NO_TIME`` where null or unreadable."""
     time_state: np.ndarray | None
@@ -61,7 +61,7 @@ class RawRatings:
     unit: str = "line"
     """What a record is called: ``line`` in a text file, ``row`` in a parquet file."""
 
-    SOUND = 0
+    VALID = 0
     NULL = 1
     UNREADABLE = 2
     NO_TIME = np.iinfo(np.int64).min

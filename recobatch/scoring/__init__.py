@@ -1,1 +1,1 @@
-"""Factors × ranges of users → shards of predictions and of best items. NumPy and pyarrow, never TensorFlow."""
+"""Factors × ranges of users → shards of predictions and of top items. NumPy and pyarrow, never TensorFlow."""

@@ -1,4 +1,4 @@
-"""A champion and the ratings of now → what is new since it was trained, and the champion over whom it did not know."""
+"""A champion and the current ratings → the changes since its training, and the champion with unknown ids added."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
@@ -14,14 +14,14 @@ from recobatch.rated import RatedPairs
 from recobatch.vocabulary import Vocabulary
 
 Unknown = Literal["leave_out", "biases"]
-"""What becomes of users and items that the champion does not know."""
+"""Treatment of users and items that the champion does not know."""
 
 _SHOWN = 5
 
 
 @dataclass(frozen=True, eq=False)
 class CurrentRatings:
-    """Ratings as ``encode`` leaves them: by index into vocabularies of their own."""
+    """Encoded ratings with their own vocabularies."""
 
     interactions: EncodedInteractions
     users: Vocabulary
@@ -30,11 +30,11 @@ class CurrentRatings:
 
 @dataclass(frozen=True)
 class UnknownIds:
-    """Ids in the ratings that the champion was not trained with."""
+    """Ids in the ratings that the champion does not know."""
 
     count: int
     first: tuple[int | str, ...]
-    """At most five, ascending."""
+    """The first five, ascending."""
 
     @classmethod
     def of(cls, ids: pa.Array) -> Self:
@@ -47,19 +47,19 @@ class UnknownIds:
 
 @dataclass(frozen=True)
 class RatingsDelta:
-    """What the ratings hold that the champion was not trained with."""
+    """Difference between the current ratings and the champion's training ratings."""
 
     ratings: int
-    """In all."""
+    """Number of current ratings."""
     new_ratings: int
-    """Of pairs that were unrated, or that were rated again since."""
+    """Ratings of pairs that were unrated, or that were rated again after training."""
     rated_again: int
-    """Those among them whose pair had been rated; told by time, so 0 where times are unknown."""
+    """New ratings of pairs that had been rated, by time; 0 if times are unknown."""
     users_with_new_ratings: int
     unknown_users: UnknownIds
     unknown_items: UnknownIds
     unknown: Unknown
-    """What became of them."""
+    """Their treatment."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -67,7 +67,7 @@ class RatingsDelta:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Rebuild what ``to_dict`` took apart."""
+        """Inverse of ``to_dict``."""
         ids = {
             name: UnknownIds(values[name]["count"], tuple(values[name]["first"]))
             for name in ("unknown_users", "unknown_items")
@@ -75,43 +75,43 @@ class RatingsDelta:
         return cls(**{**values, **ids})
 
     def __str__(self) -> str:
-        """One line for people."""
-        story = (
+        """One line for logs and terminals."""
+        text = (
             f"{_count(self.new_ratings, 'new rating')} of {_count(self.users_with_new_ratings, 'user')} since training"
         )
-        strangers = [
+        unknown = [
             f"{_count(ids.count, f'unknown {noun}')} ({ids})"
             for noun, ids in (("user", self.unknown_users), ("item", self.unknown_items))
             if ids.count
         ]
         done = "left out" if self.unknown == "leave_out" else "scored from biases alone"
-        return f"{story}; {' and '.join(strangers)} {done}" if strangers else story
+        return f"{text}; {' and '.join(unknown)} {done}" if unknown else text
 
 
 def extend(
     champion: LoadedModel, now: CurrentRatings, *, unknown: Unknown, trained_until: int | None
 ) -> tuple[LoadedModel, RatingsDelta]:
-    """Count what is new since a champion was trained, and let it score what there is now.
+    """Compare the current ratings with a champion's training ratings, and extend the champion to the current ids.
 
     Args:
-        champion: As it was registered: factors, ids, and the pairs it was trained with.
-        now: The ratings of now; all of them or only those since.
-        unknown: ``leave_out`` keeps the champion's users and items. ``biases`` adds those it does not know as the mean
-            of those it knows, each weighted by its ratings: what a model's biases say once its factors are centred, so
-            it holds for models without biases too, whose zero vector would predict a rating of 0. An unknown user gets
+        champion: The registered model: factors, ids, and the pairs of its training ratings.
+        now: The current ratings; all of them, or only those since training.
+        unknown: ``leave_out`` keeps the champion's users and items. ``biases`` adds unknown ones with the mean row of
+            the known ones, weighted by their ratings. That equals the model's biases once its factors are centred, and
+            also holds for models without biases, whose zero vector would predict a rating of 0. An unknown user gets
             the link of the mean score of an item, an unknown item that of a user.
-        trained_until: Unix seconds of the newest rating the champion was trained with; None where that is not known.
+        trained_until: Unix seconds of the newest training rating; None if unknown.
 
     Returns:
-        What to score, with every rated pair of then and now, and the news. Known users and items keep their factors bit
-        by bit.
+        The inputs of scoring, with all training and current pairs as rated, and the changes since training. Known users
+        and items keep their factors bit by bit.
 
     Raises:
-        BadRatings: If the champion's ids are numbers and these are text.
+        BadRatings: If the champion's ids are integers and the current ones strings.
     """
-    users = _Side.match(champion.users, now.users, "user", take_in=unknown == "biases")
-    items = _Side.match(champion.items, now.items, "item", take_in=unknown == "biases")
-    news = _count_news(champion.rated, now.interactions, users, items, unknown, trained_until)
+    users = _Side.match(champion.users, now.users, "user", add_unknown=unknown == "biases")
+    items = _Side.match(champion.items, now.items, "item", add_unknown=unknown == "biases")
+    delta = _compare(champion.rated, now.interactions, users, items, unknown, trained_until)
     if users.is_same and items.is_same:
         model = champion.model
     else:
@@ -123,35 +123,36 @@ def extend(
             item_factors=items.spread(champion.model.item_factors, weights[1]),
             item_bias=items.spread(champion.model.item_bias, weights[1]),
         )
-    return LoadedModel(model, users.extended, items.extended, _all_rated(champion.rated, now, users, items)), news
+    return LoadedModel(model, users.extended, items.extended, _all_rated(champion.rated, now, users, items)), delta
 
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """The users, or the items: of the champion, of the ratings of now, and of what is scored."""
+    """The users, or the items: of the champion, of the current ratings, and of the scored table."""
 
     unknown: pa.Array
-    """Ids of now that the champion does not know."""
+    """Current ids that the champion does not know."""
     known_index: np.ndarray
-    """Champion's index of each id of now, -1 for an unknown one."""
+    """Champion's index of each current id, -1 for an unknown one."""
     extended: Vocabulary
+    """Ids of the scored table."""
     from_champion: np.ndarray
     """Index in ``extended`` of each of the champion's ids."""
     from_now: np.ndarray
-    """Index in ``extended`` of each id of now; -1 where it is left out."""
+    """Index in ``extended`` of each current id; -1 if it is left out."""
 
     @classmethod
-    def match(cls, champion: Vocabulary, now: Vocabulary, noun: str, *, take_in: bool) -> Self:
+    def match(cls, champion: Vocabulary, now: Vocabulary, noun: str, *, add_unknown: bool) -> Self:
         if pa.types.is_integer(champion.ids.type) and not pa.types.is_integer(now.ids.type):
             shown = ", ".join(map(repr, now.ids[:_SHOWN].to_pylist()))
             raise BadRatings(
-                f"ratings: found {noun} ids that are text ({shown}), expected whole numbers as the champion was "
-                f"trained with; give ratings with the same kind of ids, or train again"
+                f"ratings: found {noun} ids that are text ({shown}), expected integers as in the champion's training "
+                f"ratings; pass ratings with the same type of ids, or train again"
             )
         ids = now.ids.cast(champion.ids.type)
         known_index = champion.find(ids)
         unknown = ids.filter(pa.array(known_index < 0))
-        if not (take_in and len(unknown)):
+        if not (add_unknown and len(unknown)):
             return cls(unknown, known_index, champion, np.arange(len(champion)), known_index)
         extended = Vocabulary.build(pa.concat_arrays([champion.ids, unknown]))
         return cls(unknown, known_index, extended, extended.find(champion.ids), extended.find(ids))
@@ -161,14 +162,14 @@ class _Side:
         return len(self.extended) == len(self.from_champion)
 
     def spread(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """The champion's rows at their new places, and the weighted mean of them at all others."""
+        """The champion's rows at their new indices, and their weighted mean at all others."""
         out = np.empty((len(self.extended), *rows.shape[1:]), dtype=rows.dtype)
         out[:] = np.average(rows, axis=0, weights=weights if weights.any() else None)
         out[self.from_champion] = rows
         return out
 
 
-def _count_news(
+def _compare(
     rated: RatedPairs, now: EncodedInteractions, users: _Side, items: _Side, unknown: Unknown, until: int | None
 ) -> RatingsDelta:
     user_index, item_index = users.known_index[now.user_index], items.known_index[now.item_index]
@@ -185,7 +186,7 @@ def _count_news(
 
 
 def _all_rated(rated: RatedPairs, now: CurrentRatings, users: _Side, items: _Side) -> RatedPairs:
-    """The pairs of then and now, as far as they are scored."""
+    """The rated pairs of the training and of the current ratings, within the scored ids."""
     then_user, then_item = rated.pairs()
     now_user = users.from_now[now.interactions.user_index]
     now_item = items.from_now[now.interactions.item_index]

@@ -1,4 +1,4 @@
-"""The scoring kernel: a matrix product and a link, the same bits whichever way the users are cut into shards."""
+"""The scoring kernel: a matrix product and a link, with bits that do not depend on the division into shards."""
 
 import os
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 from recobatch.factors import FactorModel
 
 BLOCK_USERS = 16
-"""Users in one matrix product. Every product covers users ``[16 n, 16 n + 16)``, never another range: a BLAS may round
-differently for another shape, and this is what keeps predictions independent of shard size and thread count."""
+"""Users in one matrix product. Every product covers users ``[16 n, 16 n + 16)``, because a BLAS may round differently
+for another shape: predictions do not depend on shard size or thread count."""
 SCORED_TOGETHER = 4 * BLOCK_USERS
-"""Users whose raw scores are handed out at once: fewer, longer calls, so that threads wait less for each other."""
+"""Users whose raw scores are yielded at once: with fewer, longer calls, threads wait less for each other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,17 +27,17 @@ class ScoringKernel:
     items: np.ndarray
     """float32, shape ``(n_factors + 2, n_items)``, contiguous: factors, one, item bias + global bias."""
     link: FactorModel
-    """The model without its global bias, which ``items`` holds: only its link is used."""
+    """The model without its global bias, which is part of ``items``; only its link is used."""
 
     @classmethod
     def of(cls, model: FactorModel) -> "ScoringKernel":
-        """Fold the items' biases of ``model`` into two more factors; those of the users follow block by block."""
+        """Fold the items' biases of ``model`` into two more factors; the users' biases are folded by block."""
         items = np.empty((model.n_factors + 2, model.n_items), dtype=np.float32)
         items[:-2], items[-2], items[-1] = model.item_factors.T, 1, model.item_bias + np.float32(model.global_bias)
         return cls(model, items, replace(model, global_bias=0.0))
 
     def predict(self, users: slice) -> np.ndarray:
-        """Predict a block of users for every item; call it within ``one_blas_thread``.
+        """Predict every item for a block of users; call it within ``one_blas_thread``.
 
         Args:
             users: Range of user indices, within ``[0, n_users)``.
@@ -49,7 +49,7 @@ class ScoringKernel:
         stop = min(self.model.n_users, -(-users.stop // BLOCK_USERS) * BLOCK_USERS)
         folded = self._fold(slice(start, stop))
         predictions = np.empty((stop - start, self.model.n_items), dtype=np.float32)
-        # exp(+large) is inf, and 1 / inf the lower end of the sigmoid; what is not finite is counted
+        # exp(+large) is inf, and 1 / inf the lower end of the sigmoid; non-finite predictions are counted later
         with np.errstate(over="ignore", invalid="ignore"):
             for first in range(0, stop - start, BLOCK_USERS):
                 block = predictions[first : first + BLOCK_USERS]
@@ -89,9 +89,9 @@ class ScoringKernel:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keep BLAS to the calling thread: shards are the parallelism, and one thread rounds the same way every time.
+    """Limit BLAS to the calling thread: shards run in parallel instead, and one thread always rounds the same way.
 
-    The limit belongs to the whole process, so it is counted: the first to enter sets it, the last to leave lifts it.
+    The limit applies to the whole process, so entries are counted: the first sets it, the last exit removes it.
     """
     global _limit, _limited
     with _guard:
@@ -108,9 +108,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 class _Limit:
-    """A thread that holds the limit: threadpoolctl lets only the one that set a limit lift it again, and ignores others
-    without a word.
-    """
+    """A thread that holds the limit: threadpoolctl silently ignores a thread that lifts the limit of another."""
 
     def __init__(self) -> None:
         self._set, self._lifted = Event(), Event()
@@ -133,7 +131,7 @@ class _Limit:
 
 @cache
 def _blas() -> ThreadpoolController:
-    return ThreadpoolController()  # looks through every loaded library: once is enough, NumPy's is there already
+    return ThreadpoolController()  # scans every loaded library; NumPy's BLAS is loaded by then
 
 
 _guard = Lock()
@@ -142,7 +140,7 @@ _limited = 0
 
 
 def _forget_in_child() -> None:
-    """The holder is a thread of the parent; a forked child begins without it, and with the limit as it finds it."""
+    """The holder is a thread of the parent process, which a forked child does not have."""
     global _guard, _limit, _limited
     _guard, _limit, _limited = Lock(), None, 0
 

@@ -28,36 +28,36 @@ LEAST_SHARDS = 4
 
 
 class ScoreOptions(BaseModel):
-    """What is scored, and how it is cut into files."""
+    """The scored models, and the sizes of files and row groups."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     models: Literal["all", "champion"] = "all"
-    """Which models' predictions are published."""
+    """The models whose predictions are published."""
     unknown: Literal["leave_out", "biases"] = "leave_out"
-    """What ``score`` does with users and items of the ratings that the champion does not know: leave them out of the
-    table, or score them from its biases alone, as the average user or item."""
+    """Users and items of the ratings that the champion does not know, in ``score``: left out of the table, or scored
+    from biases alone, as the average user or item."""
     rows_per_shard: int = Field(default=33_554_432, ge=1)
-    """About how many predictions a parquet file holds; at 3 bytes a row the default makes files of 100 MB."""
+    """Approximate number of predictions in a parquet file; at 3 bytes a row the default gives files of 100 MB."""
     rows_per_group: int = Field(default=1_048_576, ge=1)
-    """About how many predictions a row group holds. A reader that looks for one user decodes one group but reads the
-    footer of every group: with fewer rows a large table is slower to ask, with more a small one."""
+    """Approximate number of predictions in a row group. A query for one user decodes one row group and reads the
+    metadata of all: fewer rows slow down queries of large tables, more rows those of small ones."""
     threads: int | None = Field(default=None, ge=1)
-    """Shards computed at once on this machine; by default one per core."""
+    """Number of shards computed in parallel on this machine; by default one per core."""
 
 
 def plan_shards(n_users: int, n_items: int, options: ScoreOptions) -> list[slice]:
-    """Cut the users into ranges that make shards of about ``rows_per_shard`` predictions.
+    """Divide the users into ranges of about ``rows_per_shard`` predictions.
 
     Args:
         n_users: Users of the model.
         n_items: Items of the model.
-        options: How large a shard is meant to be.
+        options: Sizes of shards and row groups.
 
     Returns:
-        Ranges of user indices, ascending, that together cover ``[0, n_users)`` once. Every range but the last starts
-        and stops at whole row groups. A table too small for ``LEAST_SHARDS`` of that size is cut into smaller
-        ones that the cores can share, unless it has fewer row groups than that: then it is done in no time.
+        Ranges of user indices, ascending, that together cover ``[0, n_users)`` once. Every range but the last consists
+        of whole row groups. A table with fewer than ``LEAST_SHARDS`` shards of that size gets smaller shards, for
+        parallelism, unless it has fewer row groups than that.
     """
     step = _users_per_write(n_items, options.rows_per_group)
     groups = -(-n_users // step)
@@ -75,7 +75,7 @@ def score_block(model: FactorModel, users: slice) -> np.ndarray:
 
     Returns:
         Predictions in rating units, float32, shape ``(len(users), model.n_items)``. Row ``i`` belongs to user
-        ``users.start + i``. The bits do not depend on where the range begins and ends.
+        ``users.start + i``. The bits do not depend on the bounds of the range.
 
     Raises:
         IndexError: If the range leaves the table.
@@ -91,15 +91,15 @@ def score_shard(
 ) -> ShardReport:
     """Predict every item for a range of users and write the predictions as one parquet file.
 
-    Safe to run again and in many threads at once: the same arguments give the same bytes, and ``out`` appears only
-    when it is whole. Memory does not grow with the number of users.
+    Idempotent and thread-safe: the same arguments give the same bytes, and ``out`` appears only when it is complete.
+    Memory does not grow with the number of users.
 
     Args:
         model: Files of one model.
         users: Range of user indices, not empty, within the model.
         out: The parquet file to write; one row for every user of the range and every item, sorted by user, then item.
         metadata: Key-value metadata of the file: version, model, MLflow run.
-        options: How many rows make a row group.
+        options: Size of a row group.
 
     Returns:
         Rows, bytes, digest and range of the predictions.
@@ -118,7 +118,7 @@ def score_shard(
 
 
 def prediction_schema(user_type: pa.DataType, item_type: pa.DataType) -> pa.Schema:
-    """Columns of the published table, each with its meaning; none of them ever holds a null."""
+    """Columns of the published table with their meanings; none is nullable."""
     return pa.schema([
         described("user_id", user_type, "the user's id as it was in the ratings"),
         described("item_id", item_type, "the item's id as it was in the ratings"),
@@ -146,16 +146,16 @@ def _write_predictions(loaded: LoadedModel, users: slice, shard: ShardFile, rows
 
 
 def _users_per_write(n_items: int, rows_per_group: int) -> int:
-    """Users computed and written at once: whole row groups and whole blocks of the kernel."""
+    """Users per write: whole row groups and whole blocks of the kernel."""
     per_group = rows_per_group // max(1, n_items)
     return max(BLOCK_USERS, per_group - per_group % BLOCK_USERS)
 
 
 def parquet_settings(item_type: pa.DataType) -> dict[str, object]:
-    """Parquet settings measured best for this table.
+    """Parquet settings, chosen by measurement.
 
-    Text ids are dictionaries: DELTA_BYTE_ARRAY is smaller, but slower to write, and pyarrow cannot read it back into a
-    dictionary.
+    String ids are dictionary-encoded: DELTA_BYTE_ARRAY is smaller, but slower to write, and pyarrow cannot read it into
+    a dictionary.
     """
     integers = pa.types.is_integer(item_type)
     return {
@@ -164,8 +164,8 @@ def parquet_settings(item_type: pa.DataType) -> dict[str, object]:
         "use_dictionary": ["user_id"] if integers else ["user_id", "item_id"],
         "column_encoding": {"prediction": "BYTE_STREAM_SPLIT"}
         | ({"item_id": "DELTA_BINARY_PACKED"} if integers else {}),
-        # Row groups are ranges of users; within each, every other column covers its whole range and prunes nothing.
+        # Row groups are ranges of users; statistics of the other columns prune nothing.
         "write_statistics": ["user_id"],
-        # The default of 20,000 rows a page costs an eighth of the speed and four percent of the size.
+        # The default of 20,000 rows a page is 12 % slower and 4 % larger.
         "max_rows_per_page": 262_144,
     }

@@ -1,4 +1,4 @@
-"""The best items of many users at once: few passes over the scores, exact even where predictions tie. NumPy only."""
+"""The top items of many users at once: few passes over the scores, exact for tied predictions. NumPy only."""
 
 import numpy as np
 
@@ -6,17 +6,17 @@ from recobatch.factors import FactorModel, Link
 
 
 def best_candidates(scores: np.ndarray, k: int, model: FactorModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Find all items that may be among the best ``k`` of their user once the link has rounded their scores.
+    """Find all items that may be among the top ``k`` of their user after the link has rounded their scores.
 
     Args:
-        scores: Raw scores, float32, shape ``(n, n_items)``, contiguous, minus infinity for items that are out of the
-            question. NaN in it becomes minus infinity.
+        scores: Raw scores, float32, shape ``(n, n_items)``, contiguous, minus infinity for excluded items. NaN becomes
+            minus infinity.
         k: At least 1.
-        model: Whose link the scores are for.
+        model: The model, for its link.
 
     Returns:
-        Row, item and raw score of each candidate, by row, then item: at least the best ``k`` of every row, and whatever
-        may tie with them. An item without a finite or positive infinite score is never one.
+        Row, item and raw score of each candidate, by row, then item: at least the top ``k`` of every row, and all items
+        that may tie with them. Items with a score of minus infinity are no candidates.
     """
     n_items = scores.shape[1]
     maxima = _group_maxima(scores, k)
@@ -37,10 +37,10 @@ def best_candidates(scores: np.ndarray, k: int, model: FactorModel) -> tuple[np.
 
 
 def _group_maxima(scores: np.ndarray, k: int) -> np.ndarray:
-    """For each row, the maxima of ``8 k`` groups of its items, or the scores themselves where items are few.
+    """For each row, the maxima of ``8 k`` groups of its items, or the scores themselves if items are few.
 
-    The ``k``-th best of them is a bound that at least ``k`` items reach, and 7 % more where scores come in no order. A
-    pass for maxima costs a fifth of one that partitions.
+    The ``k``-th largest maximum is a bound that at least ``k`` items reach, and 7 % more if scores are in random order.
+    Maxima take a fifth of the time of a partition.
     """
     groups = 8 * k
     depth, rest = divmod(scores.shape[1], groups)
@@ -52,13 +52,13 @@ def _group_maxima(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def _least_tying(scores: np.ndarray, model: FactorModel) -> np.ndarray:
-    """For each score, one below which no prediction can equal its own: the link is steep, but flat near its ends."""
+    """For each score, a lower bound of the scores whose predictions may be equal: the sigmoid is flat near its ends."""
     if model.link is Link.IDENTITY:
         return scores
     span = model.max_rating - model.min_rating
     if span == 0:
         return np.full_like(scores, -np.inf)
-    # The link is computed in float32; a few of its last bits, of the largest value it can take, bound its error.
+    # The link is computed in float32: its error is at most a few of the last bits of its largest value.
     error = 2**-20 * max(abs(model.min_rating), abs(model.max_rating), span) / span
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         shares = 1 / (1 + np.exp(-scores.astype(np.float64))) - error
@@ -78,10 +78,10 @@ def rank_candidates(
         k: At least 1.
 
     Returns:
-        Row, rank (int32, from 1), item and prediction of each that is kept.
+        Row, rank (int32, from 1), item and prediction of the kept candidates.
     """
     counts = np.bincount(rows)
-    # One 64-bit key per candidate, prediction in the upper half and item in the lower: NumPy sorts those fastest.
+    # One 64-bit key per candidate, prediction in the upper half and item in the lower: the fastest sort in NumPy.
     keys = np.full((len(counts), counts.max(initial=0)), np.iinfo(np.uint64).max, dtype=np.uint64)
     keys[_first(counts, keys.shape[1])] = (_descending(predictions) << np.uint64(32)) | items.astype(np.uint64)
     keys.sort(axis=1)
@@ -97,7 +97,7 @@ def rank_candidates(
 
 
 def _first(counts: np.ndarray, width: int) -> np.ndarray:
-    """Bool, shape ``(len(counts), width)``: in each row, that many from the left."""
+    """Mask of the first ``counts`` columns of each row: bool, shape ``(len(counts), width)``."""
     return np.arange(width) < counts[:, None]
 
 

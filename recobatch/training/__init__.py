@@ -1,6 +1,6 @@
-"""Training: compiled epochs over any model; the door to TensorFlow.
+"""Training with compiled epochs, for any model; the only package besides ``models`` that imports TensorFlow.
 
-Importing this package imports no TensorFlow: recipes are for the command line too. ``train`` imports it when called.
+Importing the package does not import TensorFlow, so that the command line can read recipes quickly; ``train`` does.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,25 +21,26 @@ def train(
     seed: int, on_epoch: Callable[[int, float, float], None] | None = None,
     callbacks: "Sequence[keras.callbacks.Callback]" = (),
 ) -> History:  # fmt: skip
-    """Train a model in place: afterwards it holds the weights to keep, and saves, loads and predicts as ever.
+    """Train a model in place. It then holds the weights to keep, and remains an ordinary Keras model.
 
     Args:
-        model: Maps ``[user, item]`` to a rating. In the factor form its gradients are written by hand, else taped.
+        model: Maps ``[user, item]`` to a rating. In the factor form its gradients are written by hand, otherwise
+            recorded on a tape.
         data: Ratings to train on; not changed.
-        validation: Ratings for ``val_loss``, and for early stopping when the recipe has a patience: never hand in test
+        validation: Ratings for ``val_loss``, and for early stopping if the recipe has a patience: never pass test
             ratings then. None holds out ``recipe.validation_fraction`` of ``data``.
-        recipe: Everything that shapes training.
-        seed: Of the order of ratings and of what is held out.
+        recipe: Hyperparameters of training.
+        seed: Seed of the order of ratings and of the held-out ratings.
         on_epoch: Called after each epoch with its number from 1, ``loss`` and ``val_loss`` (NaN without validation).
-        callbacks: Keras callbacks of training and of epochs. Before ``on_epoch_end`` the model holds the epoch's
-            weights; ``model.stop_training`` and the learning rate that they give the model's optimizer are honoured.
+        callbacks: Keras callbacks with hooks of training and of epochs. The model holds the epoch's weights before
+            ``on_epoch_end``; ``model.stop_training`` and changes of the optimizer's learning rate are honoured.
 
     Returns:
-        The losses, which epoch was kept, and where the time went.
+        Losses by epoch, the epoch that was kept, and durations.
 
     Raises:
-        BadSettings: If there is nothing to train or to validate on, or if a callback could never do its work: one of
-            single mini-batches, or one that needs the state of Keras' optimizer.
+        BadSettings: If there are no ratings to train or to validate on, or if a callback is not supported: one with
+            hooks of mini-batches, or one that needs the state of Keras' optimizer.
         KeyboardInterrupt: Ctrl-C takes effect between epochs; the model then holds the best weights so far.
     """
     from recobatch.training import engine  # lazy: imports TensorFlow

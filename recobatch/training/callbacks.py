@@ -1,4 +1,4 @@
-"""Keras callbacks around compiled epochs: which of them can be served, and the learning rate that they may change."""
+"""Keras callbacks around compiled epochs: supported hooks, and changes of the learning rate."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,23 +10,23 @@ from recobatch.errors import BadSettings
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
 _STATEFUL = {
-    "BackupAndRestore": "a finished training is reused by itself",
+    "BackupAndRestore": "finished trainings are cached",
     "SwapEMAWeights": "Recipe(patience=…) keeps the best weights",
 }
-"""Callbacks that need the state of Keras' own optimizer, and what does their work here."""
+"""Unsupported callbacks, which need the state of Keras' own optimizer, and their substitutes."""
 
 
-class Listeners:
-    """The callbacks of one training.
+class EpochCallbacks:
+    """The Keras callbacks of one training.
 
     Args:
-        callbacks: Of training and of epochs.
-        model: Which they are told of.
-        epochs: How many there are at most.
+        callbacks: Callbacks with hooks of training and of epochs.
+        model: The model in training.
+        epochs: Largest number of epochs.
         steps: Mini-batches in an epoch.
 
     Raises:
-        BadSettings: If one of them could never do its work.
+        BadSettings: If a callback is not supported.
     """
 
     def __init__(
@@ -47,35 +47,39 @@ class Listeners:
         self._all.on_train_begin()
 
     def begin_epoch(self, number: int, rate: float) -> float:
-        """Announce epoch ``number``, from 0, to be run at the recipe's learning rate.
+        """Call ``on_epoch_begin``.
+
+        Args:
+            number: Epoch, from 0.
+            rate: Learning rate of the recipe.
 
         Returns:
-            The rate to run it at: the recipe's, times what callbacks have made of it so far. Theirs is the rate of the
-            model's optimizer, as in ``model.fit``.
+            The rate to use: the recipe's times the factor that callbacks have applied so far. They change it through
+            the model's optimizer, as in ``model.fit``.
         """
         if self._optimizer is not None:
             self._optimizer.learning_rate = rate * self._factor
         self._all.on_epoch_begin(number)
-        self._note_rate(rate)
+        self._update_factor(rate)
         return rate * self._factor
 
     def end_epoch(self, number: int, rate: float, logs: dict[str, float]) -> None:
-        """Tell the losses of an epoch, whose weights the model holds; it may set ``model.stop_training``."""
+        """Call ``on_epoch_end`` with the epoch's losses, while the model holds its weights."""
         self._all.on_epoch_end(number, logs)
-        self._note_rate(rate)
+        self._update_factor(rate)
 
     def end_training(self, logs: dict[str, float]) -> None:
         self._all.on_train_end(logs)
 
-    def _note_rate(self, rate: float) -> None:
+    def _update_factor(self, rate: float) -> None:
         if self._optimizer is not None:
             found = float(keras.ops.convert_to_numpy(self._optimizer.learning_rate))
-            if found != np.float32(rate * self._factor):  # else a float32 would replace the recipe's own figure
+            if found != np.float32(rate * self._factor):  # otherwise rounding to float32 would change the recipe's rate
                 self._factor = found / rate
 
 
 def _with_settable_rate(model: keras.Model) -> Any:  # noqa: ANN401 - a Keras optimizer, or None
-    """The optimizer that callbacks set the learning rate of; a schedule of its own is for ``model.fit`` alone."""
+    """The model's optimizer with a constant learning rate; its own schedule applies to ``model.fit`` only."""
     optimizer = getattr(model, "optimizer", None)
     try:
         if optimizer is not None:
@@ -93,15 +97,15 @@ def _check(callback: keras.callbacks.Callback) -> None:
                 f"callbacks: found {name}, expected none that needs the state of Keras' optimizer, which compiled "
                 f"epochs do not have; leave it out ({instead}), or train with model.fit"
             )
-    for hook in _hooks_in_vain(callback):
+    for hook in _unsupported_hooks(callback):
         raise BadSettings(
-            f"callbacks: found {name} with {hook}, expected callbacks of epochs, for nothing is called between the "
-            f"mini-batches of a compiled epoch; use on_epoch_end or save_freq='epoch', or train with model.fit"
+            f"callbacks: found {name} with {hook}, expected callbacks of epochs, since a compiled epoch calls nothing "
+            f"between mini-batches; use on_epoch_end or save_freq='epoch', or train with model.fit"
         )
 
 
-def _hooks_in_vain(callback: keras.callbacks.Callback) -> Iterator[str]:
-    """Hooks of mini-batches that were written to be called; Keras' own mostly look on until the epoch ends."""
+def _unsupported_hooks(callback: keras.callbacks.Callback) -> Iterator[str]:
+    """Overridden hooks of mini-batches, but for Keras' own that only act at the end of an epoch."""
     waits = all(getattr(callback, name, "epoch") == "epoch" for name in ("save_freq", "update_freq"))
     for hook in _BATCH_HOOKS:
         function = getattr(getattr(callback, hook), "__func__", None)

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from recobatch.errors import BadSettings, RecobatchError
 from recobatch.interactions import EncodedInteractions
-from recobatch.training.callbacks import Listeners
+from recobatch.training.callbacks import EpochCallbacks
 from recobatch.training.epoch import compile_epoch, compile_predict, penalty
-from recobatch.training.epoch_data import EpochData, padded_length, stack
+from recobatch.training.epoch_data import EpochData, build_epoch_data, padded_length
 from recobatch.training.history import History
 from recobatch.training.objective import Objective, Tables, objective_of
 from recobatch.training.recipe import Recipe
@@ -27,7 +27,7 @@ _MOST_REPEATS = 4
 
 @dataclass
 class _Progress:
-    """What the loop knows so far."""
+    """State of the training loop."""
 
     best: Tables
     best_epoch: int = 0
@@ -35,18 +35,18 @@ class _Progress:
     loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
-    """Learning rate of every epoch, as callbacks may have changed it."""
+    """Learning rate of every epoch, with the changes by callbacks."""
     stopped: bool = False
     refitted: bool = False
 
     def logs(self) -> dict[str, float]:
-        """The last epoch's losses as Keras callbacks know them."""
+        """The last epoch's losses, in the form that Keras passes to callbacks."""
         return {name: values[-1] for name, values in (("loss", self.loss), ("val_loss", self.val_loss)) if values}
 
 
 @dataclass(frozen=True)
 class _Runner:
-    """One compiled epoch, ready to be called."""
+    """The compiled epoch of one objective and recipe."""
 
     objective: Objective
     update: Update
@@ -94,22 +94,22 @@ def train(
     objective = objective_of(model)
     update = update_of(recipe, l2=objective.l2, rating_span=float(np.ptp(data.rating)))
     runner = _Runner(objective, update, recipe, _batch_size(recipe, data))
-    listeners = Listeners(callbacks, model, epochs=recipe.epochs, steps=-(-len(data) // runner.batch_size))
+    hooks = EpochCallbacks(callbacks, model, epochs=recipe.epochs, steps=-(-len(data) // runner.batch_size))
     start = objective.read(model)
     length = padded_length(len(everything), runner.batch_size)
     order = rng if recipe.shuffle else None
-    epoch_data = stack(data, length=length, rng=order)
+    epoch_data = build_epoch_data(data, length=length, rng=order)
     compile_seconds = runner.compile(start, epoch_data)
     progress = _Progress(best=start)
     started = time.perf_counter()
     try:
-        listeners.begin_training()
-        _run(model, runner, progress, epoch_data, validation, on_epoch, listeners)
+        hooks.begin_training()
+        _run(model, runner, progress, epoch_data, validation, on_epoch, hooks)
         if recipe.refit and held_out >= _REFIT_FROM:
-            _refit(runner, progress, start, stack(everything, length=length, rng=order))
+            _refit(runner, progress, start, build_epoch_data(everything, length=length, rng=order))
     finally:
         objective.write(model, progress.best)
-    listeners.end_training(progress.logs())
+    hooks.end_training(progress.logs())
     return History(
         loss=progress.loss, val_loss=progress.val_loss, best_epoch=progress.best_epoch, stopped_early=progress.stopped,
         refitted=progress.refitted, seconds=time.perf_counter() - started, compile_seconds=compile_seconds,
@@ -118,20 +118,20 @@ def train(
 
 def _run(
     model: keras.Model, runner: _Runner, progress: _Progress, epoch_data: EpochData,
-    validation: EncodedInteractions | None, on_epoch: OnEpoch | None, listeners: Listeners,
+    validation: EncodedInteractions | None, on_epoch: OnEpoch | None, hooks: EpochCallbacks,
 ) -> None:  # fmt: skip
-    """Run epochs until the recipe, its patience or a callback ends them."""
+    """Run epochs up to the recipe's number, or until early stopping or a callback ends training."""
     tables, slots = progress.best, runner.update.slots(progress.best)
     for number in range(runner.recipe.epochs):
-        rate = listeners.begin_epoch(number, runner.rate(number))
+        rate = hooks.begin_epoch(number, runner.rate(number))
         progress.rates.append(rate)
         tables, slots, loss = runner.epoch(number, rate, tables, slots, epoch_data)
         _record(progress, runner, tables, loss, validation)
         if on_epoch is not None:
             on_epoch(number + 1, loss, progress.val_loss[-1] if validation is not None else float("nan"))
-        if listeners:
+        if hooks:
             runner.objective.write(model, tables)
-            listeners.end_epoch(number, runner.rate(number), progress.logs())
+            hooks.end_epoch(number, runner.rate(number), progress.logs())
         if progress.stopped or model.stop_training:
             progress.stopped = number + 1 < runner.recipe.epochs
             return
@@ -140,13 +140,13 @@ def _run(
 def _record(
     progress: _Progress, runner: _Runner, tables: Tables, loss: float, validation: EncodedInteractions | None
 ) -> None:
-    """Note an epoch's losses, keep its weights if they are the ones to keep, and see whether patience ran out."""
+    """Record an epoch's losses, keep its weights if they are the best, and check the patience."""
     progress.loss.append(loss)
     epoch, patience = len(progress.loss), runner.recipe.patience
     if not np.isfinite(loss):
         raise RecobatchError(
             f"training: found a loss of {loss} in epoch {epoch}, expected a finite one; lower "
-            f"train.learning_rate, it is {runner.recipe.learning_rate:g}, or bring the ratings nearer to zero"
+            f"train.learning_rate, it is {runner.recipe.learning_rate:g}, or scale the ratings down"
         )
     if validation is not None:
         progress.val_loss.append(_validate(runner, tables, validation))
@@ -159,7 +159,7 @@ def _record(
 
 
 def _refit(runner: _Runner, progress: _Progress, start: Tables, epoch_data: EpochData) -> None:
-    """Begin again on all ratings for as many epochs as were best."""
+    """Train from the start on all ratings, for ``best_epoch`` epochs."""
     tables, slots = start, runner.update.slots(start)
     for number in range(progress.best_epoch):
         tables, slots, _ = runner.epoch(number, progress.rates[number], tables, slots, epoch_data)
@@ -167,7 +167,7 @@ def _refit(runner: _Runner, progress: _Progress, start: Tables, epoch_data: Epoc
 
 
 def _validate(runner: _Runner, tables: Tables, data: EncodedInteractions) -> float:
-    """Keras' evaluate: mean squared error plus penalties."""
+    """Mean squared error plus penalties, as Keras' ``evaluate``."""
     predict, total = compile_predict(runner.objective), 0.0
     for start in range(0, len(data), _BLOCK):
         rows = slice(start, start + _BLOCK)
@@ -178,7 +178,7 @@ def _validate(runner: _Runner, tables: Tables, data: EncodedInteractions) -> flo
 
 
 def _batch_size(recipe: Recipe, data: EncodedInteractions) -> int:
-    """The recipe's, or the largest half, quarter, ... of it in which no row is expected to move too often at once."""
+    """The recipe's size, halved until no row is expected more than ``_MOST_REPEATS`` times in a mini-batch."""
     size = recipe.batch_size
     if recipe.optimizer == "adam":
         return size
@@ -208,6 +208,6 @@ def _check(
         )
     if recipe.patience is not None and validation is None:
         raise BadSettings(
-            f"recipe: found patience={recipe.patience} without validation ratings, expected some to tell the best "
-            f"epoch by; set validation_fraction or leave patience out"
+            f"recipe: found patience={recipe.patience} without validation ratings, expected some to choose the best "
+            f"epoch by; set validation_fraction or remove patience"
         )

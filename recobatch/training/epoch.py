@@ -10,7 +10,7 @@ from recobatch.training.updates import Slots, Update
 
 EpochCall = Callable[..., tuple[Tables, Slots, tf.Tensor]]
 PredictCall = Callable[..., tf.Tensor]
-# Summing every squared parameter at every mini-batch doubles an epoch's time; it moves slowly enough to be sampled.
+# The penalty of all parameters at every mini-batch would double an epoch's time; it changes slowly, so it is sampled.
 _PENALTY_SAMPLES = 64
 
 
@@ -18,8 +18,8 @@ _PENALTY_SAMPLES = 64
 def compile_epoch(objective: Objective, update: Update, batch_size: int) -> EpochCall:
     """Build ``run(tables, slots, user, item, rating, n_rows, steps_before, learning_rate)``.
 
-    The columns have at least ``n_rows`` rows and a multiple of ``batch_size``; rows from ``n_rows`` on are never used,
-    so that data of similar size share the compiled code. Returns tables, slots, and the summed loss of the epoch.
+    The length of the columns is at least ``n_rows`` and a multiple of ``batch_size``. Rows from ``n_rows`` on are
+    padding, so that data of similar size share the compiled code. Returns tables, slots, and the epoch's summed loss.
     """
 
     @tf.function(jit_compile=True, autograph=False)

@@ -1,4 +1,4 @@
-"""What training leaves behind besides the weights."""
+"""Losses and durations of a training."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ class History:
     best_epoch: int
     """Epoch, from 1, whose weights the model holds: the best one with a patience, else the last."""
     stopped_early: bool
-    """Whether patience ran out, or a callback asked to stop, before the last epoch."""
+    """Whether early stopping or a callback ended training before the last epoch."""
     refitted: bool
-    """Whether the weights come from ``best_epoch`` more epochs over all ratings; their losses are not listed."""
+    """Whether the model was trained again on all ratings for ``best_epoch`` epochs; their losses are not listed."""
     seconds: float
     """Wall time of the epochs with their validation, without compiling."""
     compile_seconds: float

@@ -1,4 +1,4 @@
-"""What is minimised: squared error of a model, seen as a few tables. Gradients by hand, or by tape."""
+"""The training objective: squared error of a model whose parameters are a few tables. Gradients by hand or by tape."""
 
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -17,7 +17,7 @@ Gradient: TypeAlias = tf.IndexedSlices | tf.Tensor
 
 
 class Objective(Protocol):
-    """A model as the engine sees it. Hashable, so that equal ones share compiled code."""
+    """The model's interface to the engine. Hashable, so that equal objectives share compiled code."""
 
     def __hash__(self) -> int:
         """Equal ones share compiled code."""
@@ -133,10 +133,10 @@ class TapeObjective:
 
 
 def objective_of(model: keras.Model) -> Objective:
-    """The hand-written objective where the model's form allows it, else the tape's.
+    """The hand-written objective for a model in the factor form, else the tape's.
 
     Raises:
-        BadSettings: If the model has a part that the compiled epochs would leave out: dropout, batch normalisation, a
+        BadSettings: If the model has a part that compiled epochs do not support: dropout, batch normalisation, or a
             penalty other than L2.
     """
     form = find_factor_form(model)
@@ -158,14 +158,14 @@ def objective_of(model: keras.Model) -> Objective:
 
 def _check(model: keras.Model) -> None:
     penalties = (variable.regularizer for variable in model.trainable_variables)
-    strange = [each for each in penalties if not isinstance(each, keras.regularizers.L2 | None)]
-    strange += [
+    unsupported = [each for each in penalties if not isinstance(each, keras.regularizers.L2 | None)]
+    unsupported += [
         each for each in model.layers if isinstance(each, keras.layers.Dropout | keras.layers.BatchNormalization)
     ]
-    if strange:
+    if unsupported:
         raise BadSettings(
-            f"model {model.name!r}: found {type(strange[0]).__name__}, expected layers that act alike in training and "
-            f"prediction, and no penalty but L2; leave it out, or train with model.fit"
+            f"model {model.name!r}: found {type(unsupported[0]).__name__}, expected layers that act alike in training "
+            f"and prediction, and no penalty but L2; remove it, or train with model.fit"
         )
 
 

@@ -1,4 +1,4 @@
-"""Everything that shapes training, and the presets. Imports no TensorFlow."""
+"""Hyperparameters of training, and the presets. Imports no TensorFlow."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,41 +9,41 @@ from recobatch.models.options import ModelOptions
 
 
 class Recipe(BaseModel):
-    """How a model is trained; the defaults are the notebook's."""
+    """Hyperparameters of training; the defaults are the notebook's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     epochs: int = Field(5, ge=1, le=10_000)
-    """Passes over the training ratings, at most."""
+    """Largest number of passes over the training ratings."""
     batch_size: int = Field(32, ge=1, le=1 << 20)
-    """Ratings in a mini-batch; the last one of an epoch may be shorter. With ``sgd`` it is halved until no user or item
-    is expected more than four times in one, for their moves are summed."""
+    """Ratings in a mini-batch; the last one of an epoch may be shorter. With ``sgd``, whose updates within a mini-batch
+    are summed, it is halved until no user or item is expected more than four times in one."""
     optimizer: Literal["adam", "sgd"] = "adam"
-    """``adam`` moves every parameter at every mini-batch, as Keras does; ``sgd`` moves the rows that were rated, so
-    that its cost does not grow with the tables; a model's own penalty, which touches every row, is then left out."""
+    """``adam`` updates every parameter at every mini-batch, as Keras does. ``sgd`` updates only the rated rows, so that
+    its cost does not grow with the tables; it ignores the model's own penalty, which applies to every row."""
     learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
-    """Step size in the first epoch. With ``sgd`` it multiplies each rating's own gradient, and it and
-    ``l2_per_rating`` are meant for ratings from 1 to 5: other ranges are converted."""
+    """Step size in the first epoch. With ``sgd`` it multiplies the gradient of each rating; it and ``l2_per_rating``
+    refer to ratings from 1 to 5, and other ranges are converted."""
     decay: float = Field(1.0, gt=0, le=1)
-    """The learning rate is multiplied by this after every epoch; 1 keeps it."""
+    """Factor of the learning rate after every epoch; 1 keeps it."""
     l2_per_rating: float = Field(0.0, ge=0, allow_inf_nan=False)
-    """Penalty on the squared parameters that a rating touches, once per rating (``sgd`` only)."""
+    """Penalty on the squared parameters of a rating's user and item, once per rating (``sgd`` only)."""
     shuffle: bool = True
-    """Whether every epoch draws a new order of the ratings."""
+    """Whether to shuffle the ratings before every epoch."""
     validation_fraction: float = Field(0.0, ge=0, lt=1)
-    """Share of the training ratings to hold out for ``val_loss`` when no validation ratings are given; at most 100,000
-    ratings, which tell the best epoch well enough."""
+    """Share of the training ratings to hold out for ``val_loss`` when no validation ratings are given, at most 100,000
+    ratings."""
     patience: int | None = Field(None, ge=1)
-    """Stop after that many epochs without a better ``val_loss`` and keep the best weights; None trains to the end and
-    keeps the last."""
+    """Epochs without a better ``val_loss`` before training stops; the best weights are kept. None trains all epochs and
+    keeps the last weights."""
     refit: bool = False
-    """Whether to start again on all training ratings, those held out too, for as many epochs as were best. Skipped
-    where less than one rating in a hundred was held out."""
+    """Whether to train again from the start on all training ratings, including those held out, for the best number of
+    epochs. Skipped if less than 1 % of the ratings was held out."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A recipe together with the models' options that it was tuned for."""
+    """A recipe, and the model options that it was tuned with."""
 
     options: ModelOptions
     recipe: Recipe

@@ -1,4 +1,4 @@
-"""How a gradient moves the tables: dense Adam as Keras does it, or SGD on the rated rows alone."""
+"""Optimizers: dense Adam as in Keras, or SGD on the rated rows only."""
 
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -9,31 +9,31 @@ from recobatch.training.objective import Gradient, Tables
 from recobatch.training.recipe import Recipe
 
 Slots: TypeAlias = list[tf.Tensor]
-"""What an optimizer remembers between mini-batches."""
+"""State of an optimizer between mini-batches."""
 
 
 class Update(Protocol):
-    """One step of an optimizer, without state of its own. Hashable, so that equal ones share compiled code."""
+    """A stateless optimizer step. Hashable, so that equal ones share compiled code."""
 
     def __hash__(self) -> int:
         """Equal ones share compiled code."""
 
     @property
     def l2(self) -> tuple[tuple[float, ...], ...]:
-        """The penalty of every table that is part of the loss, per column; empty where none is."""
+        """Penalty in the loss, per table and column; empty if there is none."""
 
     def slots(self, tables: Tables) -> Slots:
-        """What to remember before the first step."""
+        """The state before the first step."""
 
     def step(
         self, tables: Tables, slots: Slots, gradients: list[Gradient], *, count: tf.Tensor, step: tf.Tensor,
         learning_rate: tf.Tensor,
     ) -> tuple[Tables, Slots]:  # fmt: skip
-        """Move the tables.
+        """Update the tables.
 
         Args:
             tables: Parameters before the step.
-            slots: What was remembered.
+            slots: State before the step.
             gradients: Of the squared error summed over the mini-batch.
             count: Ratings in the mini-batch, float32.
             step: Steps before this one since training began, float32.
@@ -43,10 +43,10 @@ class Update(Protocol):
 
 @dataclass(frozen=True)
 class DenseAdam:
-    """Kingma and Ba 2015, algorithm 1, in Keras' arrangement: the penalty's gradient moves every row at every step.
+    """Kingma and Ba 2015, algorithm 1, as arranged in Keras: the penalty's gradient updates every row at every step.
 
-    Keras itself squares the gradients of a row that occurs twice in a mini-batch one by one where its table has no
-    penalty, which is no longer Adam; here they are added up first, with a penalty and without.
+    Keras squares the gradients of a row that occurs twice in a mini-batch separately if its table has no penalty, which
+    deviates from Adam. Here they are always added up first.
     """
 
     l2: tuple[tuple[float, ...], ...]
@@ -75,15 +75,15 @@ class DenseAdam:
 
 @dataclass(frozen=True)
 class SparseSgd:
-    """Each rating moves its own rows: ``row -= learning_rate * (error gradient / 2 + l2_per_rating * row)``.
+    """Each rating updates its own rows: ``row -= learning_rate * (error gradient / 2 + l2_per_rating * row)``.
 
-    Koren, Bell, Volinsky 2009, section "Stochastic gradient descent"; a mini-batch's moves are summed, not averaged, so
-    the learning rate means the same at every mini-batch size.
+    Koren, Bell, Volinsky 2009, section "Stochastic gradient descent". The updates of a mini-batch are summed, not
+    averaged, so that the learning rate does not depend on the mini-batch size.
     """
 
     l2_per_rating: float
     rating_unit: float = 1.0
-    """A quarter of the rating range: with it, learning rate and penalty mean the same on every rating scale."""
+    """A quarter of the rating range; makes learning rate and penalty independent of the rating scale."""
     l2: tuple[tuple[float, ...], ...] = ()
 
     def slots(self, tables: Tables) -> Slots:
@@ -106,10 +106,10 @@ class SparseSgd:
 
 
 def update_of(recipe: Recipe, *, l2: tuple[tuple[float, ...], ...], rating_span: float) -> Update:
-    """The optimizer that a recipe names.
+    """The optimizer of a recipe.
 
     Args:
-        recipe: Names it and its penalty per rating.
+        recipe: Its optimizer and penalty per rating.
         l2: The model's own penalty per table and column.
         rating_span: Highest minus lowest rating.
     """

@@ -24,5 +24,5 @@ def test_everything_the_page_calls_taken_is_tested():
 
 
 def test_the_reasons_are_those_of_the_quarantine():
-    reasons = {name.strip("`") for name in table_after("Rows that are set aside")}
+    reasons = {name.strip("`") for name in table_after("Quarantined rows")}
     assert reasons == {each.label for each in Reason if each}

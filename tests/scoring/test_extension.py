@@ -163,7 +163,7 @@ def test_numbers_are_the_text_they_are_written_as_but_text_is_no_number():
     loaded, news = run(as_text, [(2, 10, 0), (10, 10, 0)])
     assert loaded.users.ids.to_pylist() == ["1", "10", "2"]
     assert (news.unknown_users.first, news.new_ratings) == (("10",), 2)
-    with pytest.raises(BadRatings, match=r"found user ids that are text \('id001'\), expected whole numbers"):
+    with pytest.raises(BadRatings, match=r"found user ids that are text \('id001'\), expected integers as in"):
         run(champion, [(1, 10, 0)], text=True)
 
 

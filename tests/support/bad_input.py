@@ -119,6 +119,7 @@ REFUSED: dict[str, Kind] = {
     "null ratings": _file("null ratings"),
     "ratings that are NaN": _file("NaN"),
     "infinite ratings": _file("infinity"),
+    "ratings beyond 1e9": _file("ratings beyond 1e9"),
     "text ratings": _file("text ratings"),
     "decimal commas": _file("decimal commas"),
     "times in another format": _file("another time format"),

@@ -94,6 +94,10 @@ REFUSED = {
     "null ratings": (HEADER + b"1,1,,3\n2,1,\\N,3\n", {}, "2 of 2 ratings cannot be used (2 null"),
     "NaN": (HEADER + b"1,1,NaN,3\n2,1,nan,3\n", {}, "2 non_finite; first: line 2, non_finite, has user_id '1'"),
     "infinity": (HEADER + b"1,1,inf,3\n2,1,-inf,3\n3,1,1e300,3\n", {}, "3 non_finite"),
+    "ratings beyond 1e9": (
+        HEADER + b"1,1,1e30,3\n1,2,-1e30,3\n2,1,2e30,3\n", {},
+        "(3 too_large; first: line 2, too_large, has user_id '1', item_id '1', rating '1e+30'",
+    ),
     "text ratings": (HEADER + b"1,1,good,3\n2,1,bad,3\n", {}, "rating 'good', timestamp '3'"),
     "decimal commas": (b"user;item;rating\n1;2;3,5\n", {}, "rating '3,5'"),
     "another time format": (HEADER + b"1,1,3,24.12.1999\n", {}, "timestamp '24.12.1999'"),

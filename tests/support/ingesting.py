@@ -9,7 +9,7 @@ HEADER = "user,item,rating,time\n"
 LENIENT = IngestOptions(max_quarantined=1)
 
 
-def take_in(folder, content, read=None, options=LENIENT):
+def ingest_content(folder, content, read=None, options=LENIENT):
     """Ingest some bytes or text; the report, the clean rows and those set aside."""
     source = folder / "given"
     source.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -20,6 +20,6 @@ def take_in(folder, content, read=None, options=LENIENT):
 
 def clean_rows(folder, content, **read):
     """The clean rows as tuples, where none is set aside."""
-    report, table, _ = take_in(folder, content, ReadOptions(**read))
+    report, table, _ = ingest_content(folder, content, ReadOptions(**read))
     assert report.quarantined == 0
     return list(zip(*table.to_pydict().values(), strict=True))

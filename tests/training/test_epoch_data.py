@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from recobatch.interactions import EncodedInteractions
 from recobatch.training import epoch_data
-from recobatch.training.epoch_data import padded_length, stack
+from recobatch.training.epoch_data import build_epoch_data, padded_length
 
 
 def rows(n):
@@ -17,9 +17,9 @@ def rows(n):
 def test_every_epoch_sees_every_rating_once(n, pieces, seed):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(epoch_data, "_PIECES", pieces)
-        cards = stack(rows(n), length=padded_length(n, 32), rng=np.random.default_rng(seed))
+        data = build_epoch_data(rows(n), length=padded_length(n, 32), rng=np.random.default_rng(seed))
         for _ in range(2):
-            user, item, rating = (column.numpy() for column in cards.shuffle())
+            user, item, rating = (column.numpy() for column in data.shuffle())
             assert sorted(user[:n]) == list(range(n))
             assert not user[n:].any()
             np.testing.assert_array_equal(item[:n], n - 1 - user[:n])
@@ -27,9 +27,9 @@ def test_every_epoch_sees_every_rating_once(n, pieces, seed):
 
 
 def test_epochs_differ_and_without_a_generator_do_not():
-    shuffled = stack(rows(100), length=128, rng=np.random.default_rng(0))
+    shuffled = build_epoch_data(rows(100), length=128, rng=np.random.default_rng(0))
     assert shuffled.shuffle()[0].numpy().tolist() != shuffled.shuffle()[0].numpy().tolist()
-    kept = stack(rows(100), length=128, rng=None)
+    kept = build_epoch_data(rows(100), length=128, rng=None)
     assert kept.shuffle()[0].numpy()[:100].tolist() == list(range(100))
 
 
