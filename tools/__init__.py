@@ -1,1 +1,1 @@
-"""Generators of the tables in README and docs; not part of the package."""
+"""Generators of the tables in docs/; not part of the package."""

@@ -1,4 +1,4 @@
-"""The settings as a table for the README: ``python -m tools.settings_table README.md`` brings it up to date."""
+"""The table of settings in the docs; ``python -m tools.settings_table docs/settings.md`` updates it."""
 
 import sys
 from pathlib import Path
@@ -36,12 +36,12 @@ def between_markers(page: str, name: str, text: str) -> str:
     """A page with ``text`` between ``<!-- name -->`` and ``<!-- /name -->``.
 
     Raises:
-        ValueError: If the page has not these two markers.
+        ValueError: If the page lacks one of the markers.
     """
     before, opening, rest = page.partition(f"<!-- {name} -->")
     _, closing, after = rest.partition(f"<!-- /{name} -->")
     if not opening or not closing:
-        raise ValueError(f"found no <!-- {name} --> and <!-- /{name} --> in the page, expected both; put them in")
+        raise ValueError(f"found no <!-- {name} --> and <!-- /{name} --> in the page, expected both; add them")
     return f"{before}{opening}\n{text}\n{closing}{after}"
 
 

@@ -197,7 +197,9 @@ def _put(layer: dict[str, Any], path: list[str], text: str, source: str) -> None
     for section in path[:-1]:
         layer = layer.setdefault(section, {})
         if not isinstance(layer, dict):
-            raise BadSettings(f"{source}: found {'.'.join(path)} below a value, expected section.key; see the README")
+            raise BadSettings(
+                f"{source}: found {'.'.join(path)} below a value, expected section.key; see docs/settings.md"
+            )
     layer[path[-1]] = _parse(text, ".".join(path))
 
 
@@ -230,7 +232,7 @@ def _check_known(layer: Mapping[str, Any], source: str, model: type[BaseModel] =
             )
         if key not in model.model_fields:
             near = difflib.get_close_matches(name, [*Settings.model_fields, *all_keys()], n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else "the README lists them all"
+            hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists them all"
             raise BadSettings(f"{source}: found the unknown setting {name}, expected one that exists; {hint}")
         below = model.model_fields[key].annotation
         if isinstance(below, type) and issubclass(below, BaseModel):

@@ -1,5 +1,6 @@
 """Every block of README and docs is run by some test, or says why it cannot be; a new one fails until it is."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -15,7 +16,6 @@ WHOLE_PAGES_ELSEWHERE = {"docs/query/": '"query" / f"{tool}.md"', "docs/schedule
 
 EXCUSED = {
     ("README.md", "make run     # .venv from the hashed lock, then the whole job on MovieLens 100k"),
-    ("README.md", "docker build -t recobatch ."),
     ("docs/docker.md", "docker build -t recobatch ."),
     ("docs/docker.md", 'docker run --rm -v "$PWD/work:/work" recobatch run ratings.csv --preset tuned'),
     ("docs/docker.md", 'docker run --rm -v "$PWD/work:/work" \\'),
@@ -99,3 +99,16 @@ def _links():
                 target = child.attrGet("href") or child.attrGet("src") or ""
                 if target and not re.match(r"[a-z]+:|#", target):
                     yield page.parent / target.partition("#")[0]
+
+
+def test_the_names_on_the_notebooks_page_exist():
+    page = (REPO / "docs" / "notebook.md").read_text(encoding="utf-8")
+    names = re.findall(r"`(recobatch(?:\.\w+)+)", page)
+    assert len(names) > 8
+    for module, _, name in (each.rpartition(".") for each in names):
+        assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
+
+
+def test_the_readme_is_short():
+    page = (REPO / "README.md").read_text(encoding="utf-8")
+    assert len(page.splitlines()) <= 150

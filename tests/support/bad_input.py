@@ -1,6 +1,6 @@
-"""What people give, what they get for it: the README's table, and what the tests go through.
+"""Every kind of bad and odd input with its outcome: the cases of the tests, and the table of docs/bad-input.md.
 
-``python -m tests.support.bad_input README.md`` brings the table in the README up to date.
+``python -m tests.support.bad_input docs/bad-input.md`` updates the table.
 """
 
 import sys
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.bad_ratings import REFUSED as REFUSED_FILES
+from tools.settings_table import between_markers
 
 FILE = "given"
 """Name of the file that a kind gives."""
@@ -36,11 +37,11 @@ class Kind:
 
 def _file(name: str) -> Kind:
     """A kind of file that the tests of the ingest know already."""
-    content, told, words = REFUSED_FILES[name]
-    ranges = [told["rating_range"]] if "rating_range" in told else []
-    options = [f"--set=data.{key}={value}" for key, value in told.items() if key != "rating_range"]
-    options += [f"--set=ingest.rating_range={low},{high}" for low, high in ranges]
-    return Kind(("run", FILE, *options), words, content=content)
+    content, options, words = REFUSED_FILES[name]
+    ranges = [options["rating_range"]] if "rating_range" in options else []
+    arguments = [f"--set=data.{key}={value}" for key, value in options.items() if key != "rating_range"]
+    arguments += [f"--set=ingest.rating_range={low},{high}" for low, high in ranges]
+    return Kind(("run", FILE, *arguments), words, content=content)
 
 
 def _setting(*assignments: str, words: str) -> Kind:
@@ -268,20 +269,18 @@ ODD_FILES = {"texts": _texts(), "numbers": _numbers(), "latin-1": _latin()}
 def table() -> str:
     """Every kind with its exit code, as markdown."""
     rows = ["| what you give | exit | what you get |", "|---|---|---|"]
-    rows += [f"| {given} | {kind.code} | {_told(kind.words)} |" for given, kind in REFUSED.items()]
+    rows += [f"| {given} | {kind.code} | {_quoted(kind.words)} |" for given, kind in REFUSED.items()]
     rows += [f"| {given} | 0 | {odd.gets} |" for given, odd in ODD.items()]
     return "\n".join(rows)
 
 
-def _told(words: str) -> str:
+def _quoted(words: str) -> str:
     return f"`{words.strip()}`".replace("|", "\\|")
 
 
 def with_table(page: str) -> str:
-    """A page with the table between its two markers."""
-    before, _, rest = page.partition("<!-- bad input -->")
-    _, _, after = rest.partition("<!-- /bad input -->")
-    return f"{before}<!-- bad input -->\n{table()}\n<!-- /bad input -->{after}"
+    """The page with the current table between its markers."""
+    return between_markers(page, "bad input", table())
 
 
 if __name__ == "__main__":

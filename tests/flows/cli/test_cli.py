@@ -90,9 +90,9 @@ def test_the_tables_path_is_found_without_the_settings_tree(tmp_path, monkeypatc
     assert configured_table_path() == load_settings(environment={"RECOBATCH_TABLE__PATH": "third"}).table.path
 
 
-def test_the_readme_lists_the_settings_as_they_are():
-    page = Path(__file__).parents[3].joinpath("README.md").read_text(encoding="utf-8")
-    assert with_settings(page) == page, "python -m tools.settings_table README.md brings it up to date"
+def test_the_page_of_settings_lists_every_setting():
+    page = Path(__file__).parents[3].joinpath("docs/settings.md").read_text(encoding="utf-8")
+    assert with_settings(page) == page, "python -m tools.settings_table docs/settings.md updates it"
 
 
 def test_a_person_at_a_terminal_is_told_of_a_missing_file_before_anything_starts(tmp_path):
