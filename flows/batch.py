@@ -14,10 +14,10 @@ from flows.results.changes import PreviousBatch, changes
 from flows.results.notification import tell_failure
 from flows.results.page import show_result
 from flows.settings.tree import Settings
-from flows.tasks.finalize import end_in_its_place, end_published
+from flows.tasks.finalize import end_in_its_place, end_published, promote_published
 from flows.tasks.ingest import ingest_ratings
 from flows.tasks.publish import publish
-from flows.tasks.register import register_models
+from flows.tasks.register import move_aliases, register_models, repair_aliases
 from flows.tasks.report import report_batch, report_what_stands
 from flows.tasks.resume import notes, take_up
 from flows.tasks.score import score_models, staged
@@ -55,6 +55,7 @@ def batch_scoring(
     job = Job.open(settings, fresh=fresh)
     with job.table.lock(holder=job.batch_id), job.closing():
         job.table.clean(keep_unfinished=not fresh)
+        repair_aliases(job)
         ratings = ingest_ratings(job)
         inputs = summary.inputs_fingerprint(job.settings, ratings)
         if not (force or fresh) and (
@@ -75,7 +76,7 @@ def batch_scoring(
                 entries = score_models(job, to_score, staging)
                 facts = check_against_published(job, to_score[champion], entries, parts.ratings_spread)
                 result = summary.of_training(job, ratings, parts, trained, champion)
-                materializing(register_models, model_asset(job.settings), made_from)(job, trained, champion, ratings)
+                versions = register_models(job, trained, champion, ratings)
                 snapshot = materializing(publish, table_asset(job.settings, job.root), made_from)(
                     job, staging, entries, champion, expected_rows=ratings.n_pairs, titles=titles,
                     extra={**notes(job, ratings, trained), "summary": result, "facts": facts.to_dict()},
@@ -88,6 +89,8 @@ def batch_scoring(
             result["change"] = changes(result, before)
             show_result(job, _RESULT, result, refused=str(refusal))
             raise
+        promote = materializing(move_aliases, model_asset(job.settings), made_from)
+        promote_published(snapshot.version, partial(promote, job, versions, trained[champion]))
         result["table"] = summary.of_table(job, snapshot)
         result |= end_published(job, ratings, parts, trained, result, snapshot)
         result["change"] = changes(result, before)

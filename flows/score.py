@@ -14,10 +14,11 @@ from flows.results.page import refusals_shown, show_result
 from flows.settings.tree import Settings
 from flows.tasks.extend import current_ratings, extend_champion
 from flows.tasks.publish import publish
-from flows.tasks.register import fetch_champion
+from flows.tasks.register import fetch_champion, repair_aliases
 from flows.tasks.score import plan_model, score_models, staged
 from flows.tasks.select import check_against_published
 from flows.tasks.unchanged import published_already
+from recobatch.storage.scratch import temporary_folder
 
 _RESULT = "scoring-result"
 
@@ -42,9 +43,10 @@ def score_pairs(
         fresh: Redo every stage, reuse nothing.
     """
     job = Job.open(settings, fresh=fresh)
-    with job.closing(), job.table.lock(holder=job.batch_id):
+    with job.table.lock(holder=job.batch_id), job.closing(), temporary_folder(job.work.root, "champion") as folder:
         job.table.clean(keep_unfinished=not fresh)
-        model, news = fetch_champion(job), None
+        repair_aliases(job)
+        model, news = fetch_champion(job, folder), None
         ratings = current_ratings(job, model.tags)
         made_of = summary.scored_fingerprint(job.settings, model, ratings)
         if not (force or fresh) and (published := published_already(job, made_of, _RESULT)):

@@ -13,7 +13,7 @@ from flows.results.notification import tell_failure
 from flows.results.page import show_result
 from flows.settings.tree import Settings
 from flows.tasks.ingest import ingest_ratings
-from flows.tasks.register import register_models
+from flows.tasks.register import move_aliases, register_models
 from flows.tasks.report import report_batch, report_what_stands
 from flows.tasks.select import check_gate, compare_models
 from flows.tasks.split import split_ratings
@@ -52,7 +52,8 @@ def train_models(settings: Settings = Settings(), fresh: bool = False) -> dict[s
             show_result(job, _RESULT, summary.closed(job, result), refused=str(refusal))
             raise
         made_from = [ratings_asset(ratings.source.uri, job.root)]
-        materializing(register_models, model_asset(job.settings), made_from)(job, trained, champion, ratings)
+        versions = register_models(job, trained, champion, ratings)
+        materializing(move_aliases, model_asset(job.settings), made_from)(job, versions, trained[champion])
         result |= report_what_stands(job, report, "the models are registered, without a report")
         result = summary.closed(job, result)
         show_result(job, _RESULT, result)

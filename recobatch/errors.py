@@ -5,6 +5,7 @@ A message is one line: found, expected, where, hint::
     RecobatchError            1   any other failure
     ├── BadInput              2   invalid input or usage
     │   ├── BadRatings            the ratings file
+    │   │   ├── RatingsNotFound       no file at the path
     │   │   └── RatingsUnreachable    a failed download, which may be retried
     │   ├── BadSettings           a setting or a command-line value
     │   ├── BadTable              a table folder that is foreign or damaged
@@ -30,6 +31,10 @@ class BadInput(RecobatchError):
 
 class BadRatings(BadInput):
     """The ratings cannot be read, or too few of them are valid."""
+
+
+class RatingsNotFound(BadRatings):
+    """No file exists at the path, as opposed to one that cannot be read."""
 
 
 class RatingsUnreachable(BadRatings):

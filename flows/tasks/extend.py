@@ -13,7 +13,7 @@ from flows.job import Job
 from flows.outputs import Ratings
 from flows.settings.sections import DataSettings
 from flows.tasks.ingest import ingest_ratings
-from recobatch.errors import BadInput
+from recobatch.errors import RatingsNotFound
 from recobatch.model_folder import ModelFolder
 from recobatch.scoring.extension import CurrentRatings, RatingsDelta, extend
 from recobatch.sources import datasets
@@ -31,7 +31,7 @@ def current_ratings(job: Job, champion: Mapping[str, str]) -> Ratings | None:
         None where none are named and the champion's are gone or were never told: it is then scored as it was trained.
 
     Raises:
-        BadRatings: If they cannot be read.
+        BadInput: If they cannot be read, for any reason but that the champion's are gone.
     """
     data = job.settings.data
     if "ratings" not in data.model_fields_set:
@@ -40,7 +40,7 @@ def current_ratings(job: Job, champion: Mapping[str, str]) -> Ratings | None:
             return None
         try:
             datasets.resolve(champion["ratings"], cache_dir=data.cache.expanduser())
-        except BadInput as error:
+        except RatingsNotFound as error:
             job.tell("fetch", f"the champion's ratings are gone, so none are read ({error})")
             return None
         told = {**json.loads(champion["ratings_layout"]), **data.model_dump(exclude_unset=True)}

@@ -1,8 +1,10 @@
 """The end of a published batch: its runs in MLflow name its table, and its report is written, be it by a later run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+
+from prefect.logging import get_run_logger
 
 from flows.job import Job
 from flows.outputs import Parts, Ratings, TrainedModel
@@ -40,6 +42,17 @@ def end_published(
     )  # fmt: skip
     outcome = f"version {snapshot.version} is published, without a report (the next run makes one)"
     return report_what_stands(job, report, outcome)
+
+
+def promote_published(version: str, move: Callable[[], None]) -> None:
+    """Move the registry's aliases to what was just published; should that fail, the next run repairs it."""
+    try:
+        move()
+    except Exception as error:  # noqa: BLE001 - what is published stands
+        get_run_logger().warning(
+            "version %s is published, but the registry's aliases were not moved (the next run moves them): %s",
+            version, error,
+        )  # fmt: skip
 
 
 def end_in_its_place(job: Job, ratings: Ratings, snapshot: Published) -> None:

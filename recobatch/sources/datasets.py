@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from recobatch.errors import BadRatings
+from recobatch.errors import BadRatings, RatingsNotFound
 from recobatch.reading import ReadOptions
 from recobatch.reading.opening import NOTHING, why_unreadable
 from recobatch.sources import movielens
@@ -44,7 +44,8 @@ def resolve(ratings: str, *, cache_dir: Path, on_progress: Progress | None = Non
 
     Raises:
         DatasetUnavailable: If a named dataset is neither cached nor to be had, or its digest is wrong.
-        BadRatings: If there is no readable file at the path.
+        RatingsNotFound: If there is no file at the path.
+        BadRatings: If there is something else, or a file that cannot be read.
     """
     if ratings == movielens.NAME:
         path, titles = movielens.fetch(cache_dir.expanduser() / movielens.NAME, on_progress)
@@ -70,18 +71,19 @@ def check_path(ratings: str) -> None:
     """Refuse a path on this machine without a readable file; other names and addresses are looked up by ``resolve``.
 
     Raises:
-        BadRatings: If there is no readable file at the path.
+        RatingsNotFound: If there is no file at the path.
+        BadRatings: If there is something else, or a file that cannot be read.
     """
     path = None if ratings in KNOWN else _local(ratings)
     if path is None or (found := why_unreadable(path)) is None:
         return
     known = ", ".join(KNOWN)
     if found == NOTHING and path.name == ratings and not path.suffix:
-        raise BadRatings(
+        raise RatingsNotFound(
             f"{ratings}: found neither a dataset nor a file of this name, expected a dataset ({known}), a path or a "
             f"URI; check the spelling"
         )
-    raise BadRatings(
+    raise (RatingsNotFound if found == NOTHING else BadRatings)(
         f"{ratings}: found {found}, expected a ratings file (csv, tsv or parquet) or a dataset ({known}); "
         f"check the path"
     )

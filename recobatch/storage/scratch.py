@@ -28,6 +28,16 @@ def scratch_folder(root: Path, name: str) -> Iterator[Path]:
             ours.close()
 
 
+@contextmanager
+def temporary_folder(root: Path, name: str) -> Iterator[Path]:
+    """As ``scratch_folder``, and removed at the end of the ``with`` block."""
+    with scratch_folder(root, name) as folder:
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def sweep(root: Path) -> list[Path]:
     """Remove folders whose builder died; returns what was removed."""
     return [folder for folder in root.glob(".*-*") if _OURS.fullmatch(folder.name) and _removed(folder)]

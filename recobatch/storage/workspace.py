@@ -25,7 +25,7 @@ from recobatch.storage.scratch import scratch_folder, sweep
 
 _DONE = "done.json"
 _OURS = re.compile(r"\.?[a-z][\w-]*-[0-9a-f]{12,40}")
-"""Names of outputs, of outputs in the making, and of the champion's files."""
+"""Names of outputs, of outputs in the making, and of the champion's files as 0.1.0 kept them."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from recobatch.tracking.connection import Connection
 from recobatch.tracking.events import Event, EventKind, RunState
 from recobatch.tracking.model_folder import write_mlmodel
+from recobatch.tracking.registry import PENDING_ALIAS
 from recobatch.tracking.spool import RunSpool
 
 if TYPE_CHECKING:
@@ -174,7 +175,9 @@ class Delivery:
 
     def _alias(self, event: Event, state: RunState) -> RunState:
         name = self._connection.options.registered_model
-        self._client.set_registered_model_alias(name, event.body["alias"], _known(state.version))
+        version = _known(state.version)
+        self._client.set_registered_model_alias(name, event.body["alias"], version)
+        self._client.delete_model_version_tag(name, version, PENDING_ALIAS)
         return state
 
     def _finish(self, event: Event, state: RunState) -> RunState:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 DIGESTS_TAG = "sha256"
 """Tag of a version: the sha256 of every file by name, as JSON."""
 
+PENDING_ALIAS = "pending_alias"
+"""Tag of a version: the alias that it gets once its batch is published; gone when the alias points at it."""
+
 
 @dataclass(frozen=True)
 class RegisteredModel:
@@ -81,3 +84,21 @@ def find_champion(connection: Connection) -> RegisteredModel:
     return RegisteredModel(
         name, int(version.version), version.run_id, dict(version.tags), version.description or "", connection.client
     )  # fmt: skip
+
+
+def move_pending_aliases(connection: Connection, batch_id: str) -> dict[str, int]:
+    """Move the aliases that the versions of a batch still wait for; one at a newer version stays there.
+
+    Returns:
+        Alias → the version that it points at now, of those that were moved.
+    """
+    client, name, moved = connection.client, connection.options.registered_model, {}
+    for found in client.search_model_versions(f"name = '{name}' and tags.batch_id = '{batch_id}'"):
+        version = int(found.version)
+        if (alias := found.tags.get(PENDING_ALIAS)) is None:
+            continue
+        if version > int(client.get_registered_model(name).aliases.get(alias, 0)):
+            client.set_registered_model_alias(name, alias, str(version))
+            moved[alias] = version
+        client.delete_model_version_tag(name, str(version), PENDING_ALIAS)
+    return moved

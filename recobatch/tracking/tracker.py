@@ -13,7 +13,7 @@ from recobatch.tracking.connection import Connection
 from recobatch.tracking.events import Event, EventKind, flatten_params
 from recobatch.tracking.history import PastRun, find_runs
 from recobatch.tracking.options import DatasetInfo, TrackingOptions
-from recobatch.tracking.registry import RegisteredModel, find_champion
+from recobatch.tracking.registry import PENDING_ALIAS, RegisteredModel, find_champion, move_pending_aliases
 from recobatch.tracking.resume import find_journal
 from recobatch.tracking.run import RegisteredVersion, TrackedRun
 from recobatch.tracking.sender import Sender
@@ -137,14 +137,37 @@ class Tracker:
                 log.warning("dropped the records of the run %s: MLflow was away for too long", spool.name)
                 spool.remove()
 
-    def register(self, run: TrackedRun, *, description: str, tags: Mapping[str, str]) -> RegisteredVersion:
-        """Make the run's logged model a version of the registered model; digests of its files are added as tags."""
-        return run.register(description=description, tags=tags)
+    def register(
+        self, run: TrackedRun, *, description: str, tags: Mapping[str, str], pending: Alias | None = None
+    ) -> RegisteredVersion:
+        """Make the run's logged model a version of the registered model; digests of its files are added as tags.
+
+        Args:
+            run: It logged a model.
+            description: Of the version.
+            tags: Of the version.
+            pending: Alias that ``set_alias`` moves to the version later, or ``move_pending_aliases`` in its place.
+        """
+        return run.register(description=description, tags={**tags, **({PENDING_ALIAS: pending} if pending else {})})
 
     def set_alias(self, alias: Alias, version: RegisteredVersion) -> None:
         """Point ``champion`` or ``challenger`` at a version."""
         version.run.post(EventKind.ALIAS, {"alias": alias})
         version.run.flush()
+
+    def move_pending_aliases(self, batch_id: str) -> dict[str, int]:
+        """Move the aliases that a published batch registered versions for and did not come to move.
+
+        Returns:
+            Alias → version, of those that were moved; nothing without a server.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return move_pending_aliases(self._connection, batch_id) if self.is_up else {}
+        except MlflowException as error:
+            log.warning("the aliases of batch %s could not be checked: %s", batch_id, error)
+            return {}
 
     def champion(self) -> RegisteredModel:
         """The version that ``champion`` points at.

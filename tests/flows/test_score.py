@@ -13,6 +13,7 @@ import pytest
 
 from flows.results.closing import print_closing
 from recobatch.table import PredictionTable
+from recobatch.tracking.registry import RegisteredModel
 from recobatch.vocabulary import Vocabulary
 from tests.support.summary_keys import undocumented
 
@@ -125,6 +126,38 @@ def test_without_its_ratings_the_champion_scores_what_it_was_trained_with(nightl
     named = recobatch("score", at_project / "growing" / "ratings.csv", "--table", "nightly")
     assert named.code == 2
     assert "found nothing there" in named.refusal
+
+
+def test_ratings_that_cannot_be_read_are_not_taken_as_deleted(nightly, at_project, recobatch):
+    """As root reads every file, a link that leads to itself stands for one that may not be read."""
+    version = nightly([]).json["table"]["version"]
+    ratings = at_project / "growing" / "ratings.csv"
+    ratings.unlink()
+    ratings.symlink_to(ratings.name)
+    try:
+        outcome = recobatch("score", "--table", "nightly", "--json")
+    finally:
+        ratings.unlink()
+    assert outcome.code == 2, outcome.out
+    assert "growing/ratings.csv: found a path that cannot be opened" in outcome.refusal
+    assert PredictionTable(at_project / "nightly").current().version == version
+
+
+def test_each_run_has_its_own_copy_of_the_champion(nightly, recobatch, monkeypatch, at_project):
+    """Two tables may be scored at once: neither run may remove what the other reads."""
+    folders = []
+    download = RegisteredModel.download
+
+    def recorded(model, folder):
+        folders.append(folder)
+        return download(model, folder)
+
+    monkeypatch.setattr(RegisteredModel, "download", recorded)
+    nightly([], "--force")
+    assert recobatch("score", "--table", "elsewhere").code == 0
+    assert len(set(folders)) == 2
+    assert not [folder for folder in folders if folder.exists()]
+    assert not list((at_project / ".recobatch" / "work").glob("*champion*"))
 
 
 def test_ratings_that_are_named_may_be_only_the_new_ones(nightly, at_project, recobatch, rows):

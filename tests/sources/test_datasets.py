@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from recobatch.errors import BadRatings
+from recobatch.errors import BadRatings, RatingsNotFound
 from recobatch.reading import ReadOptions
 from recobatch.sources.datasets import Source, resolve
 from recobatch.sources.movielens import RATINGS_SHA256
@@ -54,6 +54,18 @@ def test_refuses_what_is_no_file(ratings, words, tmp_path, monkeypatch):
         resolve(ratings, cache_dir=tmp_path)
     assert words in str(caught.value)
     assert "check the" in str(caught.value)
+
+
+def test_only_what_is_not_there_is_not_found(tmp_path, monkeypatch):
+    def refused(path, **_options):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with pytest.raises(RatingsNotFound):
+        resolve(str(tmp_path / "nothing.csv"), cache_dir=tmp_path)
+    monkeypatch.setattr("pathlib.Path.stat", refused)
+    with pytest.raises(BadRatings, match="permission denied") as caught:
+        resolve(str(tmp_path / "nothing.csv"), cache_dir=tmp_path)
+    assert not isinstance(caught.value, RatingsNotFound)
 
 
 def test_a_caller_s_own_options_come_first():

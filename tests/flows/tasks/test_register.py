@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from recobatch.errors import TableBusy
+from recobatch.tracking import Tracker
+
 QUICK = ("--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 
 
@@ -47,3 +50,79 @@ def test_versions_tell_what_they_are_and_only_the_gate_moves_the_aliases(recobat
     for alias, version in aliases(client).items():
         assert int(version.version) > int(first[alias].version)
         assert version.tags["batch_id"] == again["batch_id"]
+
+
+@pytest.fixture
+def batch(recobatch, ratings_csv):
+    """A batch that differs from others by its seed: it trains, registers and publishes."""
+
+    def batch(seed, table, *more):
+        chosen = ("--table", table, "--set", "train.epochs=1", "--set", f"seed={seed}")
+        return recobatch("run", ratings_csv, *QUICK, *chosen, "--set=drift.prediction_shift=null", *more)
+
+    return batch
+
+
+def test_the_alias_moves_after_the_publish(batch, client, monkeypatch):
+    """What was never published is no champion, be it refused, or another run's publish came first, or the disk full."""
+    stands = batch(1, "first").json
+
+    def champions():
+        return {alias: version.tags["batch_id"] for alias, version in aliases(client).items()}
+
+    before = champions()
+    assert before["champion"] == stands["batch_id"]
+    assert batch(2, "first", "--set=drift.prediction_shift=0").code == 3
+    assert champions() == before
+
+    def lost(*_arguments, **_options):
+        raise TableBusy("found the table published by another run, expected none")
+
+    with monkeypatch.context() as race:
+        race.setattr("recobatch.table.staging.Staging.publish", lost)
+        assert batch(3, "first").code == 4
+    assert champions() == before
+
+    resumed = batch(3, "first").json
+    assert champions() == dict.fromkeys(before, resumed["batch_id"])
+
+
+@pytest.mark.parametrize("command", ["run", "run --force", "score"])
+def test_the_next_run_moves_an_alias_that_stayed_behind(batch, recobatch, client, monkeypatch, caplog, command):
+    table = f"behind-{len(command)}"
+    before = batch(4, table).json
+
+    def refused(*_arguments):
+        raise OSError("the disk is gone")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Tracker, "set_alias", refused)
+        outcome = batch(5, table)
+    assert outcome.code == 0, outcome.err
+    version = outcome.json["table"]["version"]
+    assert f"version {version} is published, but the registry's aliases were not moved" in caplog.text
+    assert {each.tags["batch_id"] for each in aliases(client).values()} == {before["batch_id"]}
+
+    if command == "score":
+        again = recobatch("score", "--table", table, "--json")
+        assert again.json["champion"] == outcome.json["champion"]
+        (model,) = again.json["models"].values()
+        assert model["mlflow_run_id"] == outcome.json["models"][outcome.json["champion"]]["mlflow_run_id"]
+    else:
+        again = batch(5, table, *command.split()[1:])
+        assert again.json.get("unchanged", False) is (command == "run")
+    assert again.code == 0, again.err
+    assert f"batch {version} had published without moving the registry's aliases: champion is version" in caplog.text
+    expected = again.json["batch_id"] if "force" in command else version
+    assert {each.tags["batch_id"] for each in aliases(client).values()} == {expected}
+
+
+def test_a_repair_leaves_an_alias_that_a_person_or_a_newer_training_moved(batch, recobatch, ratings_csv, client):
+    first, second = batch(6, "chosen").json, batch(7, "chosen").json
+    older = client.search_model_versions(f"tags.batch_id = '{first['batch_id']}'")[0].version
+    client.set_registered_model_alias("recobatch", "champion", older)
+    assert batch(7, "chosen").json["unchanged"]
+    assert client.get_model_version_by_alias("recobatch", "champion").version == older
+    trained = recobatch("train", ratings_csv, *QUICK, "--set", "train.epochs=1", "--set", "seed=8").json
+    assert batch(7, "chosen").json["table"]["version"] == second["table"]["version"]
+    assert client.get_model_version_by_alias("recobatch", "champion").tags["batch_id"] == trained["batch_id"]
