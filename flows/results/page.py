@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from prefect.artifacts import create_markdown_artifact
 
 from flows.results import summary
+from flows.server.outage import is_reachable
 from recobatch.errors import GateRefused
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def show_result(job: Job, key: str, result: Mapping[str, Any], refused: str = ""
     """
     text = markdown(result, tracking=job.tracker.shown, root=job.root, refused=refused)
     try:
+        if not is_reachable():  # Prefect's client would try for a quarter of a minute
+            raise ConnectionError("the Prefect server is unreachable")
         create_markdown_artifact(text, key=key, description=_in_short(result, refused))
     except Exception as error:  # noqa: BLE001 - what was published stands, whether a page shows it or not
         log.warning("the result is not on the run's page: %s", error)

@@ -1,20 +1,16 @@
-"""Prefect's server goes away in mid-run: the run says so once, goes on, publishes, and does not wait for it.
+"""An unreachable Prefect server neither ends nor delays a batch: the run continues without it and logs a warning.
 
-Prefect itself would let the batch end, then fail it because its end cannot be noted, and try each queued event again
-for seconds: five minutes and an exit code of 1 for a table that is published (measured with 3.8.8).
+Prefect itself would let the batch end, then fail it because its final state cannot be stored, and try each queued event
+again for seconds: five minutes and an exit code of 1 for a table that is published (measured with 3.8.8).
 """
 
 import contextlib
 import functools
 import logging
 import os
-import ssl
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,44 +18,36 @@ from prefect import Flow
 from prefect.events.clients import NullEventsClient, PrefectEventsClient
 from prefect.events.worker import EventsWorker, emit_events_to_cloud
 from prefect.exceptions import PrefectHTTPStatusError
-from prefect.logging.handlers import APILogHandler
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, get_current_settings
+from prefect.logging.handlers import APILogWorker, set_api_log_sink
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from recobatch.errors import RecobatchError
+from recobatch.probe import probe
 
 log = logging.getLogger("prefect.flows.outage")
 
-_PAUSE_SECONDS = 2.0
 _ANSWER_SECONDS = 5.0
 _ATTEMPTS = 3
 _BUSY_SECONDS = 10.0
 """At the start of a run: a server that is busy or just restarting is worth half a minute."""
 _RECONNECTIONS = 1
 """Prefect tries ten times to send one event, a second apart."""
-_away = threading.Event()
-_retries = PREFECT_CLIENT_MAX_RETRIES.value()
 
 
 def answers(api_url: str, seconds: float = _ANSWER_SECONDS) -> bool:
     """Whether anything answers at the address of a Prefect API; a refusal is an answer too."""
     try:
-        with contextlib.suppress(urllib.error.HTTPError):
-            urllib.request.urlopen(f"{api_url}/health", timeout=seconds, context=_any_certificate()).close()  # nosec B310
+        probe(f"{api_url}/health", seconds)
     except (OSError, ValueError):
         return False
     return True
 
 
-def is_away() -> bool:
-    """Whether the server of this run did not answer the last time it was asked."""
-    return _away.is_set()
-
-
 def require_server(api_url: str) -> None:
-    """Make sure that the server that was named is there.
+    """Check that the server that was named answers.
 
     Raises:
-        RecobatchError: If it is not, or does not answer within half a minute.
+        RecobatchError: If it does not within half a minute.
     """
     for attempt in range(_ATTEMPTS):
         if attempt:
@@ -72,91 +60,111 @@ def require_server(api_url: str) -> None:
     )
 
 
+class _CircuitBreaker:
+    """Sends log lines and events to the server of this run, and drops them while it does not answer.
+
+    The server is probed when something is sent, at most every two seconds, or every thirty while it is unreachable.
+    """
+
+    _CLOSED_SECONDS, _OPEN_SECONDS, _PAUSE_SECONDS = 2.0, 30.0, 0.5
+
+    def __init__(self, api_url: str | None) -> None:
+        self._api_url = api_url
+        self._is_reachable = True
+        self._probe_at = time.monotonic()
+        self._probing = threading.Lock()
+        self._let_events_through()
+
+    def send_log(self, line: dict[str, Any]) -> None:
+        if self.is_reachable():
+            APILogWorker.instance().send(line)
+
+    def is_reachable(self) -> bool:
+        # What the probe itself logs comes back here, as do the lines of other threads: neither waits for it.
+        if self._api_url and time.monotonic() >= self._probe_at and self._probing.acquire(blocking=False):
+            try:
+                self._probe(self._api_url)
+            finally:
+                self._probing.release()
+        return self._is_reachable
+
+    def _probe(self, api_url: str) -> None:
+        before, self._is_reachable = self._is_reachable, answers(api_url)
+        if before and not self._is_reachable:  # one missed answer may be a busy server
+            time.sleep(self._PAUSE_SECONDS)
+            self._is_reachable = answers(api_url)
+        self._probe_at = time.monotonic() + (self._CLOSED_SECONDS if self._is_reachable else self._OPEN_SECONDS)
+        if self._is_reachable and not before:
+            self._let_events_through()
+            log.warning("the Prefect server at %s answers again", api_url)
+        elif before and not self._is_reachable:
+            EventsWorker.set_client_override(NullEventsClient)
+            log.warning("the Prefect server at %s is unreachable; the run continues without it", api_url)
+
+    def _let_events_through(self) -> None:
+        EventsWorker.set_client_override(PrefectEventsClient, reconnection_attempts=_RECONNECTIONS)
+
+
+_breaker: _CircuitBreaker | None = None
+
+
+def is_reachable() -> bool:
+    """Whether the server of this run answered the last time it was asked."""
+    return _breaker is None or _breaker.is_reachable()
+
+
 @contextlib.contextmanager
 def server_watched() -> Iterator[None]:
-    """Look every two seconds whether the server of this run is there; while it is not, send it nothing.
+    """Within a flow: send log lines and events to the server of this run only while it answers.
 
-    Says in one line that it went, and in another that it came back.
+    One warning says that it is unreachable, another that it answers again.
     """
+    global _breaker
     api_url = PREFECT_API_URL.value()
     if not api_url or emit_events_to_cloud():
         yield
         return
-    EventsWorker.set_client_override(PrefectEventsClient, reconnection_attempts=_RECONNECTIONS)
-    ended = threading.Event()
-    # A thread starts with an empty context, and the context is where Prefect keeps its settings.
-    watch = functools.partial(copy_context().run, _watch, str(api_url), ended)
-    thread = threading.Thread(target=watch, name="prefect-watch", daemon=True)
-    thread.start()
+    _breaker = _CircuitBreaker(str(api_url))
+    set_api_log_sink(_breaker.send_log)
     try:
         yield
     finally:
-        ended.set()
-        thread.join(_ANSWER_SECONDS)
+        _breaker.is_reachable()
 
 
-def _watch(api_url: str, ended: threading.Event) -> None:
-    was_up = not is_away()
-    while not ended.wait(_PAUSE_SECONDS):
-        # One missed answer may be a busy server; a second one is an absence.
-        is_up = answers(api_url) or (was_up and not ended.wait(_PAUSE_SECONDS / 4) and answers(api_url))
-        if is_up and not was_up:
-            _send(is_up=True)
-            log.warning("the Prefect server at %s answers again", api_url)
-        elif was_up and not is_up and not ended.is_set():
-            _send(is_up=False)
-            log.warning("the Prefect server at %s does not answer; the run goes on without it", api_url)
-        was_up = is_up
-
-
-def _send(*, is_up: bool) -> None:
-    """Let lines, events and calls go to the server, or drop them: each would hold up the run or its end."""
-    if is_up:
-        _away.clear()
-        EventsWorker.set_client_override(PrefectEventsClient, reconnection_attempts=_RECONNECTIONS)
-    else:
-        _away.set()
-        EventsWorker.set_client_override(NullEventsClient)
-    get_current_settings().client.max_retries = _retries if is_up else 0
-    for handler in _api_handlers():
-        handler.removeFilter(_nothing)
-        if not is_up:
-            handler.addFilter(_nothing)
-
-
-def _api_handlers() -> Iterator[APILogHandler]:
-    loggers = [logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))]
-    for logger in loggers:
-        yield from (handler for handler in logger.handlers if isinstance(handler, APILogHandler))
-
-
-def _nothing(_: logging.LogRecord) -> bool:
-    return False
+def _close_breaker() -> None:
+    """Send everything again: the next flow of this process may have another server."""
+    global _breaker
+    _breaker = None
+    set_api_log_sink(None)
+    EventsWorker.set_client_override(None)
 
 
 def run_to_its_end(flow: Flow[..., Any], **parameters: Any) -> Any:  # noqa: ANN401 - whatever the flow returns
-    """Run a flow and return or raise what its own function does, even if Prefect cannot note how it ended.
+    """Run a flow and return or raise what its own function does, even if Prefect cannot store its final state.
 
     Raises:
-        RecobatchError: As the flow raised it, or because the server went before the flow began.
+        RecobatchError: As the flow raised it, or because the server became unreachable before the flow began.
     """
-    end = _End()
-    watched = flow.with_options()
-    watched.fn = end.of(flow.fn)
-    try:
-        return watched(**parameters)
-    except Exception as error:
-        if error is end.error:
-            raise
-        if end.error is not None:
-            raise end.error from error
-        if not end.is_reached:
-            raise _never_begun(error) from error
-    finally:
-        if is_away():
-            _send(is_up=True)
-    log.warning("the run is done, but the Prefect server could not be told: its page will say Running or Crashed")
-    return end.result
+    with contextlib.ExitStack() as final_settings:
+        outcome = _Outcome(final_settings)
+        recorded = flow.with_options()
+        recorded.fn = outcome.of(flow.fn)
+        try:
+            return recorded(**parameters)
+        except Exception as error:
+            if error is outcome.error:
+                raise
+            if outcome.error is not None:
+                raise outcome.error from error
+            if not outcome.is_reached:
+                raise _never_begun(error) from error
+        finally:
+            _close_breaker()
+    log.warning(
+        "the run is done, but the Prefect server did not store its final state: its page says Running or Crashed"
+    )
+    return outcome.result
 
 
 def _never_begun(error: Exception) -> Exception:
@@ -172,15 +180,17 @@ def _never_begun(error: Exception) -> Exception:
 
 
 @dataclass
-class _End:
-    """How a flow's function ended."""
+class _Outcome:
+    """What a flow's function returned or raised."""
 
+    final_settings: contextlib.ExitStack
+    """Closed after Prefect has stored the flow's final state."""
     is_reached: bool = False
     result: Any = None
     error: Exception | None = None
 
     def of(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, whose end is kept here."""
+        """The same function, whose outcome is kept here."""
 
         @functools.wraps(function)
         def run(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - stands in for any function
@@ -189,15 +199,10 @@ class _End:
             except Exception as error:
                 self.error = error
                 raise
+            finally:
+                if not is_reachable():  # nor would it be at the second attempt to store the final state
+                    self.final_settings.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}))
             self.is_reached = True
             return self.result
 
         return run
-
-
-def _any_certificate() -> ssl.SSLContext:
-    """Asks only whether somebody is there and tells nothing; Prefect's client checks the certificate as it is told."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

@@ -1,16 +1,13 @@
 """The line to the tracking server: opened once, known to be down or up."""
 
-import contextlib
 import logging
 import os
 import re
-import ssl
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recobatch.addresses import without_secrets
+from recobatch.probe import probe
 from recobatch.tracking.database import prepare_database
 from recobatch.tracking.options import TrackingOptions
 
@@ -85,8 +82,7 @@ class Connection:
         """Any answer will do, even a refusal: MLflow's own client would wait much longer for none."""
         if self.uri.startswith(("http://", "https://")):
             address = f"{self.shown.rstrip('/')}/health"
-            with contextlib.suppress(urllib.error.HTTPError):
-                urllib.request.urlopen(address, timeout=_PROBE_SECONDS, context=_any_certificate()).close()  # nosec B310
+            probe(address, _PROBE_SECONDS)
 
     def _find_or_create_experiment(self) -> str:
         from mlflow.exceptions import MlflowException
@@ -112,14 +108,6 @@ class Connection:
             )  # any name, "/Users/me/x" too, is one folder
             return (self.root.resolve() / "mlruns" / folder).as_uri()
         return None
-
-
-def _any_certificate() -> ssl.SSLContext:
-    """Asks only whether somebody is there and tells nothing; MLflow's client checks the certificate as it is told."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _brief(error: BaseException) -> str:

@@ -19,8 +19,8 @@ def check_that_it_publishes(project, run):
     assert project.table.current().version == run.summary["table"]["version"]
     assert project.table.verify().ok
     told = "\n".join(run.lines)
-    assert told.count("does not answer; the run goes on without it") == 1
-    assert told.count("the Prefect server could not be told") == 1
+    assert told.count("is unreachable; the run continues without it") == 1
+    assert told.count("the Prefect server did not store its final state") == 1
     assert "Traceback" not in told
     assert run.last_words == []
 

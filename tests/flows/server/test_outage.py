@@ -1,0 +1,103 @@
+"""Log lines and events reach a Prefect server only while it answers."""
+
+import logging
+
+import pytest
+from prefect.events.clients import NullEventsClient, PrefectEventsClient
+from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from flows.server import outage
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server that answers, or not, as the test says; and the lines that were sent to it."""
+    state = {"answers": True, "probes": 0, "now": 0.0, "sent": []}
+
+    def answers(_url):
+        state["probes"] += 1
+        return state["answers"]
+
+    class Worker:
+        send = state["sent"].append
+
+        @classmethod
+        def instance(cls):
+            return cls
+
+    monkeypatch.setattr(outage, "answers", answers)
+    monkeypatch.setattr(outage, "APILogWorker", Worker)
+    monkeypatch.setattr(outage.time, "monotonic", lambda: state["now"])
+    monkeypatch.setattr(outage.time, "sleep", lambda _seconds: None)
+    yield state
+    EventsWorker.set_client_override(None)
+
+
+def events_client():
+    return EventsWorker._client_override[0]
+
+
+def test_an_unreachable_server_is_sent_nothing_until_it_answers_again(server, caplog):
+    breaker = outage._CircuitBreaker("http://host/api")
+    breaker.send_log("first")
+    assert events_client() is PrefectEventsClient
+    server |= {"answers": False, "now": 10.0}
+    breaker.send_log("second")
+    breaker.send_log("third")
+    assert events_client() is NullEventsClient
+    server |= {"answers": True, "now": 100.0}
+    breaker.send_log("fourth")
+    assert events_client() is PrefectEventsClient
+    assert server["sent"] == ["first", "fourth"]
+    assert [record.message for record in caplog.records] == [
+        "the Prefect server at http://host/api is unreachable; the run continues without it",
+        "the Prefect server at http://host/api answers again",
+    ]
+
+
+def test_one_missed_answer_is_no_outage_and_many_lines_are_one_probe(server, monkeypatch):
+    breaker = outage._CircuitBreaker("http://host/api")
+    found = iter([False, True])
+    monkeypatch.setattr(outage, "answers", lambda _url: next(found))
+    for line in range(100):
+        breaker.send_log(line)
+    assert len(server["sent"]) == 100
+
+
+def test_a_line_that_is_logged_by_the_probe_itself_does_not_wait_for_it(server):
+    breaker = outage._CircuitBreaker("http://host/api")
+    server["answers"] = False
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            breaker.send_log(record.getMessage())
+
+    handler = Handler()
+    outage.log.addHandler(handler)
+    try:
+        breaker.send_log("first")
+    finally:
+        outage.log.removeHandler(handler)
+    assert server["sent"] == []
+
+
+def test_the_final_state_is_tried_once_where_the_server_is_unreachable(server, monkeypatch):
+    class Flow:
+        fn = staticmethod(lambda: PREFECT_CLIENT_MAX_RETRIES.value())
+
+        def with_options(self):
+            return self
+
+        def __call__(self):
+            self.retries = self.fn(), PREFECT_CLIENT_MAX_RETRIES.value()
+            return "done"
+
+    flow = Flow()
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 3, PREFECT_API_URL: "http://host/api"}):
+        monkeypatch.setattr(outage, "_breaker", outage._CircuitBreaker("http://host/api"))
+        server["answers"] = False
+        assert outage.run_to_its_end(flow) == "done"
+        assert flow.retries == (3, 0)
+        assert PREFECT_CLIENT_MAX_RETRIES.value() == 3
+        assert outage.is_reachable()
