@@ -19,7 +19,7 @@ from recobatch.addresses import without_secrets
 from recobatch.evaluation.evaluate import predict_rows
 from recobatch.factors import FactorModel
 from recobatch.interactions import Split
-from recobatch.report import DataSummary, ModelResult, PublishedTable, ReportInputs, TestRows, titles_by_index
+from recobatch.report import ModelResult, PublishedTable, ReportInputs, titles_by_index
 from recobatch.storage.durable import is_disk_trouble, refusal
 from recobatch.tracking.events import flatten_params
 from recobatch.vocabulary import Vocabulary
@@ -48,22 +48,22 @@ def report_batch(
     """
     # Lazy: they draw with matplotlib, which scoring on its own never needs.
     from recobatch.report.page import write_report
-    from recobatch.report.pictures import save_loss_curves, save_model_pictures
 
     with job.stage("report"), TemporaryDirectory() as scratch:
         split = parts.load()
-        inputs = _inputs(job, ratings, parts, split, trained, champion, titles, table, gate, command)
+        inputs = ReportInputs(
+            batch_id=job.batch_id, created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", champion=champion,
+            models=[_model(model, split) for model in trained.values()], baselines=parts.baselines,
+            data_name=ratings.source.name, data_source=without_secrets(ratings.source.uri), ingest=ratings.report,
+            split=split, item_titles=titles_by_index(Vocabulary.load(ratings.folder / "items.parquet"), titles),
+            table=table, gate=gate, settings=flatten_params(job.settings.model_dump(mode="json")),
+            command=repeat_command(command, job.settings), code_version=__version__,
+        )  # fmt: skip
         page = job.report_path(job.batch_id)
-        page.parent.mkdir(parents=True, exist_ok=True)
-        write_report(inputs, page)
-        shared = save_loss_curves(
-            {model.name: (model.loss, model.val_loss) for model in inputs.models}, Path(scratch), "loss_curves_of_all"
-        )
-        for model in inputs.models:
-            pictures = save_model_pictures(model, inputs.test, inputs.item_titles, Path(scratch, model.name))
-            run = trained[model.name].run
-            for picture in [*shared, *pictures]:
-                run.log_file(picture, "pictures")
+        for name, files in write_report(inputs, page, Path(scratch)).items():
+            run = trained[name].run
+            for file in files:
+                run.log_file(file, "pictures")
             run.log_text(page.read_text(encoding="utf-8"), "report.html")
     job.tell("report", f"{page.relative_to(job.root)}")
     return page
@@ -90,20 +90,6 @@ def report_what_stands(job: Job, report: Callable[[], Path], outcome: str) -> di
         return {}
 
 
-def _inputs(
-    job: Job, ratings: Ratings, parts: Parts, split: Split, trained: Mapping[str, TrainedModel], champion: str,
-    titles: pa.Table | None, table: PublishedTable | None, gate: str, command: str,
-) -> ReportInputs:  # fmt: skip
-    return ReportInputs(
-        batch_id=job.batch_id, created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", champion=champion,
-        models=[_model(model, split) for model in trained.values()], baselines=parts.baselines,
-        data=_data(ratings, parts, next(iter(trained.values()))), test=TestRows.of(split),
-        item_titles=titles_by_index(Vocabulary.load(ratings.folder / "items.parquet"), titles), table=table, gate=gate,
-        settings=flatten_params(job.settings.model_dump(mode="json")),
-        command=repeat_command(command, job.settings), code_version=__version__,
-    )  # fmt: skip
-
-
 def _model(model: TrainedModel, split: Split) -> ModelResult:
     factors, test, history = FactorModel.load(model.folder / "factors.npz"), model.test, model.history
     return ModelResult(
@@ -111,16 +97,6 @@ def _model(model: TrainedModel, split: Split) -> ModelResult:
         test_prediction=predict_rows(factors, split.test), item_factors=factors.item_factors,
         test_mse=test["mse"], test_rmse=test["rmse"], test_mae=test["mae"], train_seconds=history["seconds"],
         run_id=model.run.run_id, run_url=model.run.url,
-    )  # fmt: skip
-
-
-def _data(ratings: Ratings, parts: Parts, model: TrainedModel) -> DataSummary:
-    report, aside = ratings.report, ratings.report.quarantine_path
-    return DataSummary(
-        name=ratings.source.name, source=without_secrets(ratings.source.uri), fingerprint=report.fingerprint,
-        n_ratings=report.ratings, n_users=ratings.n_users, n_items=ratings.n_items, n_train=parts.sizes["train"],
-        n_test=parts.sizes["test"], n_validation=parts.sizes.get("validation", 0), cold_rows=model.test["cold_rows"],
-        quarantined=report.reasons, quarantine_path=str(aside) if aside else None,
     )  # fmt: skip
 
 

@@ -1,43 +1,16 @@
-"""The results of other stages that the figures and the page are made from, as plain values and arrays."""
+"""What the report of a batch shows, as plain values and arrays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recobatch.ingest import IngestReport
 from recobatch.interactions import Split
 from recobatch.vocabulary import Vocabulary
-
-
-@dataclass(frozen=True, eq=False)
-class TestRows:
-    """The ratings that the models are evaluated on."""
-
-    __test__ = False  # not a test class, although pytest collects classes of this name
-
-    user_index: np.ndarray
-    """Integers, shape ``(n,)``."""
-    item_index: np.ndarray
-    """Integers, shape ``(n,)``."""
-    rating: np.ndarray
-    """Observed, float, shape ``(n,)``, in rating units."""
-    ratings_of_user: np.ndarray
-    """Ratings of each user in train, integers, shape ``(n_users,)``."""
-    ratings_of_item: np.ndarray
-    """Ratings of each item in train, integers, shape ``(n_items,)``."""
-
-    @classmethod
-    def of(cls, split: Split) -> Self:
-        """The test part of a split, with the counts of its train part."""
-        train, test = split.train, split.test
-        return cls(
-            test.user_index, test.item_index, test.rating,
-            np.bincount(train.user_index, minlength=train.n_users),
-            np.bincount(train.item_index, minlength=train.n_items),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,26 +35,10 @@ class ModelResult:
     run_url: str | None = None
     """Page of the run, where a tracking server has one."""
 
-
-@dataclass(frozen=True)
-class DataSummary:
-    """The ratings of the batch."""
-
-    name: str
-    source: str
-    fingerprint: str
-    n_ratings: int
-    """Clean ratings."""
-    n_users: int
-    n_items: int
-    n_train: int
-    n_test: int
-    n_validation: int = 0
-    cold_rows: int = 0
-    """Test rows whose user or item never occurs in train."""
-    quarantined: Mapping[str, int] = field(default_factory=dict)
-    """Quarantined rows, by reason."""
-    quarantine_path: str | None = None
+    @property
+    def is_finite(self) -> bool:
+        """Whether all its predictions are finite."""
+        return bool(np.isfinite(self.test_prediction).all())
 
 
 @dataclass(frozen=True)
@@ -101,7 +58,7 @@ class PublishedTable:
 
 @dataclass(frozen=True, eq=False)
 class ReportInputs:
-    """All that the page of one batch shows."""
+    """The results of one batch."""
 
     batch_id: str
     created: str
@@ -112,8 +69,11 @@ class ReportInputs:
     """All models of the batch, in any order."""
     baselines: Mapping[str, float]
     """Test MSE of each baseline, by name (``global_mean``, ``bias``)."""
-    data: DataSummary
-    test: TestRows
+    data_name: str
+    data_source: str
+    """Path or URI of the ratings, without credentials."""
+    ingest: IngestReport
+    split: Split
     item_titles: Sequence[str]
     """One per item index; the raw id as text where there is no title."""
     table: PublishedTable | None = None
@@ -125,6 +85,45 @@ class ReportInputs:
     command: str = "recobatch run"
     """Repeats the batch; one or more lines."""
     code_version: str = ""
+
+    @cached_property
+    def ratings_of_user(self) -> np.ndarray:
+        """Ratings of each user in train, integers, shape ``(n_users,)``."""
+        return np.bincount(self.split.train.user_index, minlength=self.split.train.n_users)
+
+    @cached_property
+    def ratings_of_item(self) -> np.ndarray:
+        """Ratings of each item in train, integers, shape ``(n_items,)``."""
+        return np.bincount(self.split.train.item_index, minlength=self.split.train.n_items)
+
+    @property
+    def cold_rows(self) -> int:
+        """Test rows whose user or item never occurs in train."""
+        test = self.split.test
+        is_known = self.ratings_of_user[test.user_index].astype(bool) & self.ratings_of_item[test.item_index].astype(
+            bool
+        )
+        return int((~is_known).sum())
+
+    @property
+    def champion_result(self) -> ModelResult:
+        return next(model for model in self.models if model.name == self.champion)
+
+    @property
+    def ranked(self) -> list[ModelResult]:
+        """The champion, then the other models by ascending error."""
+        return sorted(self.models, key=lambda model: (model.name != self.champion, model.test_mse))
+
+    @property
+    def test_errors(self) -> dict[str, float]:
+        """Mean squared error of the models with finite predictions and of the baselines, by readable name."""
+        errors = {model.name: model.test_mse for model in self.ranked if model.is_finite}
+        return errors | {baseline_name(name): mse for name, mse in self.baselines.items()}
+
+
+def baseline_name(name: str) -> str:
+    """A readable name, such as ``the mean rating`` for ``global_mean``."""
+    return {"global_mean": "the mean rating", "bias": "user and item means"}.get(name, name.replace("_", " "))
 
 
 def titles_by_index(items: Vocabulary, titles: pa.Table | None) -> Sequence[str]:

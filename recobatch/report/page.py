@@ -1,71 +1,63 @@
-"""One self-contained page a batch: opens offline, light or dark, on a desk or a telephone."""
+"""The report of a batch as one self-contained HTML page, and the figures that it shares with MLflow."""
 
-from dataclasses import replace
-from html import escape
+from collections.abc import Mapping
 from pathlib import Path
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from recobatch.errors import BadInput
-from recobatch.report import sections, words
+from recobatch.report import findings, style
 from recobatch.report.evaluation_summary import EvaluationSummary
-from recobatch.report.inputs import ReportInputs
-from recobatch.report.style import DARK, FONT, css_variables
+from recobatch.report.figures import draw_figures, draw_item_map, save_artifacts
+from recobatch.report.inputs import ReportInputs, baseline_name
 from recobatch.storage.durable import write_file
+from recobatch.table import queries
 
 
-def write_report(inputs: ReportInputs, out: Path) -> Path:
-    """Write the page of a batch.
+def write_report(inputs: ReportInputs, page: Path, artifacts: Path) -> dict[str, list[Path]]:
+    """Write the page of a batch and the artifacts of its models.
 
     Args:
-        inputs: What it shows.
-        out: The file, ``.html``; its folder is made if missing.
+        inputs: The results of the batch.
+        page: The file, ``.html``; its folder is made if missing.
+        artifacts: Folder for one folder of artifacts per model.
 
     Returns:
-        ``out``.
+        Model → its artifacts: the loss curves, and where its predictions are finite the other figures and
+        ``best_and_worst_items.csv``. The file names are the same for every model.
 
     Raises:
-        OSError: If it cannot be written; no half of it is left then.
+        OSError: If a file cannot be written; no half of the page is left then.
         BadInput: If the champion is none of the models, or there are no test rows.
     """
     _check(inputs)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_file(out, render(inputs).encode())
-    return out
+    summary = EvaluationSummary.of(inputs)
+    figures = draw_figures(inputs, summary)
+    maps = {model.name: draw_item_map(model, inputs) for model in inputs.models if model.is_finite}
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_file(page, _render(inputs, summary, figures | {"item_map": maps.get(inputs.champion, "")}).encode())
+    loss = {"loss_curves_of_all": figures["loss_curves_of_all"]}
+    return {
+        model.name: save_artifacts(
+            model, {**figures, "item_map": maps[model.name]} if model.is_finite else loss,
+            summary.items[model.name] if summary and model.is_finite else (), artifacts / model.name,
+        )
+        for model in inputs.models
+    }  # fmt: skip
 
 
-def render(inputs: ReportInputs) -> str:
-    """The page as text: HTML, styles and pictures in one, no request to anywhere."""
-    parts = _sections(inputs)
-    css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    return "\n".join(
-        [
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta name="color-scheme" content="light dark">',
-            f"<title>Batch {escape(inputs.batch_id)} · recobatch</title>",
-            f"<style>:root {{ {css_variables()} --code: #f3f5f7; --font: {FONT}; }}",
-            f"@media (prefers-color-scheme: dark) {{ :root {{ {css_variables(DARK)} --code: #20252b; }} }}",
-            f"{css}</style></head>",
-            "<body><main>",
-            *parts,
-            "</main></body></html>",
-            "",
-        ]
-    )
-
-
-def _sections(inputs: ReportInputs) -> list[str]:
-    """All sections; without a sound champion only what can be text about a failure."""
-    if not words.is_sound(words.champion_of(inputs)):
-        text = (sections.opening, sections.data, sections.published, sections.repetition)
-        return [section(inputs) for section in text]
-    sound = replace(inputs, models=[model for model in inputs.models if words.is_sound(model)])
-    summary = EvaluationSummary.of(words.ranked(sound), inputs.test)
-    return [
-        sections.opening(inputs), sections.comparison(sound), sections.learning(sound), sections.trust(sound, summary),
-        sections.mistakes(sound, summary), sections.data(inputs), sections.published(inputs),
-        sections.repetition(inputs),
-    ]  # fmt: skip
+def _render(inputs: ReportInputs, summary: EvaluationSummary | None, figures: Mapping[str, str]) -> str:
+    environment = Environment(
+        loader=PackageLoader("recobatch.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters["n"] = "{:,}".format
+    return environment.get_template("report.html.j2").render(
+        inputs=inputs, ingest=inputs.ingest, split=inputs.split, table=inputs.table, champion=inputs.champion_result,
+        summary=summary,
+        figures={name: style.inline(svg, name) for name, svg in figures.items()},
+        findings=findings, queries=queries, style=style, baseline_name=baseline_name,
+    )  # fmt: skip
 
 
 def _check(inputs: ReportInputs) -> None:
@@ -75,5 +67,5 @@ def _check(inputs: ReportInputs) -> None:
             f"report: found the champion {inputs.champion!r}, expected one of the batch's models ({', '.join(names)}); "
             f"pass the name of a model that was trained"
         )
-    if not len(inputs.test.rating):
+    if not len(inputs.split.test.rating):
         raise BadInput("report: found no test rows, expected at least one; use a larger test part")

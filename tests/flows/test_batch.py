@@ -223,7 +223,7 @@ def test_what_was_rolled_back_does_not_come_back_by_itself(batch, recobatch, at_
 def no_room_for_the_report():
     """Until ``undo``."""
 
-    def refuse(_inputs, page):
+    def refuse(_inputs, page, _artifacts):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(page))
 
     with pytest.MonkeyPatch.context() as disk:
