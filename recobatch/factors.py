@@ -52,7 +52,7 @@ class FactorModel:
         }
         for name, (found, wanted) in expected.items():
             if found != wanted:
-                raise BadTable(f"{name}: found shape {found}, expected {wanted}; the factors do not belong together")
+                raise BadTable(f"{name}: found shape {found}, expected {wanted}; the factors are of different models")
 
     @property
     def n_users(self) -> int:
@@ -118,7 +118,7 @@ class FactorModel:
 
     @classmethod
     def load(cls, path: Path) -> "FactorModel":
-        """Read what ``save`` wrote.
+        """Inverse of ``save``.
 
         Raises:
             BadTable: If the file cannot be read or does not match its fingerprint.

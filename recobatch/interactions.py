@@ -64,7 +64,7 @@ class EncodedInteractions:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what ``save`` wrote."""
+        """Inverse of ``save``."""
         table = pq.read_table(path)
         user_index, item_index, rating, timestamp = (
             table[name].to_numpy() for name in ("user_index", "item_index", "rating", "timestamp")

@@ -1,4 +1,4 @@
-"""A model on disk: one folder that scoring, tracking and the workers of a cluster share by its path."""
+"""A model on disk: a folder whose path scoring, tracking and cluster workers share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from recobatch.vocabulary import Vocabulary
 
 SCORED_FILES = ("factors.npz", "users.parquet", "items.parquet", "rated.npz")
-"""All that scoring reads."""
+"""The files that scoring reads."""
 KERAS_FILE = "model.keras"
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """The files of one model, at fixed names; processes share the path, never arrays."""
+    """The files of one model, at fixed names; processes exchange the path, not arrays."""
 
     path: Path
 
@@ -47,16 +47,16 @@ class ModelFolder:
 
     @property
     def keras(self) -> Path:
-        """The Keras model; a model that only scores has none."""
+        """The Keras model; absent in a model loaded for scoring."""
         return self.path / KERAS_FILE
 
     def load(self) -> "LoadedModel":
-        """Read what scoring needs, once per process for as long as the files do not change.
+        """Read the files for scoring; cached in the process until they change.
 
         Raises:
-            BadTable: If a file is missing, damaged, or does not belong to the others.
+            BadTable: If a file is missing, damaged, or of another model.
         """
-        # Lazy: NumPy and pyarrow, for which the command line does not wait.
+        # Lazy imports keep the command line's start fast.
         from recobatch.factors import FactorModel
         from recobatch.rated import RatedPairs
         from recobatch.vocabulary import Vocabulary
@@ -83,7 +83,7 @@ class ModelFolder:
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model with the ids and the rated pairs that belong to it."""
+    """A model with its ids and rated pairs."""
 
     model: "FactorModel"
     users: "Vocabulary"
@@ -91,7 +91,7 @@ class LoadedModel:
     rated: "RatedPairs"
 
     def save(self, path: Path) -> ModelFolder:
-        """Write the files of ``ModelFolder`` but for the Keras model into an existing folder."""
+        """Write the files of ``ModelFolder`` except the Keras model to an existing folder."""
         folder = ModelFolder(path)
         self.model.save(folder.factors)
         self.users.save(folder.users)
@@ -115,7 +115,7 @@ class LoadedModel:
 
 @dataclass(frozen=True)
 class _File:
-    """A file by what it is, whatever name leads to it: models of a batch share vocabularies as hard links."""
+    """Identity of a file, independent of its name: models of a batch share vocabularies as hard links."""
 
     path: Path = field(compare=False)
     device: int
@@ -129,7 +129,7 @@ _loading = Lock()
 
 
 def _cached(load: Callable[[Path], _T], path: Path) -> _T:
-    """Load a file unless this very file was loaded lately and did not change since."""
+    """Load a file unless it is cached and unchanged."""
     try:
         status = path.stat()
     except OSError as error:
@@ -137,7 +137,7 @@ def _cached(load: Callable[[Path], _T], path: Path) -> _T:
             f"{path}: found no readable file ({error.strerror}), expected for scoring; train again"
         ) from error
     file = _File(path, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
-    with _loading:  # many shards start at once: one of them reads, the others wait for it
+    with _loading:  # shards start at the same time: one of them reads, the others wait
         return _load(load, file)
 
 

@@ -86,6 +86,6 @@ class RatedPairs:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what ``save`` wrote."""
+        """Inverse of ``save``."""
         with np.load(path, allow_pickle=False) as file:
             return cls(file["indptr"], file["item_index"], int(file["n_items"]))

@@ -104,7 +104,7 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
-        """Read what ``save`` wrote.
+        """Inverse of ``save``.
 
         Raises:
             BadTable: If the ids do not match their stored fingerprint.

@@ -1,8 +1,8 @@
 """Any ratings file → columns of raw ids, ratings and times.
 
-A local path or a URI (``s3://``, ``gs://``, ``http(s)://``, ``file://``, ``memory://``, whatever fsspec knows); csv,
-tsv or any other delimiter, or parquet; plain or as gz, bz2, xz, zst, lz4 or a zip with one file in it; with or without
-a header. What was not told by ``ReadOptions`` is read off the file.
+A local path or a URI (``s3://``, ``gs://``, ``http(s)://``, ``file://``, ``memory://``, any fsspec scheme); csv, tsv or
+any other delimiter, or parquet; plain or as gz, bz2, xz, zst, lz4 or a zip with one file in it; with or without
+a header. What ``ReadOptions`` leaves open is detected.
 """
 
 from recobatch.reading.opening import localized

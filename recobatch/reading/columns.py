@@ -26,7 +26,7 @@ _REQUIRED = ("user", "item", "rating")
 
 @dataclass(frozen=True)
 class Columns:
-    """Positions, from 0, of the columns that matter."""
+    """Positions, from 0, of the columns to read."""
 
     user: int
     item: int
@@ -39,23 +39,23 @@ class Columns:
 
 
 def known_role(name: str) -> str | None:
-    """The role that a column's name gives away, whatever its case and punctuation."""
+    """The role of a column by its name, ignoring case and punctuation."""
     plain = re.sub(r":(token|float)(_seq)?$", "", name.strip().lower())  # RecBole writes user_id:token
     plain = re.sub(r"[\W_]+", "", plain)
     return next((role for role, names in _ROLES.items() if plain in names), None)
 
 
 def find_columns(names: Sequence[str], options: ReadOptions, where: str, *, named: bool) -> Columns:
-    """Match columns with roles, by what the caller says and by known names, or by position where there are no names.
+    """Match columns with roles: by the caller's options, by known names, or by position in a file without names.
 
     Args:
         names: The columns' names, or their positions as text.
-        options: What the caller says.
-        where: What to call the file in an error message.
-        named: Whether ``names`` are names; a nameless file has user, item, rating and perhaps time in this order.
+        options: Columns that the caller names.
+        where: Name of the file in error messages.
+        named: Whether ``names`` are names; without names, the columns are user, item, rating and, if present, time.
 
     Raises:
-        BadRatings: If an expected column is missing, or two could be meant.
+        BadRatings: If an expected column is missing, or more than one matches.
     """
     found: dict[str, int] = {}
     for role in ("user", "item", "rating", "time"):
@@ -63,7 +63,7 @@ def find_columns(names: Sequence[str], options: ReadOptions, where: str, *, name
         if role == "time" and wanted == "":
             continue
         if wanted is not None:
-            found[role] = _told(names, wanted, role, where, named=named)
+            found[role] = _requested(names, wanted, role, where, named=named)
         elif named:
             position = _recognised(names, role, where)
             if position is not None:
@@ -74,7 +74,7 @@ def find_columns(names: Sequence[str], options: ReadOptions, where: str, *, name
     return Columns(found["user"], found["item"], found["rating"], found.get("time"))
 
 
-def _told(names: Sequence[str], wanted: str | int, role: str, where: str, *, named: bool) -> int:
+def _requested(names: Sequence[str], wanted: str | int, role: str, where: str, *, named: bool) -> int:
     matches = [position for position, name in enumerate(names) if named and name.strip() == str(wanted)]
     if len(matches) > 1:
         raise BadRatings(

@@ -28,7 +28,7 @@ def recoded(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
 def ids_from_texts(column: pa.ChunkedArray) -> Ids:
     """Ids of a text column (string or bytes, dictionary-encoded or not): trimmed, decoded, still texts.
 
-    Bytes are UTF-8, or Latin-1 where no id of the column is proper UTF-8 beyond ASCII; where both occur, the ids that
+    Bytes are UTF-8, or Latin-1 if no id of the column is non-ASCII UTF-8; where both occur, the ids that
     are not UTF-8 are unreadable.
     """
     codes, values = recoded(column)
@@ -36,12 +36,12 @@ def ids_from_texts(column: pa.ChunkedArray) -> Ids:
     trimmed = pc.utf8_trim_whitespace(texts)
     encoded = trimmed.dictionary_encode()
     place = encoded.indices.to_numpy().astype(np.int32)
-    # A stray quotation mark joins lines to one field; whatever came of it is no id.
+    # A stray quotation mark joins lines to one field, which is not an id.
     readable &= ~pc.match_substring_regex(trimmed, "[\\r\\n]").to_numpy(zero_copy_only=False)
     missing = pc.is_in(trimmed, value_set=pa.array(_NO_ID, trimmed.type)).to_numpy(zero_copy_only=False)
     place[missing] = Ids.NULL
     place[~readable] = Ids.UNREADABLE
-    place = np.append(place, np.int32(Ids.NULL))  # where code -1 looks
+    place = np.append(place, np.int32(Ids.NULL))  # for code -1
     return Ids(place[codes], encoded.dictionary)
 
 

@@ -1,4 +1,4 @@
-"""How a text file is laid out, told by its first megabyte: delimiter, header, columns, kind of times."""
+"""Detect the layout of a text file from its first megabyte: delimiter, header, columns, type of times."""
 
 import codecs
 import csv
@@ -12,7 +12,7 @@ from recobatch.reading.columns import Columns, find_columns, known_role
 from recobatch.reading.options import ReadOptions
 
 SAMPLE_BYTES = 1 << 20
-"""A first line longer than this is taken for something else than ratings."""
+"""A file whose first line is longer is refused."""
 
 _DELIMITERS = (",", "\t", ";", "|", "::", " ")
 _OTHER_TEXTS = {b'{"': "JSON", b"[{": "JSON", b"<!doctype": "a web page", b"<html": "a web page", b"<?xml": "XML"}
@@ -25,33 +25,33 @@ _ISO_DATE = re.compile(r"\s*\d{4}-\d\d-\d\d([T ].*)?")
 
 @dataclass(frozen=True)
 class Layout:
-    """How to take a text file apart."""
+    """How to parse a text file."""
 
     delimiter: str
     header: bool
     names: tuple[str, ...]
-    """Names of the columns, or their positions as text; as many as each row has fields."""
+    """Names of the columns, or their positions as text; one for each field of a row."""
     columns: Columns
     time_is_integer: bool
-    """Whether every time in the sample was a whole number."""
+    """Whether every time in the sample is an integer."""
     skip: int
-    """How many lines end before the first rating."""
+    """Number of lines before the first rating."""
     quoted: bool
-    """Whether the sample has quotation marks: a quoted field may then hold a line's end."""
+    """Whether the sample has quotation marks: a quoted field may then contain a line end."""
     quoting: bool
     """Whether quotation marks quote."""
 
 
 def sniff(sample: bytes, options: ReadOptions, where: str) -> Layout:
-    """Tell the layout.
+    """Detect the layout.
 
     Args:
         sample: The first bytes of the file; all of it where it is shorter than ``SAMPLE_BYTES``.
-        options: What the caller says; not questioned, only completed.
-        where: What to call the file in an error message.
+        options: Known parts of the layout; the rest is detected.
+        where: Name of the file in error messages.
 
     Raises:
-        BadRatings: If it is no text file, has no ratings, or could be read in two ways.
+        BadRatings: If it is not a text file, has no ratings, or its layout is ambiguous.
     """
     text = _decoded(sample, where)
     lines = _lines(text, where, cut=len(sample) >= SAMPLE_BYTES)
@@ -108,7 +108,7 @@ def _lines(text: str, where: str, *, cut: bool) -> list[str]:
 
 
 def _rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    """The lines' fields; quoted line ends are honoured where that makes the rows more alike."""
+    """The lines' fields; quoted line ends are respected if the widths of the rows then agree better."""
     if not _quotes(lines, delimiter):
         return [line.split(delimiter) for line in lines]
     alone = [_fields([line], delimiter)[0] for line in lines]
@@ -116,7 +116,7 @@ def _rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
 
 
 def _quotes(lines: Sequence[str], delimiter: str) -> bool:
-    """Whether quotation marks quote: never between ``::``, nor between tabs where one stands alone."""
+    """Whether quotation marks quote: not with ``::``, and not with tabs if a line has an odd number of them."""
     return len(delimiter) == 1 and not (delimiter == "\t" and any(line.count('"') % 2 for line in lines))
 
 
@@ -128,7 +128,7 @@ def _fields(lines: Sequence[str], delimiter: str) -> list[list[str]]:
 
 
 def _likeness(rows: Sequence[Sequence[str]]) -> float:
-    """Part of the rows that are of the usual width, if that is wide enough for ratings."""
+    """Share of the rows that have the most frequent width; 0 if that is too narrow for ratings."""
     width = _usual_width(rows)
     return sum(len(row) == width for row in rows) / len(rows) if width >= 3 else 0.0
 
@@ -151,8 +151,8 @@ def _guess_delimiter(lines: Sequence[str], where: str) -> str:
 def _has_header(first: Sequence[str], options: ReadOptions, where: str) -> bool:
     if options.header is not None:
         return options.header
-    told = (options.user_column, options.item_column, options.rating_column, options.time_column)
-    by_name = [wanted for wanted in told if wanted and not str(wanted).isdecimal()]
+    requested = (options.user_column, options.item_column, options.rating_column, options.time_column)
+    by_name = [wanted for wanted in requested if wanted and not str(wanted).isdecimal()]
     names = [field for field in first if known_role(field) or field.strip() in by_name]
     numbers = [field for field in first if _NUMBER.fullmatch(field)]
     if names and numbers:
@@ -168,7 +168,7 @@ def _check_width(names: Sequence[str], body: Sequence[Sequence[str]], delimiter:
     if len(names) < 3 and width < 3:
         raise BadRatings(
             f"{where}: found {len(names)} column(s) separated by {delimiter!r}, expected at least user, item and "
-            f"rating; pass --delimiter with what separates them"
+            f"rating; pass --delimiter with the separator"
         )
     if max(len(names), width) > _WIDEST:
         raise BadRatings(
@@ -178,7 +178,7 @@ def _check_width(names: Sequence[str], body: Sequence[Sequence[str]], delimiter:
     if len(names) != width:
         raise BadRatings(
             f"{where}: found {len(names)} names in the header and {width} fields in most lines, expected as many; "
-            f"mend the header, or pass --delimiter if another one is meant"
+            f"correct the header, or pass --delimiter"
         )
 
 

@@ -1,4 +1,4 @@
-"""Where in a text file a record stands: worked out only when a line has to be named."""
+"""Line numbers of records in a text file; computed only when a message needs one."""
 
 from pathlib import Path
 
@@ -11,18 +11,18 @@ _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
 
 
 def lines_of(path: Path, records: np.ndarray, *, skipped: int, n_records: int, where: str) -> np.ndarray:
-    """Line numbers of records: both count from 1, but empty lines are no records, and a quoted field may hold several.
+    """Line numbers of records: both count from 1; empty lines are not records, and a quoted field may span lines.
 
     Args:
         path: Local file, possibly packed.
-        records: Places among the records, the skipped lines counted as one each; ascending, shape ``(k,)``.
+        records: Record numbers, skipped lines included; ascending, shape ``(k,)``.
         skipped: Lines before the first record.
         n_records: Records after those.
-        where: What to call the file in an error message.
+        where: Name of the file in error messages.
 
     Returns:
-        int64, shape ``(k,)``: the line on which each record starts. Where lines cannot be told apart in this way (they
-        end with bare carriage returns, say), the records' own places, which are the lines of a file without gaps.
+        int64, shape ``(k,)``: the line on which each record starts. If lines cannot be counted (they end with bare
+        carriage returns, for example), the record numbers, which equal the lines of a file without empty lines.
     """
     starts, inside = _line_starts(path, where)
     for candidates in (starts[~inside], starts):
@@ -44,7 +44,7 @@ def _line_starts(path: Path, where: str) -> tuple[np.ndarray, np.ndarray]:
             length = np.append(ends, len(block)) - begins
             length -= (length == 1) & (block[np.minimum(begins, len(block) - 1)] == _RETURN)
             new = length > 0
-            # The first piece goes on with the line that the chunk before it began.
+            # The first piece may continue the last line of the previous chunk.
             still_begun = begun or bool(new[0])
             new[0] &= not begun
             begun = still_begun if not len(ends) else bool(new[-1])

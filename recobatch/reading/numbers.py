@@ -1,4 +1,4 @@
-"""Ratings and times, whatever they were written as → float64 ratings, int64 Unix seconds."""
+"""Ratings and times of any type → float64 ratings, int64 Unix seconds."""
 
 import datetime
 
@@ -33,7 +33,7 @@ def ratings_from(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
 def times_from(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray | None]:
     """Unix seconds (int64, ``NO_TIME`` where there is none) and their state (uint8, or None if all can be read).
 
-    Numbers may count seconds, milliseconds, microseconds or nanoseconds: the median tells which. Texts are numbers or
+    Numbers may count seconds, milliseconds, microseconds or nanoseconds: detected by the median. Texts are numbers or
     ISO 8601; a date alone is its midnight, a time without a zone is UTC.
     """
     if _is_text(column.type):
@@ -75,7 +75,7 @@ def _whole_seconds(column: pa.ChunkedArray, per_second: float | None) -> np.ndar
 
 
 def _per_second(known: np.ndarray) -> float:
-    """What times of this magnitude count in."""
+    """Units per second of times of this magnitude."""
     magnitude = np.median(np.abs(known.astype(np.float64))) if len(known) else 0
     return next((unit for limit, unit in _UNITS if magnitude >= limit), 1.0)
 
@@ -97,7 +97,7 @@ def _parsed(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _parsed_times(codes: np.ndarray, values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Unix seconds of distinct texts (int64), and the state of each (uint8); ``codes`` tell how often each occurs."""
+    """Unix seconds of distinct texts (int64), and the state of each (uint8); ``codes`` gives how often each occurs."""
     texts = _trimmed(values)
     seconds = np.full(len(texts), RawRatings.NO_TIME)
     missing = pc.is_in(pc.utf8_lower(texts), value_set=pa.array(_MISSING_TIME)).to_numpy(zero_copy_only=False)
@@ -111,7 +111,7 @@ def _parsed_times(codes: np.ndarray, values: pa.Array) -> tuple[np.ndarray, np.n
         chosen = _matches(texts, pattern)
         dated |= chosen
         seconds[chosen] = _moments(texts.filter(pa.array(chosen)), kind)
-    for place in np.flatnonzero(~(missing | numeric | dated)):  # ISO 8601 has more ways than the usual ones
+    for place in np.flatnonzero(~(missing | numeric | dated)):  # rarer forms of ISO 8601
         seconds[place] = _moment(texts[place].as_py())
     state = np.where(seconds == RawRatings.NO_TIME, np.uint8(RawRatings.UNREADABLE), np.uint8(RawRatings.VALID))
     state[missing] = RawRatings.NULL
@@ -121,7 +121,7 @@ def _parsed_times(codes: np.ndarray, values: pa.Array) -> tuple[np.ndarray, np.n
 def _moments(texts: pa.Array, kind: pa.DataType) -> np.ndarray:
     try:
         return pc.replace_substring_regex(texts, r"\.\d+", "").cast(kind).cast(pa.int64()).to_numpy()
-    except pa.ArrowInvalid:  # a 31st of June among them
+    except pa.ArrowInvalid:  # an impossible date, such as 31 June
         return np.array([_moment(text) for text in texts.to_pylist()], dtype=np.int64)
 
 
@@ -140,7 +140,7 @@ def _matches(texts: pa.Array, pattern: str) -> np.ndarray:
 
 
 def _trimmed(values: pa.Array) -> pa.Array:
-    """As texts; bytes that are not ASCII can be neither a number nor a time and only need to stay unreadable."""
+    """As texts; bytes that are not ASCII are neither numbers nor times, and stay unreadable."""
     try:
         texts = values.cast(pa.string())
     except pa.ArrowInvalid:

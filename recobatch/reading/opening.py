@@ -1,4 +1,4 @@
-"""From a path or URI to plain bytes on this machine: fetched, unpacked, and refused with a reason."""
+"""A path or URI → plain bytes on this machine: downloaded and decompressed, or refused with the reason."""
 
 import bz2
 import contextlib
@@ -36,7 +36,7 @@ _PACKED = {
 
 @contextlib.contextmanager
 def localized(uri: str) -> Iterator[Path]:
-    """A local file with the content of ``uri``, which is downloaded first when it lies elsewhere.
+    """A local file with the content of ``uri``, which is downloaded first if it is remote.
 
     Raises:
         BadRatings: If there is no such file, or it cannot be fetched or read.
@@ -58,17 +58,17 @@ def _readable_file(path: Path) -> Path:
     if found is None:
         return path
     raise BadRatings(
-        f"{path}: found {found}, expected a readable ratings file; check the path, or give one file's own path"
+        f"{path}: found {found}, expected a readable ratings file; check the path, or pass the path of one file"
     )
 
 
 def why_unreadable(path: Path) -> str | None:
-    """What is there instead of a file that can be read as often as need be; None if it is one."""
+    """Why the path is not a regular, readable file; None if it is one."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             return "a directory"
-        if not stat.S_ISREG(mode):  # opening a pipe would already take from it
+        if not stat.S_ISREG(mode):  # opening a pipe would consume from it
             return "a pipe or a device, which cannot be read twice"
         path.open("rb").close()
     except FileNotFoundError:
@@ -86,15 +86,15 @@ def _download(uri: str, scheme: str, path: Path) -> None:
     except (FileNotFoundError, IsADirectoryError, PermissionError, ImportError, ValueError) as error:
         raise BadRatings(
             f"{_not_fetched(uri, error)}; check the address, or download it and give the local path"
-        ) from _tellable(uri, error)
-    except Exception as error:  # noqa: BLE001 - every vendor's file system has its own
+        ) from _safe_cause(uri, error)
+    except Exception as error:  # noqa: BLE001 - each file system has its own exceptions
         raise RatingsUnreachable(
             f"{_not_fetched(uri, error)}; check the connection and your credentials, or download it and give the local "
             f"path"
-        ) from _tellable(uri, error)
+        ) from _safe_cause(uri, error)
     if not path.is_file():
         raise BadRatings(
-            f"{without_secrets(uri)}: found a directory, expected one ratings file; give that file's own address"
+            f"{without_secrets(uri)}: found a directory, expected one ratings file; pass the address of the file"
         )
 
 
@@ -112,12 +112,12 @@ def _fetch(uri: str, scheme: str, path: Path) -> None:
 
 
 def _fetch_by_arrow(uri: str, scheme: str, path: Path) -> None:
-    """From S3 or Google Cloud Storage, with what pyarrow has for them."""
+    """Download from S3 or Google Cloud Storage with pyarrow."""
     import pyarrow.fs
 
     if scheme == "s3":
         source, remote = pyarrow.fs.FileSystem.from_uri(uri)
-    else:  # which by default tries for a quarter of an hour
+    else:  # whose default is to retry for 15 minutes
         source = pyarrow.fs.GcsFileSystem(retry_time_limit=datetime.timedelta(seconds=_SECONDS_OF_RETRIES))
         remote = f"{urlsplit(uri).netloc}{urlsplit(uri).path}"
     if source.get_file_info(remote).type == pyarrow.fs.FileType.Directory:
@@ -126,14 +126,15 @@ def _fetch_by_arrow(uri: str, scheme: str, path: Path) -> None:
 
 
 def _not_fetched(uri: str, error: Exception) -> str:
-    said = masked((str(error).strip().splitlines() or [""])[0].replace(uri, "it"))[:200]
+    message = masked((str(error).strip().splitlines() or [""])[0].replace(uri, "it"))[:200]
     return (
-        f"{without_secrets(uri)}: could not fetch it ({type(error).__name__}: {said}), expected a file that can be read"
+        f"{without_secrets(uri)}: could not fetch it ({type(error).__name__}: {message}), "
+        f"expected a file that can be read"
     )
 
 
-def _tellable(uri: str, error: Exception) -> Exception | None:
-    """The cause, unless the traceback of it would write an address with a password into every log."""
+def _safe_cause(uri: str, error: Exception) -> Exception | None:
+    """The cause; None if its traceback would log an address with a password."""
     return None if holds_secret(uri) else error
 
 
@@ -142,21 +143,21 @@ def _network_options(scheme: str) -> dict[str, object]:
         return {}
     import aiohttp
 
-    # fsspec's own default ends every download after five minutes, however well it goes.
+    # fsspec's default aborts every download after five minutes.
     limits = aiohttp.ClientTimeout(total=None, sock_connect=_SECONDS_TO_CONNECT, sock_read=_SECONDS_WITHOUT_A_BYTE)
     return {"client_kwargs": {"timeout": limits}}
 
 
 @contextlib.contextmanager
 def opened(path: Path, where: str) -> Iterator[IO[bytes]]:
-    """The plain bytes of a local file, unpacked where it is packed (told by its first bytes, not by its name).
+    """The bytes of a local file, decompressed if needed; the format is detected by its first bytes, not by its name.
 
     Args:
         path: The local file.
-        where: What to call it in an error message.
+        where: Name of the file in error messages.
 
     Raises:
-        BadRatings: If it is damaged, or a zip with other than one file in it. Also for damage met while reading.
+        BadRatings: If it is damaged, or a zip that does not hold exactly one file. Also for damage found while reading.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -169,7 +170,7 @@ def opened(path: Path, where: str) -> Iterator[IO[bytes]]:
                 ) from error
             raise BadRatings(
                 f"{where}: found a damaged or cut-off compressed file ({error}), expected a whole one; "
-                f"copy it again or compress it anew"
+                f"copy or compress it again"
             ) from error
 
 
@@ -199,7 +200,7 @@ def _only_member(path: Path, where: str) -> Iterator[IO[bytes]]:
         if len(names) != 1:
             shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
             raise BadRatings(
-                f"{where}: found a zip with {len(names)} files ({shown}), expected one; unpack it and give one file"
+                f"{where}: found a zip with {len(names)} files ({shown}), expected one; unpack it and pass one file"
             )
         with archive.open(names[0]) as member:
             yield member

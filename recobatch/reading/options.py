@@ -1,10 +1,10 @@
-"""What a caller may say about the layout of a ratings file."""
+"""Options for the layout of a ratings file."""
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 
 class ReadOptions(BaseModel):
-    """The layout of a ratings file; whatever is ``None`` is found out from the file itself."""
+    """The layout of a ratings file; what is ``None`` is detected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -15,9 +15,9 @@ class ReadOptions(BaseModel):
     rating_column: str | int | None = None
     """Name of the column with ratings, or its position from 0."""
     time_column: str | int | None = None
-    """Name of the column with times, or its position from 0; an empty text means that times are not to be read."""
+    """Name of the column with times, or its position from 0; an empty text means that times are not read."""
     delimiter: str | None = None
-    r"""What separates the fields of a text file: one ASCII character, ``::``, or ``\t`` spelled out."""
+    r"""Separator of the fields of a text file: one ASCII character, ``::``, or ``\t``."""
     header: bool | None = None
     """Whether the first line of a text file names the columns."""
 
@@ -33,5 +33,5 @@ class ReadOptions(BaseModel):
         return delimiter
 
     def updated(self, other: "ReadOptions") -> "ReadOptions":
-        """These options, with everything that ``other`` does say taken from there."""
+        """These options, overridden by those that are set in ``other``."""
         return self.model_copy(update=other.model_dump(include=set(ReadOptions.model_fields), exclude_none=True))

@@ -22,8 +22,8 @@ def read_parquet(source: Path | pa.Buffer, options: ReadOptions, where: str) -> 
 
     Args:
         source: Local path, or the file's bytes.
-        options: Which columns to take; names that are known are found without it.
-        where: What to call the file in an error message.
+        options: Columns to read; common names are recognised without it.
+        where: Name of the file in error messages.
 
     Raises:
         BadRatings: If it is damaged, empty, or its columns are of the wrong type.
@@ -35,7 +35,7 @@ def read_parquet(source: Path | pa.Buffer, options: ReadOptions, where: str) -> 
             table = _read(file, {role: names[position] for role, position in roles.items()}, where)
     except (pa.ArrowInvalid, OSError) as error:
         raise BadRatings(
-            f"{where}: found a damaged parquet file ({str(error).splitlines()[0][:120]}), expected a whole one; "
+            f"{where}: found a damaged parquet file ({str(error).splitlines()[0][:120]}), expected a complete one; "
             f"write it again"
         ) from error
     if not len(table):
@@ -72,7 +72,7 @@ def _ids(column: pa.ChunkedArray, name: str, where: str) -> Ids:
 
 
 def _whole(codes: np.ndarray, values: pa.Array, name: str, where: str) -> tuple[np.ndarray, pa.Array]:
-    """Numbers as int64 ids; beyond int64 as texts. Floats are ids only if whole, as a frame with gaps makes them."""
+    """Numbers as int64 ids; beyond int64 as texts. Floats must be whole (pandas' columns with gaps)."""
     if pa.types.is_integer(values.type):
         beyond = pa.types.is_uint64(values.type) and len(values) and pc.max(values).as_py() >= 2**63
         return codes, values.cast(pa.string() if beyond else pa.int64())
@@ -96,7 +96,7 @@ def _numbers(column: pa.ChunkedArray, name: str, where: str) -> tuple[np.ndarray
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
         raise BadRatings(
             f"{where}: found ratings of type {column.type} in column {name!r}, expected numbers; "
-            f"pass --rating-column if another one is meant"
+            f"pass --rating-column with another column"
         ) from None
 
 

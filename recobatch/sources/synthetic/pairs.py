@@ -1,4 +1,4 @@
-"""Pairs of users and items, as unevenly spread as real ratings are.
+"""Pairs of users and items, with the long tails of real ratings.
 
 Activity and popularity are log-normal, the more uneven the more items there are, as in MovieLens 100k, 10M and 25M.
 """
@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 
 _DENSE = 0.25
-"""From this part of all pairs on, they are all weighed up at once instead of drawn and redrawn."""
+"""From this share of all pairs on, one weighted sample of all pairs replaces repeated draws."""
 _USER_SKEW = 1.24
 """Spread of the logarithm of user activity: MovieLens 25M has a mean of 154 ratings a user and a median of 71."""
 
@@ -17,7 +17,7 @@ def draw_pairs(rng: np.random.Generator, n_users: int, n_items: int, n_ratings: 
     """Draw distinct pairs; every user and every item is in one of them if ``n_ratings`` allows.
 
     Args:
-        rng: Where the chance comes from.
+        rng: Random generator.
         n_users: Users, at least 1.
         n_items: Items, at least 1.
         n_ratings: Pairs to draw, at most ``n_users * n_items``.
@@ -31,7 +31,7 @@ def draw_pairs(rng: np.random.Generator, n_users: int, n_items: int, n_ratings: 
     covering = _covering(rng, n_users, n_items)[:n_ratings]
     if n_ratings >= _DENSE * n_users * n_items:
         return _heaviest(rng, users, items, covering, n_ratings)
-    # The lowest bit tells drawn pairs, which may be dropped again, from the covering ones, which sort before them.
+    # The lowest bit marks drawn pairs, which may be dropped; the covering ones sort before them.
     marked = covering << 1
     while len(marked) < n_ratings:
         missing = n_ratings - len(marked)

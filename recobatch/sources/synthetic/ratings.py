@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What the ratings were made from; user id u has index u - 1, and items likewise."""
+    """The model behind the ratings; user id u has index u - 1, and items likewise."""
 
     user_factors: np.ndarray
     """float32, shape ``(n_users, n_factors)``."""
@@ -35,7 +35,7 @@ class Truth:
     min_rating: float
     max_rating: float
     noise: float
-    """Standard deviation of what was added to the truth before rounding: no model can be expected to err less."""
+    """Standard deviation of the noise added before rounding: a lower bound of any model's error."""
 
     def rating(self, user_index: np.ndarray, item_index: np.ndarray) -> np.ndarray:
         """Noise-free, unrounded ratings of pairs, clipped to the range: float32, shape ``(n,)``."""
@@ -54,7 +54,7 @@ class Truth:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what ``save`` wrote."""
+        """Inverse of ``save``."""
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
         return cls(
@@ -64,7 +64,7 @@ class Truth:
 
 
 class Shape(TypedDict):
-    """What is asked of synthetic ratings."""
+    """Size and parameters of synthetic ratings."""
 
     n_users: int
     """Users; their ids are 1 to ``n_users``."""
@@ -85,7 +85,7 @@ class Shape(TypedDict):
 
 
 def synthesize(**shape: Unpack[Shape]) -> tuple[pa.Table, Truth]:
-    """Make ratings in the order of their times, no pair twice.
+    """Generate ratings of distinct pairs in the order of their times.
 
     Activity and popularity follow log-normal laws, the more uneven the more items there are, as in MovieLens 100k, 10M
     and 25M. Every user and every item occurs if ``n_ratings`` allows.
@@ -94,7 +94,7 @@ def synthesize(**shape: Unpack[Shape]) -> tuple[pa.Table, Truth]:
         **shape: See ``Shape``.
 
     Returns:
-        A table with ``RAW_COLUMNS``, and what it was made from.
+        A table with ``RAW_COLUMNS``, and its truth.
 
     Raises:
         BadSettings: If there are fewer pairs than ratings, or a size is not positive.
@@ -117,19 +117,19 @@ def synthesize(**shape: Unpack[Shape]) -> tuple[pa.Table, Truth]:
 
 
 def write_synthetic(path: Path, **shape: Unpack[Shape]) -> Path:
-    """Write what ``synthesize`` makes, and the truth beside it as ``<stem>.truth.npz``.
+    """Write the ratings of ``synthesize``, and their truth as ``<stem>.truth.npz``.
 
     Args:
         path: ``.parquet``, or ``.csv``, possibly followed by ``.gz``, ``.bz2``, ``.zst`` or ``.lz4``.
-        **shape: As ``synthesize`` takes it.
+        **shape: See ``Shape``.
 
     Returns:
-        Where the truth was written.
+        Path of the truth.
 
     Raises:
         BadSettings: If the suffix is another one, or as ``synthesize``.
     """
-    stem, kind, packing = _taken_apart(path)
+    stem, kind, packing = _split_name(path)
     table, truth = synthesize(**shape)
     staged = path.with_name(f".{path.name}.tmp")
     try:
@@ -149,13 +149,13 @@ def write_synthetic(path: Path, **shape: Unpack[Shape]) -> Path:
 _PACKINGS = {"": None, ".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 
 
-def _taken_apart(path: Path) -> tuple[str, str, str | None]:
+def _split_name(path: Path) -> tuple[str, str, str | None]:
     """Stem, ``csv`` or ``parquet``, and compression of a file name."""
     match = re.fullmatch(r"(.+?)\.(?:(parquet)|(csv)(\.gz|\.bz2|\.zst|\.lz4)?)", path.name)
     if match is None:
         raise BadSettings(
             f"{path}: found the suffix {''.join(path.suffixes)!r}, expected .parquet or .csv, or .csv with one of "
-            f"{', '.join(filter(None, _PACKINGS))} after it; name the file so"
+            f"{', '.join(filter(None, _PACKINGS))} after it; rename the file"
         )
     return match[1], match[2] or match[3], _PACKINGS[match[4] or ""]
 
