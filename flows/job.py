@@ -16,8 +16,9 @@ from flows.progress.display import Line, current_display
 from flows.progress.json_log import log_as_json
 from flows.progress.startup import STARTED, start_timings
 from flows.server.outage import server_watched
-from flows.settings.credentials import with_ratings_of_block
-from flows.settings.tree import Settings, load_settings
+from flows.settings.load import load_settings
+from flows.settings.sources import with_block_ratings
+from flows.settings.tree import Settings
 from recobatch.errors import GateRefused, RecobatchError
 from recobatch.storage import durable
 from recobatch.storage.workspace import Workspace
@@ -54,7 +55,7 @@ class Job:
         What the settings do not say explicitly is read from the environment and recobatch.toml, here where the batch
         runs: a deployment's parameters need not repeat them.
         """
-        settings = with_ratings_of_block(load_settings(settings.model_dump(exclude_unset=True)))
+        settings = with_block_ratings(load_settings(settings.model_dump(exclude_unset=True)))
         if settings.log.format == "json":
             log_as_json()
         job = cls(settings, Path.cwd(), new_batch_id(), fresh)

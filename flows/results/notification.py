@@ -12,8 +12,9 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from flows.settings.load import load_settings
 from flows.settings.sections import NotifySettings
-from flows.settings.tree import load_settings, webhook_address
+from flows.settings.sources import webhook_address
 from recobatch.errors import BadInput, BadSettings, GateRefused, TableBusy
 
 if TYPE_CHECKING:

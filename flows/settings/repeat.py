@@ -5,7 +5,8 @@ import shlex
 from operator import attrgetter
 from pathlib import Path
 
-from flows.settings.tree import Settings, all_keys, load_settings
+from flows.settings.load import load_settings
+from flows.settings.tree import Settings, all_keys
 from recobatch.addresses import masked, without_secrets
 
 _BESIDE = ("preset", "data.ratings")

@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from flows.settings.tree import load_settings
+from flows.settings.load import load_settings
 from recobatch.table import PredictionTable
 from tests.support.pages import READ_IN_ORDER, RUN_ELSEWHERE, Block, runnable
 from tests.support.paths import REPO

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli.commands import cli
+from flows.cli.commands import _table_path, cli
 from recobatch.errors import BadSettings
 from tests.support.imports import modules_after
 from tools.settings_table import with_settings
@@ -78,16 +78,16 @@ def test_synthetic_ratings_from_the_command_line(tmp_path):
     assert path.exists()
 
 
-def test_the_tables_path_is_found_without_the_settings_tree(tmp_path, monkeypatch):
-    from flows.settings.table_path import configured_table_path
-    from flows.settings.tree import load_settings
+def test_the_table_s_path_is_that_of_the_settings(tmp_path, monkeypatch):
+    from flows.settings.load import load_settings
 
     monkeypatch.chdir(tmp_path)
-    assert configured_table_path() == load_settings().table.path
+    assert _table_path(None) == load_settings().table.path
     (tmp_path / "recobatch.toml").write_text('[table]\npath = "elsewhere"\n')
-    assert configured_table_path() == load_settings().table.path
+    assert _table_path(None) == load_settings().table.path
     monkeypatch.setenv("RECOBATCH_TABLE__PATH", "third")
-    assert configured_table_path() == load_settings(environment={"RECOBATCH_TABLE__PATH": "third"}).table.path
+    assert _table_path(None) == load_settings(environment={"RECOBATCH_TABLE__PATH": "third"}).table.path
+    assert _table_path("fourth") == "fourth"
 
 
 def test_the_page_of_settings_lists_every_setting():
@@ -111,16 +111,19 @@ def test_a_person_at_a_terminal_is_told_of_a_missing_file_before_anything_starts
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["[table", 'table = "x"', '[tabel]\npath = "x"', "[table]\npath = 3"])
+@pytest.mark.parametrize(
+    "text", ["[table", 'table = "x"', '[tabel]\npath = "x"', "[table]\npath = 3", "[train]\nepochs = 0"]
+)
 @pytest.mark.parametrize(
     "arguments", [["top", "7"], ["versions"], ["rollback"], ["verify"]], ids=lambda words: words[0]
 )
-def test_an_invalid_toml_is_an_error_where_the_table_is_read(arguments, text, tmp_path, monkeypatch):
+def test_an_invalid_toml_is_the_same_error_as_that_of_a_run(arguments, text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "recobatch.toml").write_text(text)
     error = CliRunner().invoke(cli, arguments).exception
     assert isinstance(error, BadSettings)
     assert error.exit_code == 2
+    assert str(error) == str(CliRunner().invoke(cli, ["run"]).exception)
     assert "recobatch.toml" in str(error)
     assert "\n" not in str(error)
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.settings.tree import WEBHOOK_VARIABLE, Settings, load_settings
+from flows.settings.load import load_settings
+from flows.settings.sources import WEBHOOK_VARIABLE
+from flows.settings.tree import Settings
 from recobatch.errors import BadSettings
 from tests.support.flow_runs import latest_flow_run
 from tests.support.webhook import SECRET, receiving

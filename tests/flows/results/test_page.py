@@ -5,7 +5,7 @@ from pathlib import Path
 from flows.results.assets import ratings_asset, table_asset
 from flows.results.changes import PreviousBatch, changes
 from flows.results.page import markdown
-from flows.settings.tree import load_settings
+from flows.settings.load import load_settings
 
 ROOT = Path("/srv/recobatch")
 PAGES = "https://mlflow.example.org"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from flows.settings.load import load_settings
 from flows.settings.repeat import repeat_command
-from flows.settings.tree import load_settings
 
 
 def settings(*assignments, **given):

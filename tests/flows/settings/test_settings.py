@@ -2,7 +2,8 @@
 
 import pytest
 
-from flows.settings.tree import Settings, all_keys, load_settings
+from flows.settings.load import load_settings
+from flows.settings.tree import Settings, all_keys
 from recobatch.errors import BadSettings
 
 

@@ -8,7 +8,7 @@ import distributed
 import pyarrow.parquet as pq
 import pytest
 
-from flows.settings.tree import load_settings
+from flows.settings.load import load_settings
 from flows.tasks.engines import shard_runner
 from recobatch.errors import BadSettings, RecobatchError
 from tests.support.listening import family, listening_sockets
