@@ -21,7 +21,7 @@ from recobatch.factors import FactorModel
 from recobatch.interactions import Split
 from recobatch.report import ModelResult, PublishedTable, ReportInputs, titles_by_index
 from recobatch.storage.durable import is_disk_trouble, refusal
-from recobatch.tracking.events import flatten_params
+from recobatch.tracking.params import flatten_params
 from recobatch.vocabulary import Vocabulary
 
 

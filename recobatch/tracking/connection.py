@@ -1,4 +1,4 @@
-"""The line to the tracking server: opened once, known to be down or up."""
+"""The connection to the tracking server, and whether it answers."""
 
 import logging
 import os
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recobatch.addresses import without_secrets
+from recobatch.addresses import masked, without_secrets
 from recobatch.probe import probe
 from recobatch.tracking.database import prepare_database
 from recobatch.tracking.options import TrackingOptions
@@ -30,7 +30,7 @@ class Connection:
         self.root = root
         self.uri = options.resolve_uri(root)
         self.is_up = False
-        self._has_told = False
+        self._is_loss_logged = False
         self._client: MlflowClient | None = None
         self._experiment_id: str | None = None
 
@@ -51,21 +51,21 @@ class Connection:
         return self._experiment_id
 
     def open(self) -> bool:
-        """Try to reach the server, within a bounded time; says whether it answered."""
+        """Try to reach the server, within a bounded time; returns whether it answered."""
         try:
             self._probe()
             _ = self.experiment_id
         except Exception as error:  # noqa: BLE001 - tracking must never stop a batch, whatever a server answers
             self.lost(error)
             return False
-        self.is_up, self._has_told = True, False
+        self.is_up, self._is_loss_logged = True, False
         return True
 
     def lost(self, error: Exception) -> None:
-        """Note that the server did not answer as it should, and say so once."""
-        if not self._has_told:
-            log.warning("MLflow at %s does not answer (%s); records are kept in the spool", self.shown, _brief(error))
-        self.is_up, self._has_told = False, True
+        """Note that the server did not answer as it should; logged once per outage."""
+        if not self._is_loss_logged:
+            log.warning("MLflow at %s does not answer (%s); records are kept on disk", self.shown, one_line(error))
+        self.is_up, self._is_loss_logged = False, True
 
     @property
     def shown(self) -> str:
@@ -110,8 +110,9 @@ class Connection:
         return None
 
 
-def _brief(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def one_line(error: BaseException) -> str:
+    """An error's message for a log: one line of bounded length, without credentials."""
+    return masked(" ".join(str(error).split()))[:300] or type(error).__name__
 
 
 def _calm_mlflow(options: TrackingOptions) -> None:

@@ -1,162 +1,140 @@
 """From a run's records to calls of the MLflow client; each may be repeated without harm."""
 
 import json
-from collections.abc import Callable, Iterator
-from itertools import groupby
+import logging
 from typing import TYPE_CHECKING, Any
 
-from recobatch.tracking.connection import Connection
-from recobatch.tracking.events import Event, EventKind, RunState
+from recobatch.tracking.connection import Connection, one_line
 from recobatch.tracking.model_folder import write_mlmodel
+from recobatch.tracking.outbox import Journal, Record
 from recobatch.tracking.registry import PENDING_ALIAS
-from recobatch.tracking.spool import RunSpool
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SPOOL_TAG = "recobatch.spool"
-"""Names the journal a run was written through: a start that is repeated finds the run it made."""
+log = logging.getLogger("recobatch.tracking")
+
+JOURNAL_TAG = "recobatch.spool"
+"""Names the journal of a run: a repeated start finds the run that it created."""
 
 _BATCH = 100
-
-
-def in_batches(events: list[Event]) -> Iterator[list[Event]]:
-    """Neighbouring metrics travel together: one call costs as much as a hundred values in it."""
-    for kind, group in groupby(events, key=lambda event: event.kind):
-        if kind is EventKind.METRICS:
-            yield list(group)
-        else:
-            yield from ([event] for event in group)
+_REFUSALS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"}
+"""MLflow's codes for "never": the same record would be refused again."""
 
 
 class Delivery:
-    """Delivers the records of one run."""
+    """Delivers records to MLflow."""
 
-    def __init__(self, connection: Connection, spool: RunSpool) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._spool = spool
 
-    def deliver(self, events: list[Event], state: RunState) -> RunState:
-        """Send records of one kind; several only of metrics.
-
-        Args:
-            events: As ``in_batches`` groups them.
-            state: What earlier answers said.
+    def deliver(self, journal: Journal, records: list[Record]) -> dict[str, Any]:
+        """Send records of one kind; several only of metrics. A record that MLflow refuses is left out, and logged.
 
         Returns:
-            The state with what this answer adds.
+            What the answer adds to the run's state.
+
+        Raises:
+            Exception: If the server did not answer as it should; the records are to be sent again later.
         """
-        if events[0].kind is EventKind.METRICS:
-            return self._metrics(events, state)
-        handlers: dict[EventKind, Callable[[Event, RunState], RunState]] = {
-            EventKind.START: self._start,
-            EventKind.RESUME: self._resume,
-            EventKind.PARAMS: self._params,
-            EventKind.DATASET: self._dataset,
-            EventKind.TAGS: self._tags,
-            EventKind.ARTIFACT: self._artifact,
-            EventKind.MODEL: self._model,
-            EventKind.REGISTER: self._register,
-            EventKind.ALIAS: self._alias,
-            EventKind.FINISH: self._finish,
-        }
-        return handlers[events[0].kind](events[0], state)
+        kind = records[0].kind
+        try:
+            answers: dict[str, Any] | None = getattr(self, f"_{kind}")(journal, *records)
+        except Exception as error:
+            if _is_outage(error):
+                raise
+            reason = f"{type(error).__name__}: {one_line(error)}"
+            log.warning("MLflow refused a record of kind %s, it is left out (%s)", kind, reason)
+            return {}
+        return answers or {}
 
     @property
     def _client(self) -> "MlflowClient":
         return self._connection.client
 
-    def _start(self, event: Event, state: RunState) -> RunState:
+    def _start(self, journal: Journal, record: Record) -> dict[str, Any]:
         experiment = self._connection.experiment_id
-        if self._spool.was_tried:
-            made = self._client.search_runs([experiment], f"tags.`{SPOOL_TAG}` = '{self._spool.name}'", max_results=1)
-            if made:
-                return state.learn(run_id=made[0].info.run_id)
-        self._spool.was_tried = True
-        run = self._client.create_run(
-            experiment, event.at_ms, {**event.body["tags"], SPOOL_TAG: self._spool.name}, event.body["name"]
-        )
-        return state.learn(run_id=run.info.run_id)
+        if journal.may_be_started:
+            created = self._client.search_runs([experiment], f"tags.`{JOURNAL_TAG}` = '{journal.name}'", max_results=1)
+            if created:
+                return {"run_id": created[0].info.run_id}
+        journal.may_be_started = True
+        tags = {**record.body["tags"], JOURNAL_TAG: journal.name}
+        run = self._client.create_run(experiment, record.at_ms, tags, record.body["name"])
+        return {"run_id": run.info.run_id}
 
-    def _resume(self, event: Event, state: RunState) -> RunState:
-        self._client.update_run(_known(state.run_id), status="RUNNING")
-        return state.learn(finished=False)
+    def _resume(self, journal: Journal, record: Record) -> dict[str, Any]:
+        self._client.update_run(_known(journal.state.run_id), status="RUNNING")
+        return {"finished": False}
 
-    def _params(self, event: Event, state: RunState) -> RunState:
+    def _params(self, journal: Journal, record: Record) -> None:
         from mlflow.entities import Param
 
-        params = [Param(key, value) for key, value in event.body.items()]
+        params = [Param(key, value) for key, value in record.body.items()]
         for first in range(0, len(params), _BATCH):
-            self._client.log_batch(_known(state.run_id), params=params[first : first + _BATCH])
-        return state
+            self._client.log_batch(_known(journal.state.run_id), params=params[first : first + _BATCH])
 
-    def _dataset(self, event: Event, state: RunState) -> RunState:
+    def _dataset(self, journal: Journal, record: Record) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        about = event.body
+        about = record.body
         profile = {name: about[name] for name in ("n_ratings", "n_users", "n_items")}
         dataset = Dataset(
             name=about["name"][:500], digest=about["fingerprint"][:36], source_type="uri",
             source=json.dumps({"uri": about["source"]}), profile=json.dumps(profile),
         )  # fmt: skip
-        made = DatasetInput(dataset, tags=[InputTag("mlflow.data.context", "training")])
-        self._client.log_inputs(_known(state.run_id), datasets=[made])
-        return state
+        given = DatasetInput(dataset, tags=[InputTag("mlflow.data.context", "training")])
+        self._client.log_inputs(_known(journal.state.run_id), datasets=[given])
 
-    def _metrics(self, events: list[Event], state: RunState) -> RunState:
+    def _metrics(self, journal: Journal, *records: Record) -> None:
         from mlflow.entities import Metric
 
         metrics = [
-            Metric(name, value, event.at_ms, event.body["step"])
-            for event in events
-            for name, value in event.body["values"].items()
+            Metric(name, value, record.at_ms, record.body["step"])
+            for record in records
+            for name, value in record.body["values"].items()
         ]
         for first in range(0, len(metrics), 10 * _BATCH):
-            self._client.log_batch(_known(state.run_id), metrics=metrics[first : first + 10 * _BATCH])
-        return state
+            self._client.log_batch(_known(journal.state.run_id), metrics=metrics[first : first + 10 * _BATCH])
 
-    def _tags(self, event: Event, state: RunState) -> RunState:
+    def _tags(self, journal: Journal, record: Record) -> None:
         from mlflow.entities import RunTag
 
-        self._client.log_batch(_known(state.run_id), tags=[RunTag(*tag) for tag in event.body.items()])
-        return state
+        self._client.log_batch(_known(journal.state.run_id), tags=[RunTag(*tag) for tag in record.body.items()])
 
-    def _artifact(self, event: Event, state: RunState) -> RunState:
-        self._client.log_artifact(
-            _known(state.run_id), str(self._spool.folder / event.body["file"]), event.body["folder"] or None
-        )
-        return state
+    def _artifact(self, journal: Journal, record: Record) -> None:
+        file, folder = str(journal.folder / record.body["file"]), record.body["folder"] or None
+        self._client.log_artifact(_known(journal.state.run_id), file, folder)
 
-    def _model(self, event: Event, state: RunState) -> RunState:
+    def _model(self, journal: Journal, record: Record) -> dict[str, Any]:
         from mlflow.entities import LoggedModelOutput
 
-        run_id = _known(state.run_id)
+        run_id, folder = _known(journal.state.run_id), journal.folder / record.body["folder"]
         model = self._client.create_logged_model(
-            self._connection.experiment_id, name="model", source_run_id=run_id, tags=event.body["tags"]
+            self._connection.experiment_id, name="model", source_run_id=run_id, tags=record.body["tags"]
         )
         self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-        folder = self._spool.folder / event.body["folder"]
         write_mlmodel(
-            folder, run_id=run_id, model_id=model.model_id, location=model.artifact_location, sums=event.body["sha256"]
-        )
+            folder, run_id=run_id, model_id=model.model_id, location=model.artifact_location,
+            sums=record.body["sha256"],
+        )  # fmt: skip
         self._client.log_model_artifacts(model.model_id, str(folder))
         self._client.finalize_logged_model(model.model_id, "READY")
-        return state.learn(model_id=model.model_id)
+        return {"model_id": model.model_id}
 
-    def _register(self, event: Event, state: RunState) -> RunState:
-        name = self._connection.options.registered_model
-        found = self._client.search_model_versions(f"name = '{name}' and run_id = '{state.run_id}'")
-        if found:
-            return state.learn(version=int(found[0].version))
+    def _register(self, journal: Journal, record: Record) -> dict[str, Any]:
+        name, state = self._connection.options.registered_model, journal.state
+        registered = self._client.search_model_versions(f"name = '{name}' and run_id = '{state.run_id}'")
+        if registered:
+            return {"version": int(registered[0].version)}
         self._create_registered_model(name)
-        body: dict[str, Any] = event.body
         version = self._client.create_model_version(
-            name, self._model_source(_known(state.model_id)), state.run_id, body["tags"],
-            description=body["description"], await_creation_for=0, model_id=state.model_id,
+            name, self._model_source(_known(state.model_id)), state.run_id, record.body["tags"],
+            description=record.body["description"], await_creation_for=0, model_id=state.model_id,
         )  # fmt: skip
         link = json.dumps([{"name": name, "version": int(version.version)}])
         self._client.set_logged_model_tags(_known(state.model_id), {"mlflow.modelVersions": link})
-        return state.learn(version=int(version.version))
+        return {"version": int(version.version)}
 
     def _model_source(self, model_id: str) -> str:
         """A server resolves its own models; MLflow's local store would look for them in the global tracking URI."""
@@ -173,18 +151,17 @@ class Delivery:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
-    def _alias(self, event: Event, state: RunState) -> RunState:
-        name = self._connection.options.registered_model
-        version = _known(state.version)
-        self._client.set_registered_model_alias(name, event.body["alias"], version)
+    def _alias(self, journal: Journal, record: Record) -> None:
+        name, version = self._connection.options.registered_model, _known(journal.state.version)
+        self._client.set_registered_model_alias(name, record.body["alias"], version)
         self._client.delete_model_version_tag(name, version, PENDING_ALIAS)
-        return state
 
-    def _finish(self, event: Event, state: RunState) -> RunState:
-        if state.model_id:
-            self._link_metrics(_known(state.run_id), state.model_id)
-        self._client.set_terminated(_known(state.run_id), event.body["status"], event.at_ms)
-        return state.learn(finished=True)
+    def _finish(self, journal: Journal, record: Record) -> dict[str, Any]:
+        run_id = _known(journal.state.run_id)
+        if journal.state.model_id:
+            self._link_metrics(run_id, journal.state.model_id)
+        self._client.set_terminated(run_id, record.body["status"], record.at_ms)
+        return {"finished": True}
 
     def _link_metrics(self, run_id: str, model_id: str) -> None:
         """Repeat the run's last metrics as those of its model, which the UI lists on a page of its own."""
@@ -193,6 +170,15 @@ class Delivery:
         latest = self._client.get_run(run_id).data._metric_objs
         linked = [Metric(one.key, one.value, one.timestamp, one.step, model_id=model_id) for one in latest]
         self._client.log_batch(run_id, metrics=linked)
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether the server is at fault; else the record is, which would block all after it."""
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException):
+        return error.error_code not in _REFUSALS
+    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
 
 
 def _known(value: Any) -> str:  # noqa: ANN401 - an id or a version

@@ -10,32 +10,32 @@ from typing import Literal
 from recobatch.addresses import without_secrets
 from recobatch.model_folder import ModelFolder
 from recobatch.tracking.connection import Connection
-from recobatch.tracking.events import Event, EventKind, flatten_params
+from recobatch.tracking.delivery import Delivery
 from recobatch.tracking.history import PastRun, find_runs
 from recobatch.tracking.options import DatasetInfo, TrackingOptions
+from recobatch.tracking.outbox import OUTBOX, Journal, Record, Sender
+from recobatch.tracking.params import flatten_params
 from recobatch.tracking.registry import PENDING_ALIAS, RegisteredModel, find_champion, move_pending_aliases
 from recobatch.tracking.resume import find_journal
 from recobatch.tracking.run import RegisteredVersion, TrackedRun
-from recobatch.tracking.sender import Sender
-from recobatch.tracking.spool import RunSpool
 
 log = logging.getLogger("recobatch.tracking")
 
 Alias = Literal["champion", "challenger"]
 
-_SPOOL_DAYS = 30
+_KEPT_DAYS = 30
 """How long records wait for a server that never answers."""
 
 
 class Tracker:
     """The door to MLflow, for one process.
 
-    Creating one imports MLflow (about two seconds), prepares the local database and looks for the server. A server
-    that is away costs a bounded few seconds and one line in the log; all records then wait in the spool.
+    Creating one imports MLflow (about two seconds), prepares the local database and asks the server. An unreachable
+    server costs a bounded few seconds and one warning; all records are then kept on disk.
 
     Args:
         options: Where and under which names.
-        root: The project root: holds ``mlflow.db``, ``mlruns/`` and ``.recobatch/spool/``.
+        root: The project root: holds ``mlflow.db``, ``mlruns/`` and the outbox ``.recobatch/spool/``.
     """
 
     def __init__(self, options: TrackingOptions, root: Path) -> None:
@@ -43,10 +43,11 @@ class Tracker:
         self.root = root
         self._connection = Connection(options, root)
         self._connection.open()
-        self._courier = Sender(self._connection)
+        self._sender = Sender(self._connection, Delivery(self._connection).deliver)
+        self._outbox = root / OUTBOX
         self.delivered_runs = 0
-        """Earlier runs whose records had waited and arrived through this tracker."""
-        self.deliver_spool()
+        """Earlier runs whose records were kept on disk and arrived through this tracker."""
+        self.deliver_left_over()
 
     @property
     def is_up(self) -> bool:
@@ -75,67 +76,60 @@ class Tracker:
         """
         if not self.is_up:
             self._connection.open()
-        self.deliver_spool()
-        spool = RunSpool.create(self.root, model_name)
-        run = TrackedRun(self._connection, self._courier, self.root, model_name, spool)
+        self.deliver_left_over()
+        journal = Journal.create(self._outbox, model_name)
+        run = TrackedRun(self._connection, self._sender, model_name, journal)
         tags = {
             "batch_id": batch_id, "model": model_name, "mlflow.user": _user(),
             "mlflow.source.name": "recobatch", "mlflow.source.type": "JOB",
         }  # fmt: skip
-        run.post(EventKind.START, {"name": f"{model_name} · {batch_id}", "tags": tags})
-        run.post(EventKind.PARAMS, flatten_params({**params, "dataset": {"fingerprint": dataset.fingerprint}}))
-        run.post(EventKind.DATASET, asdict(dataset) | {"source": without_secrets(dataset.source)})
+        run.post("start", {"name": f"{model_name} · {batch_id}", "tags": tags})
+        run.post("params", flatten_params({**params, "dataset": {"fingerprint": dataset.fingerprint}}))
+        run.post("dataset", asdict(dataset) | {"source": without_secrets(dataset.source)})
         run.flush()
         return run
 
     def resume_run(self, journal: str, *, model_name: str, model: ModelFolder) -> TrackedRun | None:
-        """Go on with the run of a process that died, or failed, after it had logged its model.
+        """Resume the run of a process that died, or failed, after it had logged its model.
 
         Args:
-            journal: As ``TrackedRun.journal`` told that process.
+            journal: ``TrackedRun.journal`` in that process.
             model_name: Name in the registry of models.
             model: The very model that was logged.
 
         Returns:
-            None if the run is not known any more, its model never arrived, or nobody can tell.
+            None if the run is unknown, its model never arrived, or the server is unreachable.
         """
-        spool = find_journal(self._connection, self.root, journal, model_name)
-        if spool is None:
+        found = find_journal(self._connection, self.root, journal, model_name)
+        if found is None:
             return None
-        run = TrackedRun(self._connection, self._courier, self.root, model_name, spool, journal)
+        run = TrackedRun(self._connection, self._sender, model_name, found, journal)
         run.resume(model)
         return run
 
-    def deliver_spool(self) -> int:
-        """Deliver what earlier runs had to leave behind; a run that was killed is closed as such.
+    def deliver_left_over(self) -> int:
+        """Deliver the records that earlier runs left on disk; a run that was killed is ended as such.
 
-        Every new tracker and every new run does so by itself.
+        Every new tracker and every new run calls it.
 
         Returns:
-            How many runs had records waiting and are now complete.
+            How many runs had records left and are now complete.
         """
-        if not self.is_up:
-            self._drop_stale()
-            return 0
         delivered = 0
-        for spool in RunSpool.left_over(self.root):
-            if not spool.is_finished and not spool.is_empty:
-                spool.append(Event(EventKind.FINISH, {"status": "KILLED"}))
-            had_records = bool(spool.pending())
-            if self._courier.flush(spool, self.options.drain_seconds):
+        for journal in Journal.left_over(self._outbox):
+            if not self.is_up:
+                _drop_if_stale(journal)
+                continue
+            if journal.is_killed:
+                journal.append(Record("finish", {"status": "KILLED"}))
+            had_records = bool(journal.pending())
+            if self._sender.flush(journal, self.options.drain_seconds):
                 delivered += had_records
-                spool.remove()
+                journal.remove()
         if delivered:
             log.info("delivered the records of %d earlier runs to MLflow", delivered)
         self.delivered_runs += delivered
         return delivered
-
-    def _drop_stale(self) -> None:
-        """A server that never answers must not fill the disk."""
-        for spool in RunSpool.left_over(self.root):
-            if spool.age_days > _SPOOL_DAYS:
-                log.warning("dropped the records of the run %s: MLflow was away for too long", spool.name)
-                spool.remove()
 
     def register(
         self, run: TrackedRun, *, description: str, tags: Mapping[str, str], pending: Alias | None = None
@@ -152,7 +146,7 @@ class Tracker:
 
     def set_alias(self, alias: Alias, version: RegisteredVersion) -> None:
         """Point ``champion`` or ``challenger`` at a version."""
-        version.run.post(EventKind.ALIAS, {"alias": alias})
+        version.run.post("alias", {"alias": alias})
         version.run.flush()
 
     def move_pending_aliases(self, batch_id: str) -> dict[str, int]:
@@ -197,3 +191,10 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return "unknown"
+
+
+def _drop_if_stale(journal: Journal) -> None:
+    """A server that never answers must not fill the disk."""
+    if journal.age_days > _KEPT_DAYS:
+        log.warning("dropped the records of the run %s: MLflow was unreachable for too long", journal.name)
+        journal.remove()

@@ -70,7 +70,7 @@ def test_down_at_start_everything_waits_and_the_next_run_delivers_it(line, optio
     run.finish()
     assert time.monotonic() - began < BOUND
     assert len([record for record in caplog.records if "does not answer" in record.message]) == 1
-    assert "records wait in the spool; the next run delivers them" in caplog.text
+    assert "records are kept on disk; the next run delivers them" in caplog.text
 
     line.mend()
     with caplog.at_level(logging.INFO, "recobatch.tracking"):
@@ -84,7 +84,7 @@ def test_down_at_start_everything_waits_and_the_next_run_delivers_it(line, optio
     assert later.champion().run_id == found.info.run_id
     assert later.champion().download(root / "champion").factors.read_bytes() == model_files.factors.read_bytes()
     assert spooled(root) == []
-    assert later.deliver_spool() == 0
+    assert later.deliver_left_over() == 0
 
 
 @pytest.mark.parametrize("way", ["cut", "stall"])
@@ -170,13 +170,13 @@ def test_a_server_that_never_answers_does_not_fill_the_disk(options, root, caplo
     aged = folder.with_name(folder.name.replace(str(moment), str(moment - 31 * 86_400_000)))
     folder.rename(aged)
     fresh = start(Tracker(options(url), root))
-    assert spooled(root) == [fresh._spool.folder]
+    assert spooled(root) == [fresh._journal.folder]
     assert f"dropped the records of the run {aged.name}" in caplog.text
 
 
 def die(run, *, status="KILLED"):
     """What a process that dies leaves: its journal, without an end and without a lock."""
-    run._spool.close()
+    run._journal.close()
     return run.journal
 
 

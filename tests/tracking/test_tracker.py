@@ -155,7 +155,7 @@ def test_a_record_that_mlflow_refuses_is_left_out_and_blocks_nothing(tracker, cl
     run.log_params({"k": 2})
     run.log_epoch(1, 0.5, None)
     run.finish()
-    assert "took no record of kind params" in caplog.text
+    assert "refused a record of kind params" in caplog.text
     found = client.get_run(run.run_id)
     assert (found.info.status, found.data.metrics["loss"], found.data.params["k"]) == ("FINISHED", 0.5, "1")
 
@@ -219,8 +219,8 @@ time.sleep(120)
 def test_a_start_that_was_sent_but_not_noted_makes_no_second_run(root, client):
     tracker = Tracker(TrackingOptions(), root)
     run = tracker.start_run(batch_id="b1", model_name="m", params={}, dataset=DATASET)
-    journal = run._spool.folder / "events.jsonl"
-    run._spool.close()
+    journal = run._journal.folder / "events.jsonl"
+    run._journal.close()
     journal.write_text("".join(line for line in journal.read_text().splitlines(True) if '"ack"' not in line))
     Tracker(TrackingOptions(), root)
     (found,) = client.search_runs([client.get_experiment_by_name("recobatch").experiment_id])
@@ -280,7 +280,7 @@ def test_an_experiment_of_any_name_keeps_its_artifacts_in_one_folder(root, name)
 
 def test_names_that_are_no_file_names_stay_in_the_spool_folder(tracker, root):
     run = tracker.start_run(batch_id="b1", model_name="../../out/../x", params={}, dataset=DATASET)
-    assert run._spool.folder.parent == root / ".recobatch" / "spool"
+    assert run._journal.folder.parent == root / ".recobatch" / "spool"
     run.finish()
 
 
@@ -291,7 +291,7 @@ def test_a_database_that_is_none_costs_no_batch(root, caplog):
     assert "file is not a database" in caplog.text
     run = tracker.start_run(batch_id="b1", model_name="m", params={}, dataset=DATASET)
     run.finish()
-    assert "records wait in the spool" in caplog.text
+    assert "records are kept on disk" in caplog.text
 
 
 def test_no_secret_reaches_mlflow_or_the_spool(root, client, model_files, caplog):

@@ -2,10 +2,8 @@ from enum import StrEnum
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from recobatch.tracking.events import Event, EventKind, flatten_params
+from recobatch.tracking.params import flatten_params
 
 
 def test_nested_settings_become_dotted_names():
@@ -18,7 +16,7 @@ def test_nested_settings_become_dotted_names():
     }  # fmt: skip
 
 
-def test_names_that_mlflow_refuses_are_mended():
+def test_names_that_mlflow_refuses_are_changed():
     assert flatten_params({"a#b": {"c(d)": 1}}) == {"a_b.c_d_": "1"}
 
 
@@ -37,10 +35,3 @@ def test_names_that_mlflow_refuses_are_mended():
 )
 def test_params_hold_no_credentials(given, logged):
     assert flatten_params({"uri": given}) == {"uri": logged}
-
-
-@given(st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.floats(allow_nan=False), st.none())))
-def test_a_record_survives_its_line(body):
-    event = Event(EventKind.TAGS, body)
-    assert Event.from_line(event.to_line()) == event
-    assert "\n" not in event.to_line()

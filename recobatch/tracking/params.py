@@ -1,0 +1,21 @@
+"""Settings as MLflow's params."""
+
+import re
+from collections.abc import Mapping
+
+from recobatch.addresses import masked
+
+
+def flatten_params(params: Mapping[str, object], prefix: str = "") -> dict[str, str]:
+    """Nested settings as MLflow params: ``{"train": {"epochs": 5}}`` becomes ``{"train.epochs": "5"}``.
+
+    Credentials in addresses are left out, characters that MLflow refuses in names become ``_``.
+    """
+    flat: dict[str, str] = {}
+    for key, value in params.items():
+        name = prefix + re.sub(r"[^\w\-. :/]", "_", str(key))
+        if isinstance(value, Mapping):
+            flat |= flatten_params(value, f"{name}.")
+        else:
+            flat[name] = masked(str(value))
+    return flat
