@@ -108,7 +108,7 @@ def draw_item_map(model: ModelResult, n_ratings: np.ndarray, titles: Sequence[st
         axes.plot(*positions[drawn].T, "o", color=SERIES[0], alpha=0.35, markersize=size, markeredgewidth=0)
     # Limits by percentile: a few outliers would squeeze all other items together.
     low, high = np.percentile(positions[popular], [0.5, 99.5], axis=0)
-    margin = np.maximum(0.08 * (high - low), 1e-6)
+    margin = np.maximum([0.16, 0.1] * (high - low), 1e-6)
     axes.axis(tuple(np.column_stack([low - margin, high + margin]).ravel()))
     axes.grid(visible=False)
     axes.set(xticks=[], yticks=[])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.bad_ratings import REFUSED as REFUSED_FILES
-from tools.settings_table import between_markers
+from tools.markdown import between_markers
 
 FILE = "given"
 """Name of the file that a kind gives."""
