@@ -43,7 +43,7 @@ class LocalServer:
         self._port = int(listener.getsockname()[1])
         self.api_url = f"http://127.0.0.1:{self._port}/api"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "flows.server.local", str(listener.fileno()), str(os.getpid())],
+            [sys.executable, "-m", __name__, str(listener.fileno()), str(os.getpid())],
             pass_fds=[listener.fileno()],
             # The UI in the browser asks the API at this address; by itself it would ask at port 4200.
             env={**os.environ, "PREFECT_SERVER_UI_API_URL": self.api_url, **self._environment},

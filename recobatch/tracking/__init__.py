@@ -4,6 +4,7 @@ Importing this package does not import MLflow; creating a ``Tracker`` does.
 """
 
 from recobatch.tracking.history import PastRun, has_history
+from recobatch.tracking.open_runs import OpenRuns
 from recobatch.tracking.options import DatasetInfo, TrackingOptions
 from recobatch.tracking.registry import RegisteredModel
 from recobatch.tracking.run import RegisteredVersion, Status, TrackedRun
@@ -12,6 +13,7 @@ from recobatch.tracking.tracker import Alias, Tracker
 __all__ = [
     "Alias",
     "DatasetInfo",
+    "OpenRuns",
     "PastRun",
     "RegisteredModel",
     "RegisteredVersion",

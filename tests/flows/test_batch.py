@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.results.closing import print_closing
+from flows.results.summary import BatchSummary
 from recobatch.table import PredictionTable
 from tests.support.flow_runs import MODELS, QUICK, latest_flow_run, task_runs
 from tests.support.summary_keys import undocumented
@@ -211,8 +212,11 @@ def test_what_was_rolled_back_does_not_come_back_by_itself(batch, recobatch, at_
     assert (night.json["unchanged"], night.json["rolled_back"]) == (True, second)
     assert night.json["table"]["version"] == night.json["batch_id"] == first
     assert (at_project / "back" / "current").readlink().name == first
-    assert f"version {second} was made from the same and was rolled back; version {first} stands" in caplog.text
-    print_closing(night.json, shown := StringIO())
+    assert (
+        f"version {second} was made from the same inputs and was rolled back; version {first} stays current"
+        in caplog.text
+    )
+    print_closing(BatchSummary.from_dict(night.json), shown := StringIO())
     assert f"Nothing published: this was version {second}, which was rolled back" in shown.getvalue()
     meant = batch("--table", "back", "--set", "top.k=7", "--force")
     assert "unchanged" not in meant.json
