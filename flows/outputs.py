@@ -1,4 +1,4 @@
-"""What stages pass to each other: folders on disk, and the few figures that are asked for."""
+"""What stages pass to each other: folders on disk, and the few figures that others need."""
 
 import json
 from collections.abc import Mapping

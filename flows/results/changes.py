@@ -69,7 +69,7 @@ class PreviousBatch:
 
 
 def changes(summary: BatchSummary, before: PreviousBatch | None) -> Change | None:
-    """Differences of a batch from an earlier one, where both know the figure; None without an earlier one."""
+    """Differences of a batch from an earlier one, where both have the figure; None without an earlier one."""
     if before is None:
         return None
     sizes = {name: getattr(summary.data, name) for name in before.sizes}

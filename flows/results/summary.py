@@ -118,7 +118,7 @@ class TableSummary:
 
 @dataclass(frozen=True)
 class Change:
-    """Differences from an earlier batch, where both know the figure."""
+    """Differences from an earlier batch, where both have the figure."""
 
     since: str
     champion_before: str

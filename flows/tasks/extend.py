@@ -52,7 +52,7 @@ def current_ratings(services: Services, champion: Mapping[str, str]) -> Ratings 
 
 @task(name="extend champion", cache_policy=NO_CACHE)
 def extend_champion(services: Services, champion: ToScore, ratings: Ratings) -> tuple[ToScore, RatingsDelta]:
-    """Count what is new since the champion was trained, and add unknown users and items where that is asked for.
+    """Count what is new since the champion was trained, and with ``score.unknown=biases`` add unknown ids.
 
     Returns:
         The champion to be scored, and what is new.

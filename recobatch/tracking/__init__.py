@@ -1,4 +1,4 @@
-"""The door to MLflow: runs, the registry, and a spool for when the server is away.
+"""The door to MLflow: runs, the registry, and an outbox for the times when the server is unreachable.
 
 Importing this package does not import MLflow; creating a ``Tracker`` does.
 """

@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from io import StringIO
 
 import pyarrow.compute as pc
@@ -14,7 +15,7 @@ import pytest
 
 from flows.results.closing import print_closing
 from flows.results.summary import BatchSummary
-from recobatch.table import PredictionTable
+from recobatch.table import Manifest, PredictionTable
 from tests.support.flow_runs import MODELS, QUICK, latest_flow_run, task_runs
 from tests.support.summary_keys import undocumented
 
@@ -221,6 +222,26 @@ def test_what_was_rolled_back_does_not_come_back_by_itself(batch, recobatch, at_
     meant = batch("--table", "back", "--set", "top.k=7", "--force")
     assert "unchanged" not in meant.json
     assert (at_project / "back" / "current").readlink().name == meant.json["table"]["version"]
+
+
+def test_a_snapshot_without_a_summary_ends_a_run_properly(batch, recobatch, at_project):
+    first = batch("--table", "plain").json["table"]["version"]
+    second = batch("--table", "plain", "--set", "top.k=7").json["table"]["version"]
+    folder = at_project / "plain" / "versions" / first
+    manifest = Manifest.load(folder)
+    extra = {key: value for key, value in manifest.extra.items() if key != "summary"}
+    (folder / "manifest.json").write_bytes(replace(manifest, extra=extra).dump())
+    assert recobatch("rollback", "--table", "plain").code == 0
+    for settings, expected in (("top.k=7", second), ("top.k=100", None)):
+        outcome = batch("--table", "plain", "--set", settings)
+        assert outcome.code == 0, outcome.err
+        summary = outcome.json
+        assert (summary["unchanged"], summary.get("rolled_back")) == (True, expected)
+        assert summary["table"]["version"] == summary["batch_id"] == first
+        runs = {name: model["mlflow_run_id"] for name, model in summary["models"].items()}
+        assert runs == {name: facts.mlflow_run_id for name, facts in manifest.models.items()}
+        print_closing(BatchSummary.from_dict(summary), shown := StringIO())
+        assert f"Table: plain, version {first}\n" in shown.getvalue()
 
 
 @pytest.fixture
