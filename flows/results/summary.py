@@ -13,8 +13,25 @@ if TYPE_CHECKING:
     from recobatch.table import Manifest
 
 
+class _Figures:
+    """A dataclass as JSON: a field that is None is left out, unless it is nullable."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return _present(self, *self._nullable)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of ``to_dict``; unknown keys are ignored."""
+        return cls(**_known(cls, values))
+
+    @property
+    def _nullable(self) -> tuple[str, ...]:
+        return ()
+
+
 @dataclass(frozen=True)
-class DataSummary:
+class DataSummary(_Figures):
     """The ratings of a batch."""
 
     source: str | None = None
@@ -36,19 +53,21 @@ class DataSummary:
     """Whether the batch trained nothing; not in the JSON, where only such a batch has ``news``."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
-        values = _present(self, "news" if self.scored_only else "quarantine_path")
+        values = super().to_dict()
         del values["scored_only"]
         return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of ``to_dict``; unknown keys are ignored."""
-        return cls(**_known(cls, values) | {"scored_only": "news" in values})
+        return super().from_dict({**values, "scored_only": "news" in values})
+
+    @property
+    def _nullable(self) -> tuple[str, ...]:
+        return ("news",) if self.scored_only else ("quarantine_path",)
 
 
 @dataclass(frozen=True)
-class ModelSummary:
+class ModelSummary(_Figures):
     """One model of a batch."""
 
     mlflow_run_id: str
@@ -67,34 +86,20 @@ class ModelSummary:
     train_seconds: float | None = None
     compile_seconds: float | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
-        return _present(self, "mlflow_url", *(() if self.loss is None else ("validation_mse",)))
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of ``to_dict``; unknown keys are ignored."""
-        return cls(**_known(cls, values))
+    @property
+    def _nullable(self) -> tuple[str, ...]:
+        return ("mlflow_url",) if self.loss is None else ("mlflow_url", "validation_mse")
 
 
 @dataclass(frozen=True)
-class BaselineSummary:
+class BaselineSummary(_Figures):
     """A predictor without a model."""
 
     test_mse: float | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
-        return _present(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of ``to_dict``; unknown keys are ignored."""
-        return cls(**_known(cls, values))
-
 
 @dataclass(frozen=True)
-class TableSummary:
+class TableSummary(_Figures):
     """The published table."""
 
     path: str
@@ -105,15 +110,6 @@ class TableSummary:
     """Predictions per model."""
     score_seconds: float = 0.0
     publish_seconds: float = 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
-        return _present(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of ``to_dict``; unknown keys are ignored."""
-        return cls(**_known(cls, values))
 
 
 @dataclass(frozen=True)
@@ -211,7 +207,7 @@ def _present(record: Any, *nullable: str) -> dict[str, Any]:  # noqa: ANN401 - a
     return {name: value for name, value in values.items() if value is not None or name in nullable}
 
 
-def _dicts(records: Mapping[str, ModelSummary] | Mapping[str, BaselineSummary]) -> dict[str, Any]:
+def _dicts(records: Mapping[str, _Figures]) -> dict[str, Any]:
     return {name: record.to_dict() for name, record in records.items()}
 
 

@@ -1,6 +1,6 @@
 """Private and undocumented parts of MLflow that tracking uses; a test holds them to the version they were checked on.
 
-Besides these names: the layout of a folder with two flavors (recobatch.tracking.model_folder), the property
+Besides these names: the layout of a folder with two flavors (recobatch.tracking.model_folder), the attribute
 ``RunData._metric_objs`` (recobatch.tracking.delivery), and the tags ``mlflow.experimentKind`` and
 ``mlflow.modelVersions``, which MLflow's pages read.
 """
@@ -11,7 +11,7 @@ CHECKED_VERSION = "3.17"
 INTERNALS: dict[str, tuple[str, ...]] = {
     "mlflow.models.utils._save_example": ("mlflow_model", "input_example", "path"),
     "mlflow.store.db.utils._initialize_tables": ("engine",),
-    "mlflow.entities.RunData._metric_objs.fget": ("self",),
+    "mlflow.entities.RunData": ("metrics", "params", "tags"),
     "mlflow.entities.LoggedModelOutput": ("model_id", "step"),
     "mlflow.MlflowClient.create_logged_model": (
         "self",

@@ -19,3 +19,10 @@ def test_the_version_is_the_one_they_were_checked_on():
 
 def test_none_is_missing_from_the_list():
     assert set(private_imports(REPO / "recobatch", "mlflow")) <= set(INTERNALS)
+
+
+def test_the_metrics_of_a_run_still_come_with_their_steps():
+    from mlflow.entities import Metric, RunData
+
+    metric = Metric("loss", 0.5, 7, 3)
+    assert list(RunData(metrics=[metric])._metric_objs) == [metric]
