@@ -1,45 +1,32 @@
-"""The whole job as one readable flow."""
+"""The whole job: from ratings to a published table."""
 
-from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-from prefect import flow
-
-from flows.job import Job
-from flows.outputs import Ratings, ToScore, TrainedModel
-from flows.results import summary
-from flows.results.assets import materializing, model_asset, ratings_asset, table_asset
-from flows.results.changes import PreviousBatch, changes
-from flows.results.notification import tell_failure
+from flows.job import open_services
+from flows.results.assets import ratings_asset
+from flows.results.changes import PreviousBatch
+from flows.results.notification import job_flow
 from flows.results.page import show_result
+from flows.results.summarize import at_end, summarize_training, with_timings
 from flows.settings.tree import Settings
-from flows.tasks.finalize import end_in_its_place, end_published, promote_published
+from flows.tasks.finalize import finalize, finalize_earlier
+from flows.tasks.fingerprints import inputs_fingerprint
 from flows.tasks.ingest import ingest_ratings
-from flows.tasks.publish import publish
-from flows.tasks.register import move_aliases, register_models, repair_aliases
-from flows.tasks.report import report_batch, report_what_stands
-from flows.tasks.resume import notes, take_up
+from flows.tasks.publish import publish_table
+from flows.tasks.register import promote_published, register_models
+from flows.tasks.report import refusals_reported
+from flows.tasks.resume import begin_batch, notes
 from flows.tasks.score import score_models, staged
-from flows.tasks.select import check_against_published, check_gate, compare_models
+from flows.tasks.select import check_against_published, check_gate
 from flows.tasks.split import split_ratings
-from flows.tasks.train import train_all
-from flows.tasks.unchanged import published_already
-from flows.train import train_models
-from recobatch.errors import GateRefused
-
-__all__ = ["batch_scoring", "train_models"]
+from flows.tasks.train import train_batch
+from flows.tasks.unchanged import find_unchanged, show_unchanged
+from flows.tasks.writing import writing_table
 
 _RESULT = "batch-result"
 
 
-@flow(
-    name="batch-scoring",
-    on_failure=[tell_failure],
-    on_crashed=[tell_failure],
-    persist_result=False,
-    result_serializer="json",  # Prefect stores what a flow raises, by default as a pickle with all its causes
-)
+@job_flow("batch-scoring")
 def batch_scoring(
     settings: Settings = Settings(),  # noqa: B008 - it is frozen
     force: bool = False,
@@ -52,52 +39,30 @@ def batch_scoring(
         force: Publish even if nothing changed since the published batch.
         fresh: Redo every stage, reuse nothing.
     """
-    job = Job.open(settings, fresh=fresh)
-    with job.table.lock(holder=job.batch_id), job.closing():
-        job.table.clean(keep_unfinished=not fresh)
-        repair_aliases(job)
-        ratings = ingest_ratings(job)
-        inputs = summary.inputs_fingerprint(job.settings, ratings)
-        if not (force or fresh) and (
-            published := published_already(job, inputs, _RESULT, partial(end_in_its_place, job, ratings))
-        ):
-            return published
-        parts = split_ratings(job, ratings)
-        trained = train_all(job, ratings, parts, take_up(job, ratings, parts))
-        champion = compare_models(job, trained)
-        titles = ratings.titles()
-        before = PreviousBatch.published(job.table.current())
-        made_from = [ratings_asset(ratings.source.uri, job.root)]
-        report = partial(report_batch, job, ratings, parts, trained, champion, titles=titles)
-        try:
-            check_gate(job, trained[champion], parts)
-            to_score = _to_score(job, trained, champion, ratings)
-            with staged(job, to_score, notes(job, ratings, trained)) as staging:
-                entries = score_models(job, to_score, staging)
-                facts = check_against_published(job, to_score[champion], entries, parts.ratings_spread)
-                result = summary.of_training(job, ratings, parts, trained, champion)
-                versions = register_models(job, trained, champion, ratings)
-                snapshot = materializing(publish, table_asset(job.settings, job.root), made_from)(
-                    job, staging, entries, champion, expected_rows=ratings.n_pairs, titles=titles,
-                    extra={**notes(job, ratings, trained), "summary": result, "facts": facts.to_dict()},
+    services = open_services(settings, fresh=fresh)
+    with writing_table(services):
+        ratings = ingest_ratings(services)
+        inputs = inputs_fingerprint(services.settings, ratings)
+        if not (force or fresh) and (unchanged := find_unchanged(services, inputs)):
+            finalize_earlier(services, ratings, unchanged)
+            return show_unchanged(services, unchanged, _RESULT).to_dict()
+        parts = split_ratings(services, ratings)
+        job = begin_batch(services, inputs, ratings, parts)
+        batch = train_batch(job, ratings, parts)
+        summary = summarize_training(job, batch, PreviousBatch.published(job.table.current()))
+        with refusals_reported(job, batch, summary, _RESULT):
+            check_gate(batch, job.settings.gate)
+            models = batch.to_score(job.settings.score.models)
+            with staged(job, models, notes(inputs, batch.models)) as staging:
+                entries = score_models(job, models, staging)
+                facts = check_against_published(job, models[batch.champion], entries, parts.report.ratings_spread)
+                versions = register_models(job, batch)
+                kept = {"summary": with_timings(job, summary).to_dict(), "facts": facts.to_dict()}
+                snapshot = publish_table(
+                    job, staging, entries, batch.champion, expected_rows=ratings.n_pairs, titles=ratings.titles(),
+                    extra=notes(inputs, batch.models) | kept, made_from=[ratings_asset(ratings.source.uri, job.root)],
                 )  # fmt: skip
-        except GateRefused as refusal:
-            result = summary.of_training(job, ratings, parts, trained, champion)
-            result |= report_what_stands(
-                job, partial(report, table=None, gate=str(refusal)), "the gate refused, without a report"
-            )
-            result["change"] = changes(result, before)
-            show_result(job, _RESULT, result, refused=str(refusal))
-            raise
-        promote = materializing(move_aliases, model_asset(job.settings), made_from)
-        promote_published(snapshot.version, partial(promote, job, versions, trained[champion]))
-        result["table"] = summary.of_table(job, snapshot)
-        result |= end_published(job, ratings, parts, trained, result, snapshot)
-        result["change"] = changes(result, before)
-        show_result(job, _RESULT, summary.closed(job, result))
-    return summary.closed(job, result)
-
-
-def _to_score(job: Job, trained: Mapping[str, TrainedModel], champion: str, ratings: Ratings) -> dict[str, ToScore]:
-    wanted = trained if job.settings.score.models == "all" else {champion: trained[champion]}
-    return {name: ToScore(name, model.run.run_id, model.files, model.test["mse"]) for name, model in wanted.items()}
+        promote_published(job, versions, batch)
+        summary = at_end(job, finalize(job, batch, summary, snapshot))
+        show_result(job, _RESULT, summary)
+    return at_end(job, summary).to_dict()

@@ -1,20 +1,17 @@
-"""What every task of a batch shares."""
+"""The frozen context of a batch, and the services that its tasks use."""
 
 import secrets
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from functools import cache, cached_property, partial
+from functools import cache
 from pathlib import Path
 
-from prefect.logging import get_run_logger
-
-from flows.progress.artifact import ProgressPage
-from flows.progress.display import Line, current_display
+from flows import CODE
 from flows.progress.json_log import log_as_json
-from flows.progress.startup import STARTED, start_timings
+from flows.progress.stages import StageLog
+from flows.progress.startup import start_timings
 from flows.server.outage import server_watched
 from flows.settings.load import load_settings
 from flows.settings.sources import with_block_ratings
@@ -23,128 +20,107 @@ from recobatch.errors import GateRefused, RecobatchError
 from recobatch.storage import durable
 from recobatch.storage.workspace import Workspace
 from recobatch.table import Table, open_table
-from recobatch.tracking import DatasetInfo, Status, TrackedRun, Tracker, TrackingOptions
-
-CODE = Path(__file__).parent
-"""Source of the flows, which shapes a table as that of recobatch does."""
-_PAGE_SECONDS = 2.0
-"""Longest wait for the last progress to arrive at its page."""
+from recobatch.tracking import OpenRuns, Status, TrackedRun, Tracker, TrackingOptions
 
 
-@dataclass
-class Job:
-    """One batch on its way: its settings, where its stages leave their output, and where the time goes."""
+@dataclass(frozen=True, eq=False)
+class Services:
+    """What a flow run works with, before it is known which batch it makes."""
 
     settings: Settings
     root: Path
-    batch_id: str
-    fresh: bool = False
-    timings: dict[str, float] = field(default_factory=dict)
-    """Stage → seconds, in the order of the stages."""
-    reused: list[str] = field(default_factory=list)
-    """Stages whose output an earlier run had made."""
-    runs: list[TrackedRun] = field(default_factory=list)
-    """The batch's runs in MLflow; ``closing`` ends them."""
-    page: ProgressPage = field(default_factory=ProgressPage)
-    """Progress on the run's page in Prefect."""
+    """Project folder."""
+    fresh: bool
+    """Redo every stage, reuse nothing."""
+    new_batch_id: str
+    """Of the batch, unless an earlier one is resumed."""
+    work: Workspace
+    """Outputs of stages."""
+    table: Table
+    tracker: Tracker
+    stages: StageLog
+    runs: OpenRuns
+    """The batch's runs in MLflow."""
 
-    @classmethod
-    def open(cls, settings: Settings, *, fresh: bool = False) -> "Job":
-        """Begin a batch in the current folder.
+    def begin(self, batch_id: str | None = None, resumed: dict[str, TrackedRun] | None = None) -> "Job":
+        """The batch of this run.
 
-        What the settings do not say explicitly is read from the environment and recobatch.toml, here where the batch
-        runs: a deployment's parameters need not repeat them.
+        Args:
+            batch_id: Of the batch that is resumed; None begins a new one.
+            resumed: Its MLflow runs by model.
         """
-        settings = with_block_ratings(load_settings(settings.model_dump(exclude_unset=True)))
-        if settings.log.format == "json":
-            log_as_json()
-        job = cls(settings, Path.cwd(), new_batch_id(), fresh)
-        job.timings |= start_timings()
-        return job
-
-    @cached_property
-    def work(self) -> Workspace:
-        return Workspace(self.root / self.settings.work.path, fresh=self.fresh, caller=CODE)
-
-    @cached_property
-    def table(self) -> Table:
-        return open_table(self.settings.table.path, root=self.root)
-
-    @property
-    def tracker(self) -> Tracker:
-        return open_tracker(self.settings.tracking, self.root)
+        name = batch_id or self.new_batch_id
+        self.runs.add(*(resumed or {}).values())
+        services = {each.name: getattr(self, each.name) for each in fields(Services)}
+        services["stages"] = replace(self.stages, batch_id=name)
+        return Job(**services, batch_id=name, resumed=resumed or {})
 
     def report_path(self, batch_id: str) -> Path:
         """Where the report of a batch is kept."""
         return self.root / ".recobatch" / "reports" / f"{batch_id}.html"
 
-    @contextmanager
-    def stage(self, name: str, *, total: float | None = None) -> Iterator[Line]:
-        """Time a stage and show its progress; with a ``total``, on the run's page too."""
-        started = time.perf_counter()
-        watch = partial(self.page.show, name) if total else None
-        with current_display().line(name, total, watch) as line:
-            yield line
-        self.timings[name] = self.timings.get(name, 0.0) + time.perf_counter() - started
 
-    @property
-    def seconds(self) -> float:
-        """Since this process began to load the job."""
-        return time.perf_counter() - STARTED
+@dataclass(frozen=True, eq=False)
+class Job(Services):
+    """One batch."""
 
-    def start_run(self, model_name: str, params: Mapping[str, object], dataset: DatasetInfo) -> TrackedRun:
-        """Begin the MLflow run of one model of this batch."""
-        run = self.tracker.start_run(batch_id=self.batch_id, model_name=model_name, params=params, dataset=dataset)
-        self.runs.append(run)
-        return run
+    batch_id: str
+    resumed: dict[str, TrackedRun] = field(default_factory=dict)
+    """MLflow runs by model, of a batch that an earlier run began; its models are trained and tracked already."""
 
-    @contextmanager
-    def closing(self) -> Iterator[None]:
-        """End the batch's MLflow runs with the proper status, whatever happens, and tidy the workspace."""
-        status: Status = "FINISHED"
-        try:
-            with server_watched():
-                yield
-        except GateRefused as refusal:
-            for run in self.runs:
-                run.set_tags({"gate": str(refusal)})
-            raise
-        except OSError as error:
-            status = "FAILED"
-            if not durable.is_disk_trouble(error):
-                raise
-            where = Path(error.filename or self.root)
-            raise RecobatchError(durable.refusal(error, "take what the run writes", where)) from error
-        except BaseException as error:
-            status = "FAILED" if isinstance(error, Exception) else "KILLED"
-            raise
-        finally:
-            for run in self.runs:
-                run.finish(status)
-            self.page.close(_PAGE_SECONDS)
-            self.work.prune(keep_days=self.settings.work.keep_days)
 
-    def tell(self, stage: str, story: str, *, reused: bool = False, **counts: int | float) -> None:
-        """One line of the story that the log tells, with the seconds of its stage.
+def open_services(settings: Settings, *, fresh: bool = False) -> Services:
+    """Open the services of a flow run in the current folder."""
+    settings, root, batch_id = effective_settings(settings), Path.cwd(), new_batch_id()
+    if settings.log.format == "json":
+        log_as_json()
+    return Services(
+        settings, root, fresh, batch_id,
+        work=Workspace(root / settings.work.path, fresh=fresh, caller=CODE),
+        table=open_table(settings.table.path, root=root),
+        tracker=open_tracker(settings.tracking, root),
+        stages=StageLog(batch_id, start_timings()),
+        runs=OpenRuns(),
+    )  # fmt: skip
 
-        Args:
-            stage: Whose line it is.
-            story: For people.
-            reused: Whether an earlier run had done the work.
-            counts: The figures of the story, for lines of JSON.
-        """
-        if reused:
-            self.reused.append(stage)
-        seconds = self.timings.get(stage, 0.0)
-        beside = {"batch_id": self.batch_id, "stage": stage, "seconds": round(seconds, 3), "reused": reused}
-        how = "reused" if reused else f"{seconds:.2f} s"
-        get_run_logger().info("%s: %s (%s)", stage, story, how, extra={**beside, "counts": counts})
+
+def effective_settings(settings: Settings) -> Settings:
+    """The settings of a run: those given explicitly, and the rest from the environment and recobatch.toml.
+
+    They are read here, where the batch runs, so that a deployment's parameters need not repeat them.
+    """
+    return with_block_ratings(load_settings(settings.model_dump(exclude_unset=True)))
 
 
 @cache
 def open_tracker(options: TrackingOptions, root: Path) -> Tracker:
     """The process' tracker; opening it imports MLflow, so the command line does that while the server starts."""
     return Tracker(options, root)
+
+
+@contextmanager
+def closing(services: Services) -> Iterator[None]:
+    """At the end, whatever the outcome: end the MLflow runs with their status and prune the workspace."""
+    status: Status = "FINISHED"
+    try:
+        with server_watched():
+            yield
+    except GateRefused as refusal:
+        services.runs.set_tags({"gate": str(refusal)})
+        raise
+    except OSError as error:
+        status = "FAILED"
+        if not durable.is_disk_trouble(error):
+            raise
+        where = Path(error.filename or services.root)
+        raise RecobatchError(durable.refusal(error, "write the output of the run", where)) from error
+    except BaseException as error:
+        status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        raise
+    finally:
+        services.runs.finish(status)
+        services.stages.close()
+        services.work.prune(keep_days=services.settings.work.keep_days)
 
 
 def new_batch_id() -> str:

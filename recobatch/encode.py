@@ -1,7 +1,9 @@
 """Clean ratings by raw id → the same ratings by index, with the vocabularies of users and items."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -20,19 +22,43 @@ _WIDEST_TABLE = 4
 class Encoded:
     """Files and sizes of the encoded ratings."""
 
-    interactions_path: Path
-    """``EncodedInteractions``, in the order of the ratings."""
-    users_path: Path
-    """``Vocabulary`` of the users."""
-    items_path: Path
-    """``Vocabulary`` of the items."""
-    rated_path: Path
-    """``RatedPairs`` of all ratings."""
+    folder: Path
     n_users: int
     n_items: int
     n_ratings: int
     newest: int | None
     """Unix seconds of the newest rating; None if no time is known."""
+
+    @property
+    def interactions_path(self) -> Path:
+        """``EncodedInteractions``, in the order of the ratings."""
+        return self.folder / "interactions.parquet"
+
+    @property
+    def users_path(self) -> Path:
+        """``Vocabulary`` of the users."""
+        return self.folder / "users.parquet"
+
+    @property
+    def items_path(self) -> Path:
+        """``Vocabulary`` of the items."""
+        return self.folder / "items.parquet"
+
+    @property
+    def rated_path(self) -> Path:
+        """``RatedPairs`` of all ratings."""
+        return self.folder / "rated.npz"
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values; without the folder, which may be renamed."""
+        values = asdict(self)
+        del values["folder"]
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], folder: Path) -> Self:
+        """Inverse of ``to_json``; ``folder`` holds the files."""
+        return cls(folder, **values)
 
 
 def encode(ratings_path: Path, out: Path) -> Encoded:
@@ -49,10 +75,7 @@ def encode(ratings_path: Path, out: Path) -> Encoded:
         user_index, item_index, table["rating"].to_numpy(),
         table["timestamp"].fill_null(UNKNOWN_TIME).to_numpy(), len(users), len(items),
     )  # fmt: skip
-    encoded = Encoded(
-        out / "interactions.parquet", out / "users.parquet", out / "items.parquet", out / "rated.npz",
-        len(users), len(items), len(interactions), _newest(interactions),
-    )  # fmt: skip
+    encoded = Encoded(out, len(users), len(items), len(interactions), _newest(interactions))
     interactions.save(encoded.interactions_path)
     users.save(encoded.users_path)
     items.save(encoded.items_path)

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -64,16 +65,19 @@ class IngestReport:
     fingerprint: str
     """Sha256 of the clean ratings in order; independent of the file format."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        paths = {"ratings_path": str(self.ratings_path), "quarantine_path": self.quarantine_path}
-        return {**dataclasses.asdict(self), **{name: path and str(path) for name, path in paths.items()}}
+    def to_json(self) -> dict[str, Any]:
+        """JSON values; of the files only their names, because the folder that holds them may be renamed."""
+        names = {"ratings_path": self.ratings_path.name, "quarantine_path": None}
+        if self.quarantine_path is not None:
+            names["quarantine_path"] = self.quarantine_path.name
+        return {**dataclasses.asdict(self), **names}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Inverse of ``to_dict``."""
-        quarantine_path = values["quarantine_path"] and Path(values["quarantine_path"])
-        return cls(**{**values, "ratings_path": Path(values["ratings_path"]), "quarantine_path": quarantine_path})
+    def from_json(cls, values: Mapping[str, Any], folder: Path) -> Self:
+        """Inverse of ``to_json``; ``folder`` holds the files."""
+        quarantine = values["quarantine_path"]
+        paths = {"ratings_path": folder / values["ratings_path"], "quarantine_path": quarantine and folder / quarantine}
+        return cls(**{**values, **paths})
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,3 +81,20 @@ class Split:
     test: EncodedInteractions
     validation: EncodedInteractions | None = None
     """Third part of a three-way split, for early stopping and for the choice of the champion."""
+
+    @property
+    def parts(self) -> dict[str, EncodedInteractions]:
+        """Name of a part → its ratings."""
+        parts = {"train": self.train, "test": self.test}
+        return parts if self.validation is None else parts | {"validation": self.validation}
+
+    def save(self, folder: Path) -> None:
+        """Write ``train.parquet``, ``test.parquet`` and, with a validation part, ``validation.parquet``."""
+        for name, part in self.parts.items():
+            part.save(folder / f"{name}.parquet")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Inverse of ``save``."""
+        names = [name for name in ("train", "test", "validation") if (folder / f"{name}.parquet").exists()]
+        return cls(**{name: EncodedInteractions.load(folder / f"{name}.parquet") for name in names})

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SCORED_FILES = ("factors.npz", "users.parquet", "items.parquet", "rated.npz")
 """The files that scoring reads."""
 KERAS_FILE = "model.keras"
+DESCRIPTIONS = ("model_summary.txt", "model_diagram.svg")
+"""What a fit may write for people: a text, a drawing."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,13 @@ class ModelFolder:
 
     @property
     def keras(self) -> Path:
-        """The Keras model; absent in a model loaded for scoring."""
+        """The Keras model; absent in a model loaded for scoring, and where the model is not a Keras model."""
         return self.path / KERAS_FILE
+
+    @property
+    def descriptions(self) -> list[Path]:
+        """Files that describe the model to people, as far as there are any."""
+        return [path for name in DESCRIPTIONS if (path := self.path / name).exists()]
 
     def load(self) -> "LoadedModel":
         """Read the files for scoring; cached in the process until they change.
@@ -106,6 +113,11 @@ class LoadedModel:
             "factors": self.model.fingerprint, "users": self.users.fingerprint, "items": self.items.fingerprint,
             "rated": self.rated.fingerprint,
         }  # fmt: skip
+
+    @property
+    def n_pairs(self) -> int:
+        """Users times items."""
+        return len(self.users) * len(self.items)
 
     def check_range(self, users: slice) -> None:
         """Raise ``IndexError`` unless ``users`` is a plain, non-empty range of user indices."""

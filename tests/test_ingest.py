@@ -63,7 +63,7 @@ def test_movielens_is_the_same_in_every_format(ml100k_dir, tmp_path):
 def test_the_report_survives_json(tmp_path):
     report, _, _ = ingest_content(tmp_path, HEADER + "1,2,3,4\n1,3,,4\n")
     assert report.quarantine_path == tmp_path / "quarantine.parquet"
-    assert IngestReport.from_dict(report.to_dict()) == report
+    assert IngestReport.from_json(report.to_json(), report.ratings_path.parent) == report
     assert report.columns == {"user": "user", "item": "item", "rating": "rating", "time": "time"}
 
 

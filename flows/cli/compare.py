@@ -1,14 +1,14 @@
 """Earlier batches as MLflow keeps them, side by side: the command ``compare``."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from flows.cli.output import echo_json
-from flows.results.comparison import comparison_table
+from flows.results.comparison import Comparison, comparison_table
 from recobatch.errors import BadInput
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def print_batches(settings: "Settings", batch_ids: Sequence[str], *, newest: int
         echo_json({"batches": batches})
         return
     console = Console(file=sys.stdout, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
-    before: Mapping[str, Any] = {}
-    for batch in batches:
+    before = None
+    for batch in map(Comparison.of_tracked, batches):
         console.print(comparison_table(batch, before))
         before = batch
 

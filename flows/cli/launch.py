@@ -45,7 +45,7 @@ def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -
         # A person waits for this; where nobody does, the run fails for Prefect and the webhook to tell of.
         check_path(settings.data.ratings)
     with display.live(), prefect_server() as server:
-        with display.line("start"):
+        with display.stage("start"):
             flow = _import_flow(name)
             with lap("open MLflow"):
                 _open_tracker(settings)
@@ -75,7 +75,8 @@ def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
     with lap("import TensorFlow"), _silent_natives():
         import recobatch.training.engine  # noqa: F401 - imports TensorFlow, seconds that the server needs as well
     with lap("import Prefect"):
-        from flows.batch import batch_scoring, train_models
+        from flows.batch import batch_scoring
+        from flows.train import train_models
 
     return train_models if name == "train-models" else batch_scoring
 
@@ -139,5 +140,6 @@ def _print(result: dict[str, Any], *, as_json: bool) -> None:
         click.echo(json.dumps(result, default=str))
         return
     from flows.results.closing import print_closing
+    from flows.results.summary import BatchSummary
 
-    print_closing(result, sys.stdout)
+    print_closing(BatchSummary.from_dict(result), sys.stdout)

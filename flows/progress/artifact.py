@@ -1,4 +1,4 @@
-"""Progress artifacts: how far training and scoring are, on the run's page in Prefect."""
+"""Progress artifacts of training and scoring on the run's page in Prefect."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from prefect.utilities.context import get_task_and_flow_run_ids
 log = logging.getLogger("prefect.flows.progress")
 
 _PAUSE_SECONDS = 1.0
-"""Between two rounds of posting: a job that is watched must not be slower than one that is not."""
+"""Between two rounds of posting, so that posting does not slow the job down."""
 
 
 @dataclass
 class _Bar:
-    """One stage's artifact, as it should be and as the server knows it."""
+    """One stage's artifact: its current and its posted state."""
 
     stage: str
     task_run_id: UUID | None
@@ -48,7 +48,7 @@ class _Bar:
 
 
 class ProgressPage:
-    """Posts from a thread of its own, at most once a second; a server that does not answer is left alone."""
+    """Posts from a thread of its own, at most once a second; stops at the first error."""
 
     def __init__(self) -> None:
         self._bars: dict[str, _Bar] = {}
@@ -57,12 +57,12 @@ class ProgressPage:
         self._thread: Thread | None = None
 
     def show(self, stage: str, part: float, note: str = "") -> None:
-        """Say how far a stage is; returns at once.
+        """Set the progress of a stage; returns at once.
 
         Args:
             stage: Whose progress; the task and flow run of the first call are those that the artifact belongs to.
             part: Within [0, 1].
-            note: What else there is to say.
+            note: Text beside it.
         """
         with self._condition:
             bar = self._bars.get(stage)
@@ -72,12 +72,12 @@ class ProgressPage:
             self._changed = True
             self._condition.notify()
             if self._thread is None:
-                # The context is where Prefect keeps the address of its server.
+                # Prefect keeps the address of its server in the context.
                 self._thread = Thread(target=copy_context().run, args=(self._work,), name="progress", daemon=True)
                 self._thread.start()
 
     def close(self, seconds: float) -> None:
-        """Let the last figures arrive, and wait for that no longer than ``seconds``."""
+        """Post the last figures, and wait for that no longer than ``seconds``."""
         with self._condition:
             self._closing = True
             self._condition.notify()
@@ -87,14 +87,14 @@ class ProgressPage:
     def _work(self) -> None:
         try:
             with get_client(sync_client=True) as client:
-                while not self._post_news(client):
+                while not self._post_changes(client):
                     with self._condition:
                         self._condition.wait_for(lambda: self._closing, timeout=_PAUSE_SECONDS)
         except Exception as error:  # noqa: BLE001 - a page that cannot be written must not stop a batch
             log.debug("progress is not shown any more: %s", error)
 
-    def _post_news(self, client: SyncPrefectClient) -> bool:
-        """Wait for something to post, post it, and say whether it was the last."""
+    def _post_changes(self, client: SyncPrefectClient) -> bool:
+        """Wait for changes and post them; returns whether they were the last."""
         with self._condition:
             self._condition.wait_for(lambda: self._changed or self._closing)
             self._changed, last, bars = False, self._closing, list(self._bars.values())

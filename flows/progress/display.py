@@ -1,4 +1,4 @@
-"""What a person at a terminal sees while the job runs; silent everywhere else."""
+"""Progress in a terminal while the job runs; silent everywhere else."""
 
 import sys
 import time
@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-Watch = Callable[[float, str], None]
-"""Called with the part that is done, within [0, 1], and a note that may be empty."""
+OnProgress = Callable[[float, str], None]
+"""Called with the finished part, within [0, 1], and a note that may be empty."""
 
 
 @dataclass
@@ -45,37 +45,40 @@ class Display:
             _current.reset(token)
 
     @contextmanager
-    def line(self, name: str, total: float | None = None, watch: Watch | None = None) -> Iterator["Line"]:
-        """One line of progress; it pulses while ``total`` is None. ``watch`` is told of every step."""
+    def stage(
+        self, name: str, total: float | None = None, on_progress: OnProgress | None = None
+    ) -> Iterator["StageProgress"]:
+        """Show the progress of a stage; its bar pulses while ``total`` is None."""
         task = self._progress.add_task(name, total=total, note="") if self._progress else None
-        line = Line(self._progress, task, total, watch)
-        line.tell("")
-        yield line
-        line.finish()
+        progress = StageProgress(self._progress, task, total, on_progress)
+        progress.update()
+        yield progress
+        progress.finish()
 
 
 @dataclass
-class Line:
-    """How far a stage is: a line of the display where somebody watches it, and the word to whoever else does."""
+class StageProgress:
+    """Progress of a stage, shown in the terminal's display and passed to a callback, as far as there are any."""
 
     _progress: Progress | None
     _task: TaskID | None
     total: float | None = None
-    _watch: Watch | None = None
+    _on_progress: OnProgress | None = None
     done: float = 0.0
     _last: float = 0.0
 
     def update(self, *, done: float | None = None, total: float | None = None, note: str | None = None) -> None:
-        """Say how far the work is."""
+        """Set how much is done, in units of ``total``."""
         self.done = self.done if done is None else done
         self.total = total or self.total
         if self._progress is not None and self._task is not None:
             fields: dict[str, Any] = {} if note is None else {"note": note}
             self._progress.update(self._task, completed=done, total=total, **fields)
-        self.tell(note or "")
+        if self._on_progress is not None and self.total:
+            self._on_progress(self.done / self.total, note or "")
 
     def advance(self, by: float, note: str | None = None) -> None:
-        """Say that ``by`` more units are done."""
+        """Add ``by`` units."""
         self.update(done=self.done + by, note=note)
 
     def download(self, done: int, total: int | None) -> None:
@@ -85,13 +88,8 @@ class Line:
             self._last = now
             self.update(done=done, total=total, note=f"{done / 1e6:.1f} MB")
 
-    def tell(self, note: str) -> None:
-        """Tell the watcher which part is done."""
-        if self._watch is not None and self.total:
-            self._watch(self.done / self.total, note)
-
     def finish(self) -> None:
-        """The work may end before its total, as training does that stops early."""
+        """Complete the bar; training may stop before its total."""
         total = self.total or self.done or 1
         self.update(done=total, total=total)
 

@@ -17,11 +17,11 @@ _KEPT = (
     "reused",
     "counts",
 )
-"""What a record may carry beside its message: Prefect's names, and what ``Job.tell`` adds."""
+"""Fields of a record beside its message: Prefect's, and those of ``StageLog``."""
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a record: time (UTC), level, logger, message, and what the record carries beside."""
+    """One JSON object a record: time (UTC), level, logger, message and further fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {

@@ -21,7 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _MOST_CHARACTERS = 512
-"""Of a key, as Prefect has it."""
+"""Prefect's limit for a key."""
 
 
 def ratings_asset(uri: str, root: Path) -> Asset:
@@ -32,8 +32,8 @@ def ratings_asset(uri: str, root: Path) -> Asset:
 def table_asset(settings: Settings, root: Path) -> Asset:
     """The published table."""
     place = str(settings.table.path)
-    way = "current.json says where the newest lies" if is_uri(place) else "read it at current/champion"
-    described = f"Predicted rating of every user-item pair; {way}."
+    hint = "current.json names the current version" if is_uri(place) else "read it at current/champion"
+    described = f"Predicted rating of every user-item pair; {hint}."
     properties = AssetProperties(name="predictions", description=described)
     return Asset(key=_key(place, root), properties=properties)
 
@@ -45,7 +45,7 @@ def model_asset(settings: Settings) -> Asset:
 
 
 def materializing(step: Task[P, R], asset: Asset, made_from: Sequence[Asset]) -> MaterializingTask[P, R]:
-    """The task, known to Prefect as what makes the asset. Which asset it is, only the settings of a run say."""
+    """The task as one that makes the asset; a decorator cannot, since the asset depends on the settings of the run."""
     return MaterializingTask(
         fn=step.fn, name=step.name, cache_policy=NO_CACHE, assets=[asset], asset_deps=list(made_from),
         materialized_by="recobatch",
@@ -53,7 +53,7 @@ def materializing(step: Task[P, R], asset: Asset, made_from: Sequence[Asset]) ->
 
 
 def describe_asset(**facts: Any) -> None:  # noqa: ANN401 - JSON
-    """Keep facts with what the running task makes; does nothing in a task that makes no asset."""
+    """Keep facts with the asset of the running task; does nothing in a task that makes none."""
     context = AssetContext.get()
     for asset in context.downstream_assets if context else ():
         asset.add_metadata(facts)

@@ -1,12 +1,13 @@
-"""What changed since the batch before: the question an operator has when a run is green."""
+"""What changed since the batch before."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+from flows.results.summary import BatchSummary, Change, ModelSummary
 from recobatch.errors import RecobatchError
 
 if TYPE_CHECKING:
@@ -31,26 +32,25 @@ class PreviousBatch:
 
     @classmethod
     def published(cls, snapshot: Published | None) -> Self | None:
-        """The batch behind a snapshot; none where nothing was published yet."""
+        """The batch behind a snapshot; None where nothing was published yet."""
         if snapshot is None:
             return None
-        told, facts = snapshot.manifest.extra.get("summary", {}), snapshot.manifest.extra.get("facts") or {}
-        sizes = {"ratings": facts.get("ratings"), **told.get("data", {})}
-        models = dict(told.get("models", {}))
-        if facts.get("test_mse") is not None:
-            of_champion = {"test_mse": facts["test_mse"], "test_rmse": math.sqrt(facts["test_mse"])}
-            models[snapshot.champion] = {**of_champion, **models.get(snapshot.champion, {})}
+        summary, facts = BatchSummary.of_manifest(snapshot.manifest), snapshot.manifest.extra.get("facts") or {}
+        sizes = {name: getattr(summary.data, name) or facts.get(name) for name in _SIZES}
+        errors = {name: _errors(model) for name, model in summary.models.items()}
+        if (mse := facts.get("test_mse")) is not None:
+            of_champion = {"test_mse": mse, "test_rmse": math.sqrt(mse)}
+            errors[snapshot.champion] = of_champion | errors.get(snapshot.champion, {})
         return cls(
             f"version {snapshot.version}", snapshot.champion,
-            {name: sizes[name] for name in _SIZES if sizes.get(name) is not None},
-            {name: _errors(model) for name, model in models.items()},
+            {name: size for name, size in sizes.items() if size is not None}, errors,
         )  # fmt: skip
 
     @classmethod
     def registered(cls, tracker: Tracker) -> Self | None:
-        """The batch whose champion is in the registry; none where there is none, or MLflow is away.
+        """The batch of the registry's champion; None where there is none, or MLflow is unreachable.
 
-        To be asked before a new champion is registered.
+        To be called before a new champion is registered.
         """
         if not tracker.is_up:
             return None
@@ -64,26 +64,24 @@ class PreviousBatch:
         return cls(
             f"batch {batch_id or champion.version}", champion.tags.get("model", "champion"),
             {name: int(figures[name]) for name in _SIZES if name in figures},
-            {run.model: _errors(run.metrics) for run in runs},
+            {run.model: {key: run.metrics[key] for key in _ERRORS if key in run.metrics} for run in runs},
         )  # fmt: skip
 
 
-def changes(result: Mapping[str, Any], before: PreviousBatch | None) -> dict[str, Any] | None:
-    """Differences of a summary from an earlier batch, where both know the figure; none without an earlier one."""
+def changes(summary: BatchSummary, before: PreviousBatch | None) -> Change | None:
+    """Differences of a batch from an earlier one, where both have the figure; None without an earlier one."""
     if before is None:
         return None
-    now = {name: _errors(model) for name, model in result["models"].items()}
-    return {
-        "since": before.label,
-        "champion": {"before": before.champion, "now": result["champion"]},
-        "champion_changed": before.champion != result["champion"],
-        "data": {name: result["data"][name] - size for name, size in before.sizes.items() if name in result["data"]},
-        "models": {
-            name: {key: round(errors[key] - old[key], 6) + 0.0 for key in _ERRORS if key in errors and key in old}
-            for name, errors in now.items() if (old := before.errors.get(name))
+    sizes = {name: getattr(summary.data, name) for name in before.sizes}
+    return Change(
+        before.label, before.champion, summary.champion,
+        {name: size - before.sizes[name] for name, size in sizes.items() if size is not None},
+        {
+            name: {key: round(error - old[key], 6) + 0.0 for key, error in _errors(model).items() if key in old}
+            for name, model in summary.models.items() if (old := before.errors.get(name))
         },
-    }  # fmt: skip
+    )  # fmt: skip
 
 
-def _errors(model: Mapping[str, Any]) -> dict[str, float]:
-    return {key: float(model[key]) for key in _ERRORS if model.get(key) is not None}
+def _errors(model: ModelSummary) -> dict[str, float]:
+    return {key: float(error) for key in _ERRORS if (error := getattr(model, key)) is not None}

@@ -1,52 +1,129 @@
-"""The models of a batch side by side, as a table of the terminal."""
+"""The models and baselines of a batch side by side: rows for every view, and the table of the terminal."""
 
+from __future__ import annotations
+
+import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from flows.results.summary import BatchSummary
 
 _NOTHING = "–"
 
 
-def comparison_table(batch: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> Table:
-    """Draw a batch's models and baselines.
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One model or baseline."""
+
+    name: str
+    is_champion: bool = False
+    is_baseline: bool = False
+    test_mse: float | None = None
+    test_rmse: float | None = None
+    test_mae: float | None = None
+    epochs: int | None = None
+    train_seconds: float | None = None
+    predictions: int | None = None
+    """Published; None where the model was not published."""
+    url: str | None = None
+    """Page of its run."""
+
+    @classmethod
+    def of_baseline(cls, name: str, mse: float | None) -> Self:
+        return cls(name, is_baseline=True, test_mse=mse, test_rmse=None if mse is None else math.sqrt(mse))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A batch's models, then its baselines by name."""
+
+    batch_id: str
+    rows: tuple[ComparisonRow, ...]
+    started: str = ""
+    """UTC; empty where it is not known."""
+    refused: str = ""
+    """Why the batch was not published, where a gate refused it."""
+
+    @classmethod
+    def of(cls, summary: BatchSummary) -> Self:
+        """The rows of a summary."""
+        published = summary.table.rows if summary.table else {}
+        models = (
+            ComparisonRow(
+                name, name == summary.champion, False, model.test_mse, model.test_rmse, model.test_mae,
+                None if model.loss is None else len(model.loss), model.train_seconds, published.get(name),
+                model.mlflow_url,
+            )
+            for name, model in summary.models.items()
+        )  # fmt: skip
+        baselines = (ComparisonRow.of_baseline(name, one.test_mse) for name, one in sorted(summary.baselines.items()))
+        return cls(summary.batch_id, (*models, *baselines))
+
+    @classmethod
+    def of_tracked(cls, batch: Mapping[str, Any]) -> Self:
+        """The rows of a batch as ``recobatch compare --json`` prints it."""
+        published = batch.get("table", {}).get("rows", {})
+        models = (
+            ComparisonRow(
+                name, name == batch["champion"], False, model["test_mse"], model["test_rmse"], model["test_mae"],
+                model["epochs"], model["train_seconds"], published.get(name), model["mlflow_url"],
+            )
+            for name, model in batch["models"].items()
+        )  # fmt: skip
+        baselines = (
+            ComparisonRow.of_baseline(name, one["test_mse"]) for name, one in sorted(batch["baselines"].items())
+        )
+        return cls(batch["batch_id"], (*models, *baselines), batch["started"], batch["gate"] or "")
+
+    @property
+    def no_better_than_means(self) -> list[str]:
+        """Models that the means of user and item beat."""
+        bar = next((row.test_mse for row in self.rows if row.is_baseline and row.name == "bias"), None)
+        models = [row for row in self.rows if not row.is_baseline]
+        return [row.name for row in models if bar is not None and row.test_mse is not None and row.test_mse >= bar]
+
+
+def comparison_table(batch: Comparison, before: Comparison | None = None) -> Table:
+    """Draw a batch's models and baselines for the terminal.
 
     Args:
-        batch: A summary as ``--json`` prints it.
-        before: The summary of another batch; errors then show the change since.
+        batch: The batch.
+        before: Another batch; errors then show the change since.
     """
-    started = f", {batch['started']:.16}" if "started" in batch else ""
-    table = Table(title=f"Batch {batch['batch_id']}{started}", title_justify="left")
+    started = f", {batch.started:.16}" if batch.started else ""
+    table = Table(title=f"Batch {batch.batch_id}{started}", title_justify="left")
     table.add_column("model")
     for heading in ("test MSE", "RMSE", "MAE", "epochs", "train s", "predictions"):
         table.add_column(heading, justify="right")
-    rows = batch.get("table", {}).get("rows", {})
-    for name, model in batch["models"].items():
-        was = (before or {}).get("models", {}).get(name, {})
-        table.add_row(
-            name + (" ★" if name == batch["champion"] else ""),
-            *(_error(model.get(key), was.get(key)) for key in ("test_mse", "test_rmse", "test_mae")),
-            str(model.get("epochs") or len(model.get("loss", ())) or _NOTHING),
-            f"{model['train_seconds']:.2f}" if model.get("train_seconds") is not None else _NOTHING,
-            f"{rows[name]:,}" if name in rows else _NOTHING,
+    earlier = {(row.name, row.is_baseline): row for row in (before.rows if before else ())}
+    for row in batch.rows:
+        old = earlier.get((row.name, row.is_baseline), ComparisonRow(row.name))
+        name = f"baseline {row.name}" if row.is_baseline else row.name + (" ★" if row.is_champion else "")
+        errors = (
+            (row.test_mse, old.test_mse),
+            (row.test_rmse, old.test_rmse),
+            (row.test_mae, old.test_mae),
         )
-    for name, baseline in sorted(batch.get("baselines", {}).items()):
-        was = (before or {}).get("baselines", {}).get(name, {})
-        table.add_row(f"baseline {name}", _error(baseline["test_mse"], was.get("test_mse")), style="dim")
-    refused = f"; not published: {batch['gate']}" if batch.get("gate") else ""
-    table.caption = f"★ champion{_losers(batch)}{refused}"
+        table.add_row(
+            name, *(_error(*pair) for pair in errors), shown(row.epochs), shown(row.train_seconds, ".2f"),
+            shown(row.predictions), style="dim" if row.is_baseline else None,
+        )  # fmt: skip
+    losers = batch.no_better_than_means
+    table.caption = "★ champion" + (f"; no better than the bias baseline: {', '.join(losers)}" if losers else "")
+    table.caption += f"; not published: {batch.refused}" if batch.refused else ""
     table.caption_justify = "left"
     return table
 
 
-def _error(value: float | None, was: float | None) -> str:
-    if value is None:
-        return _NOTHING
-    return f"{value:.4f}" if was is None else f"{value:.4f} ({value - was:+.4f})"
+def shown(value: float | None, spec: str = ",") -> str:
+    """A figure as text, a dash where there is none."""
+    return _NOTHING if value is None else format(value, spec)
 
 
-def _losers(batch: Mapping[str, Any]) -> str:
-    """Models that a mere mean of user and item beats: the reader should be told."""
-    bar = batch.get("baselines", {}).get("bias", {}).get("test_mse", float("inf"))
-    losers = [name for name, model in batch["models"].items() if (model.get("test_mse") or 0) >= bar]
-    return f"; no better than the bias baseline: {', '.join(losers)}" if losers else ""
+def _error(value: float | None, before: float | None) -> str:
+    change = "" if value is None or before is None else f" ({value - before:+.4f})"
+    return shown(value, ".4f") + change

@@ -1,16 +1,18 @@
-"""Tell a webhook of a flow run that failed, crashed or was refused."""
+"""Post to a webhook when a flow run failed, crashed or was refused; the flow decorator that does so."""
 
 from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from datetime import UTC, datetime
 from logging import LoggerAdapter
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
+
+from prefect import Flow, flow
 
 from flows.settings.load import load_settings
 from flows.settings.sections import NotifySettings
@@ -18,16 +20,29 @@ from flows.settings.sources import webhook_address
 from recobatch.errors import BadInput, BadSettings, GateRefused, TableBusy
 
 if TYPE_CHECKING:
-    from prefect import Flow
     from prefect.client.schemas.objects import FlowRun, State
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _KINDS = {GateRefused: "refused", TableBusy: "busy", BadInput: "bad input"}
 
 
-def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Post what went wrong, if somebody wants to know; a hook of every flow.
+def job_flow(name: str) -> Callable[[Callable[P, R]], Flow[P, R]]:
+    """Decorate a flow of the job: its failures are posted to the webhook, and nothing of it is pickled."""
+    return flow(
+        name=name,
+        on_failure=[post_failure],
+        on_crashed=[post_failure],
+        persist_result=False,
+        result_serializer="json",  # Prefect stores what a flow raises, by default as a pickle with all its causes
+    )
 
-    A receiver that is dead, slow or unwell costs a line in the log and at most ``notify.timeout_seconds``.
+
+def post_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Post the reason of a failure to the webhook, if one is set; a hook of every flow.
+
+    A receiver that fails or is slow costs a warning and at most ``notify.timeout_seconds``.
     """
     from prefect.logging.loggers import flow_run_logger
 
@@ -37,18 +52,18 @@ def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
         return
     # A thread: no timeout of the standard library bounds the whole of name look-up, connection and answer.
     # It needs the context, in which Prefect keeps the address of its server.
-    told = (_tell, address, options, _message(flow, flow_run, state), log)
-    teller = Thread(target=copy_context().run, args=told, daemon=True)
-    teller.start()
-    teller.join(options.timeout_seconds)
-    if teller.is_alive():
+    arguments = (_post, address, options, _message(flow, flow_run, state), log)
+    sender = Thread(target=copy_context().run, args=arguments, daemon=True)
+    sender.start()
+    sender.join(options.timeout_seconds)
+    if sender.is_alive():
         log.warning(
-            "the webhook has not answered within %g s; go and look whether it was told", options.timeout_seconds
+            "the webhook has not answered within %g s; check whether it received the failure", options.timeout_seconds
         )
 
 
 def _receiver(parameters: Mapping[str, Any], log: LoggerAdapter[Any]) -> tuple[NotifySettings, str | None]:
-    """Settings that cannot be read may be the very failure to tell of."""
+    """Where to post; settings that cannot be read may be the very failure to be posted."""
     try:
         address = webhook_address()
         return load_settings(parameters.get("settings")).notify, address
@@ -62,9 +77,9 @@ def _receiver(parameters: Mapping[str, Any], log: LoggerAdapter[Any]) -> tuple[N
 
 def _message(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> dict[str, Any]:
     error = _error(state)
-    kind = next((word for kind, word in _KINDS.items() if isinstance(error, kind)), state.type.value.lower())
-    told = str(error) if error is not None else state.message
-    reason = next(iter((told or "no reason is known").splitlines()))
+    kind = next((name for cause, name in _KINDS.items() if isinstance(error, cause)), state.type.value.lower())
+    message = str(error) if error is not None else state.message
+    reason = next(iter((message or "no reason is known").splitlines()))
     return {
         "text": f"recobatch {flow.name} {kind}: {reason}", "flow": flow.name, "kind": kind, "reason": reason,
         "time": datetime.now(UTC).isoformat(timespec="seconds"), "flow_run": flow_run.name,
@@ -73,10 +88,10 @@ def _message(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> dict
 
 
 def _error(state: State[Any]) -> BaseException | None:
-    """What the flow raised; nothing where its process was killed."""
+    """What the flow raised; None where its process was killed."""
     try:
         result = state.result(raise_on_failure=False, _sync=True)  # type: ignore[call-overload]
-    except Exception:  # noqa: BLE001 - a state may have lost its data, and the telling must go on
+    except Exception:  # noqa: BLE001 - a state may have lost its data; the failure is posted without it
         return None
     return result if isinstance(result, BaseException) else None
 
@@ -88,7 +103,7 @@ def _page(flow_run: FlowRun) -> str | None:
     return url_for(flow_run) if flow_run.deployment_id else None
 
 
-def _tell(address: str | None, options: NotifySettings, message: Mapping[str, Any], log: LoggerAdapter[Any]) -> None:
+def _post(address: str | None, options: NotifySettings, message: Mapping[str, Any], log: LoggerAdapter[Any]) -> None:
     try:
         address = address or _address_in_block(options.block)
         request = urllib.request.Request(
@@ -96,10 +111,10 @@ def _tell(address: str | None, options: NotifySettings, message: Mapping[str, An
         )
         with urllib.request.urlopen(request, timeout=options.timeout_seconds):  # nosec B310
             pass  # the settings take http and https only
-    except Exception as error:  # noqa: BLE001 - telling of a failure must not become another one
+    except Exception as error:  # noqa: BLE001 - a post that fails must not become another failure
         # The address is a secret, and some errors repeat it.
         host = urlsplit(address).hostname if address else f"the block {options.block}"
-        log.warning("the webhook at %s could not be told of the failure (%s)", host, type(error).__name__)
+        log.warning("the failure could not be posted to the webhook at %s (%s)", host, type(error).__name__)
 
 
 def _address_in_block(name: str | None) -> str:

@@ -4,158 +4,151 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from prefect.artifacts import create_markdown_artifact
 
-from flows.results import summary
+from flows.job import Services
+from flows.results.comparison import Comparison, ComparisonRow, shown
+from flows.results.summarize import at_end
+from flows.results.summary import BatchSummary, Change, DataSummary
 from flows.server.outage import is_reachable
 from recobatch.errors import GateRefused
-
-if TYPE_CHECKING:
-    from flows.job import Job
 
 log = logging.getLogger("prefect.flows.result")
 
 
-def show_result(job: Job, key: str, result: Mapping[str, Any], refused: str = "") -> None:
+def show_result(services: Services, key: str, summary: BatchSummary, refused: str = "") -> None:
     """Put the result on the run's page.
 
     Args:
-        job: The batch.
+        services: Of the run.
         key: Of the artifact; Prefect's page of artifacts shows the history of a key.
-        result: The summary.
-        refused: Why nothing was published, where a gate said so.
+        summary: The result.
+        refused: Why nothing was published, where a gate refused it.
     """
-    text = markdown(result, tracking=job.tracker.shown, root=job.root, refused=refused)
+    text = markdown(summary, tracking=services.tracker.shown, root=services.root, refused=refused)
     try:
         if not is_reachable():  # Prefect's client would try for a quarter of a minute
             raise ConnectionError("the Prefect server is unreachable")
-        create_markdown_artifact(text, key=key, description=_in_short(result, refused))
-    except Exception as error:  # noqa: BLE001 - what was published stands, whether a page shows it or not
+        create_markdown_artifact(text, key=key, description=_in_short(summary, refused))
+    except Exception as error:  # noqa: BLE001 - what was published counts, whether a page shows it or not
         log.warning("the result is not on the run's page: %s", error)
 
 
 @contextmanager
-def refusals_shown(job: Job, key: str, result: Mapping[str, Any]) -> Iterator[None]:
-    """Put what is known of the batch on the run's page if a gate refuses it within the block."""
+def refusals_shown(services: Services, key: str, summary: BatchSummary) -> Iterator[None]:
+    """Put a batch's figures on the run's page if a gate refuses it within the block."""
     try:
         yield
     except GateRefused as refusal:
-        show_result(job, key, summary.closed(job, result), refused=str(refusal))
+        show_result(services, key, at_end(services, summary), refused=str(refusal))
         raise
 
 
-def markdown(result: Mapping[str, Any], *, tracking: str, root: Path, refused: str = "") -> str:
-    """The result as the run page shows it.
+def markdown(summary: BatchSummary, *, tracking: str, root: Path, refused: str = "") -> str:
+    """The text of the page.
 
     Args:
-        result: The summary.
+        summary: The result.
         tracking: MLflow's address, without credentials.
         root: Project root; relative paths of the summary begin there.
-        refused: Why nothing was published, where a gate said so.
+        refused: Why nothing was published, where a gate refused it.
     """
-    parts = [f"## {_headline(result, refused)}"]
+    parts = [f"## {_headline(summary, refused)}"]
     if refused:
         parts.append(f"> {_plain(refused)}")
-    parts += [_data(result), "\n".join(_models(result))]
-    if change := result.get("change"):
-        parts.append(_change(change))
-    parts += [_table(result, root), "\n".join(_links(result, tracking, root)), "\n".join(_timings(result))]
+    parts += [_data(summary), "\n".join(_models(Comparison.of(summary)))]
+    if summary.change is not None:
+        parts.append(_change(summary.change))
+    parts += [_table(summary, root), "\n".join(_links(summary, tracking, root)), "\n".join(_timings(summary))]
     return "\n\n".join(part for part in parts if part)
 
 
-def _headline(result: Mapping[str, Any], refused: str) -> str:
+def _headline(summary: BatchSummary, refused: str) -> str:
     if refused:
-        return "Refused: the table stands as it was"
-    if back := result.get("rolled_back"):
-        return f"Nothing published: version {back} was rolled back, version {result['table']['version']} stands"
-    if result.get("unchanged"):
-        return f"Nothing new since version {result['table']['version']}: it stands"
-    return f"The champion is {result['champion']}"
+        return "Refused: nothing was published"
+    current = summary.table.version if summary.table else ""
+    if summary.rolled_back:
+        return f"Nothing published: version {summary.rolled_back} was rolled back, version {current} is current"
+    if summary.unchanged:
+        return f"Nothing new since version {current}, which is current"
+    return f"The champion is {summary.champion}"
 
 
-def _in_short(result: Mapping[str, Any], refused: str) -> str:
-    """For the card that leads to the page."""
-    if refused or result.get("unchanged"):
-        return _headline(result, refused)
-    error = result["models"][result["champion"]].get("test_mse")
+def _in_short(summary: BatchSummary, refused: str) -> str:
+    """For the card that links to the page."""
+    if refused or summary.unchanged:
+        return _headline(summary, refused)
+    error = summary.models[summary.champion].test_mse
     measured = "" if error is None else f", test MSE {error:.4f}"
-    return f"{result['champion']}{measured}; {_sizes(result['data'])}"
+    return f"{summary.champion}{measured}; {_sizes(summary.data)}"
 
 
-def _data(result: Mapping[str, Any]) -> str:
-    data = result["data"]
-    aside = f"; {data['quarantined']:,} rows set aside" if data.get("quarantined") else ""
-    source = f" from `{data['source']}`" if "source" in data else ""
-    news = f"\n\nThe ratings of now: {_plain(data['news']['told'])}." if data.get("news") else ""
-    return f"Batch `{result['batch_id']}`: {_sizes(data)}{source}{aside}.{news}"
+def _data(summary: BatchSummary) -> str:
+    data = summary.data
+    quarantined = f"; {data.quarantined:,} rows quarantined" if data.quarantined else ""
+    source = f" from `{data.source}`" if data.source is not None else ""
+    news = f"\n\nCurrent ratings: {_plain(data.news['told'])}." if data.news else ""
+    return f"Batch `{summary.batch_id}`: {_sizes(data)}{source}{quarantined}.{news}"
 
 
-def _sizes(data: Mapping[str, Any]) -> str:
-    return ", ".join(f"{data[name]:,} {name}" for name in ("ratings", "users", "items") if name in data)
+def _sizes(data: DataSummary) -> str:
+    sizes = {"ratings": data.ratings, "users": data.users, "items": data.items}
+    return ", ".join(f"{size:,} {name}" for name, size in sizes.items() if size is not None) or "sizes unknown"
 
 
-def _models(result: Mapping[str, Any]) -> Iterator[str]:
-    rows = result.get("table", {}).get("rows", {})
+def _models(comparison: Comparison) -> Iterator[str]:
     yield "| model | test MSE | test RMSE | test MAE | epochs | predictions |"
     yield "|:--|--:|--:|--:|--:|--:|"
-    for name, model in result["models"].items():
-        shown = f"[{name}]({model['mlflow_url']})" if model.get("mlflow_url") else name
-        if name == result["champion"]:
-            shown = f"**{shown}** ★"
-        errors = " | ".join(_figure(model.get(key)) for key in ("test_mse", "test_rmse", "test_mae"))
-        epochs = len(model["loss"]) if "loss" in model else "–"
-        predictions = f"{rows[name]:,}" if name in rows else "–"
-        yield f"| {shown} | {errors} | {epochs} | {predictions} |"
-    for name, baseline in result.get("baselines", {}).items():
-        mse = baseline["test_mse"]
-        yield f"| *baseline: {name.replace('_', ' ')}* | {mse:.4f} | {math.sqrt(mse):.4f} | – | – | – |"
+    for row in comparison.rows:
+        errors = " | ".join(shown(error, ".4f") for error in (row.test_mse, row.test_rmse, row.test_mae))
+        yield f"| {_name(row)} | {errors} | {shown(row.epochs)} | {shown(row.predictions)} |"
 
 
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+def _name(row: ComparisonRow) -> str:
+    if row.is_baseline:
+        return f"*baseline: {row.name.replace('_', ' ')}*"
+    linked = f"[{row.name}]({row.url})" if row.url else row.name
+    return f"**{linked}** ★" if row.is_champion else linked
 
 
-def _change(change: Mapping[str, Any]) -> str:
-    before, now = change["champion"]["before"], change["champion"]["now"]
-    lines = [f"champion changed from {before} to **{now}**" if change["champion_changed"] else f"champion still {now}"]
-    if change["data"]:
-        lines.append(", ".join(f"{name} {size:+,}" for name, size in change["data"].items()))
-    for name, errors in change["models"].items():
-        shown = ", ".join(f"{key[5:].upper()} {error:+.4f}" for key, error in errors.items())
-        lines.append(f"{name}: test {shown}")
-    return "\n".join([f"### Since {change['since']}", "", *(f"- {line}" for line in lines)])
+def _change(change: Change) -> str:
+    now = change.champion_now
+    was = change.champion_before
+    lines = [f"champion changed from {was} to **{now}**" if change.champion_changed else f"champion still {now}"]
+    if change.data:
+        lines.append(", ".join(f"{name} {size:+,}" for name, size in change.data.items()))
+    for name, errors in change.models.items():
+        lines.append(f"{name}: test " + ", ".join(f"{key[5:].upper()} {error:+.4f}" for key, error in errors.items()))
+    return "\n".join([f"### Since {change.since}", "", *(f"- {line}" for line in lines)])
 
 
-def _table(result: Mapping[str, Any], root: Path) -> str:
-    if "table" not in result:
+def _table(summary: BatchSummary, root: Path) -> str:
+    if summary.table is None:
         return ""
-    table = result["table"]
-    return f"### The table\n\nVersion `{table['version']}` in `{_shown(table['path'], root)}`"
+    return f"### The table\n\nVersion `{summary.table.version}` in `{_place(summary.table.path, root)}`"
 
 
-def _links(result: Mapping[str, Any], tracking: str, root: Path) -> Iterator[str]:
-    """Pages where MLflow has some; else how to get them."""
+def _links(summary: BatchSummary, tracking: str, root: Path) -> Iterator[str]:
+    """Links to MLflow's pages where it has some; else the command that shows them."""
     yield "### Look closer\n"
-    pages = {name: url for name, model in result["models"].items() if (url := model.get("mlflow_url"))}
+    pages = {name: model.mlflow_url for name, model in summary.models.items() if model.mlflow_url}
     if len(pages) > 1:
         yield f"- [The models side by side in MLflow]({_compare(list(pages.values()))})"
     for name, url in pages.items():
         yield f"- [{name} in MLflow]({url})"
     if not pages:
-        runs = " and ".join(f"`{model['mlflow_run_id']}`" for model in result["models"].values())
+        runs = " and ".join(f"`{model.mlflow_run_id}`" for model in summary.models.values())
         yield f"- In MLflow: `mlflow ui --backend-store-uri {tracking}`, then {runs}"
     places = [f"[in MLflow]({page}/artifacts/report.html)" for page in list(pages.values())[:1]]
-    if report := result.get("report"):
-        places.append(f"`{_shown(report, root)}`")
+    if summary.report:
+        places.append(f"`{_place(summary.report, root)}`")
     if places:
-        yield f"- The report for people: {', and '.join(places)}"
+        yield f"- The report: {', and '.join(places)}"
 
 
 def _compare(pages: list[str]) -> str:
@@ -167,22 +160,21 @@ def _compare(pages: list[str]) -> str:
     return f"{base}/#/compare-runs?{query}"
 
 
-def _timings(result: Mapping[str, Any]) -> Iterator[str]:
-    yield f"### {result['seconds']:.1f} seconds\n"
+def _timings(summary: BatchSummary) -> Iterator[str]:
+    yield f"### {summary.seconds:.1f} seconds\n"
     yield "| stage | seconds |"
     yield "|:--|--:|"
-    for stage, seconds in result["timings"].items():
-        if seconds < 0.005 and stage not in result.get("reused", ()):
-            continue
-        reused = " (reused)" if stage in result.get("reused", ()) else ""
-        yield f"| {stage}{reused} | {seconds:.2f} |"
+    for stage, seconds in summary.timings.items():
+        reused = " (reused)" if stage in summary.reused else ""
+        if seconds >= 0.005 or reused:
+            yield f"| {stage}{reused} | {seconds:.2f} |"
 
 
-def _shown(path: str, root: Path) -> str:
-    """Where it is, whoever asks from wherever; an address stays as it is."""
+def _place(path: str, root: Path) -> str:
+    """An absolute path, since a reader may be anywhere; a URI as it is."""
     return path if "://" in path else str(root / path)
 
 
 def _plain(text: str) -> str:
-    """Text with ids of users and items in it, which are anybody's words, kept from acting as markdown or HTML."""
+    """Text that may hold ids of users and items, escaped so that none acts as markdown or HTML."""
     return re.sub(r"([\\`*\[\]|])", r"\\\1", text).replace("<", "&lt;")

@@ -1,173 +1,216 @@
-"""What a batch says of itself: to the caller as JSON, to MLflow as params and metrics."""
+"""The summary of a batch: what ``--json`` prints, the manifest keeps, and every page and table shows.
+
+docs/cli.md names its keys. A new figure is an optional field, which is left out of the JSON where it is None.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from flows.job import CODE
-from recobatch.addresses import is_uri
-from recobatch.storage.workspace import code_fingerprint, file_digest, fingerprint
-from recobatch.vocabulary import Vocabulary
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from flows.job import Job
-    from flows.outputs import Parts, Ratings, ToScore, TrainedModel
-    from flows.settings.tree import Settings
-    from recobatch.scoring.extension import RatingsDelta
-    from recobatch.table import Published
+    from recobatch.table import Manifest
 
 
-def shaping(settings: Settings, name: str) -> dict[str, Any]:
-    """Every setting that shapes a model; MLflow's params, and what its reuse hangs on."""
-    tree = settings.model_dump(mode="json", include={"preset", "seed", "ingest", "split", "model", "train"})
-    return {"model_name": name, **tree}
+class _Figures:
+    """A dataclass as JSON: a field that is None is left out, unless it is nullable."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return _present(self, *self._nullable)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of ``to_dict``; unknown keys are ignored."""
+        return cls(**_known(cls, values))
+
+    @property
+    def _nullable(self) -> tuple[str, ...]:
+        return ()
 
 
-def inputs_fingerprint(settings: Settings, ratings: Ratings) -> str:
-    """Sha256 of everything that shapes a published table: equal inputs give an equal table."""
-    return fingerprint({**_told_by(ratings), **_shaping_table(settings)})
+@dataclass(frozen=True)
+class DataSummary(_Figures):
+    """The ratings of a batch."""
+
+    source: str | None = None
+    ratings: int | None = None
+    users: int | None = None
+    items: int | None = None
+    first_user: int | str | None = None
+    """An id to try queries with."""
+    quarantined: int | None = None
+    reasons: Mapping[str, int] | None = None
+    quarantine_path: str | None = None
+    fingerprint: str | None = None
+    train_rows: int | None = None
+    validation_rows: int | None = None
+    test_rows: int | None = None
+    news: Mapping[str, Any] | None = None
+    """``RatingsDelta`` as JSON, and its text under ``told``; None where no ratings were read."""
+    scored_only: bool = False
+    """Whether the batch trained nothing; not in the JSON, where only such a batch has ``news``."""
+
+    def to_dict(self) -> dict[str, Any]:
+        values = super().to_dict()
+        del values["scored_only"]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        return super().from_dict({**values, "scored_only": "news" in values})
+
+    @property
+    def _nullable(self) -> tuple[str, ...]:
+        return ("news",) if self.scored_only else ("quarantine_path",)
 
 
-def scored_fingerprint(settings: Settings, champion: ToScore, ratings: Ratings | None) -> str:
-    """As ``inputs_fingerprint``, of a table that the registered champion makes."""
-    model = {"champion": champion.mlflow_run_id, "sha256": champion.tags.get("sha256")}
-    return fingerprint({**model, **(_told_by(ratings) if ratings else {}), **_shaping_table(settings)})
+@dataclass(frozen=True)
+class ModelSummary(_Figures):
+    """One model of a batch."""
+
+    mlflow_run_id: str
+    mlflow_url: str | None = None
+    loss: Sequence[float | None] | None = None
+    """Per epoch; None as a whole where the batch did not train the model."""
+    val_loss: Sequence[float | None] | None = None
+    best_epoch: int | None = None
+    validation_mse: float | None = None
+    test_mse: float | None = None
+    test_rmse: float | None = None
+    test_mae: float | None = None
+    cold_rows: int | None = None
+    cold_items: int | None = None
+    cold_users: int | None = None
+    train_seconds: float | None = None
+    compile_seconds: float | None = None
+
+    @property
+    def _nullable(self) -> tuple[str, ...]:
+        return ("mlflow_url",) if self.loss is None else ("mlflow_url", "validation_mse")
 
 
-def _told_by(ratings: Ratings) -> dict[str, str | None]:
-    titles = ratings.source.titles
-    return {"ratings": ratings.report.fingerprint, "titles": file_digest(titles) if titles else None}
+@dataclass(frozen=True)
+class BaselineSummary(_Figures):
+    """A predictor without a model."""
+
+    test_mse: float | None = None
 
 
-def _shaping_table(settings: Settings) -> dict[str, Any]:
-    aside = ("data", "table", "tracking", "work", "engine", "log", "notify")
-    exclude: dict[str, bool | set[str]] = {**dict.fromkeys(aside, True), "score": {"threads"}}
-    return {"settings": settings.model_dump(mode="json", exclude=exclude), "code": code_fingerprint(CODE)}
+@dataclass(frozen=True)
+class TableSummary(_Figures):
+    """The published table."""
+
+    path: str
+    champion_path: str
+    """Folder with the champion's predictions."""
+    version: str
+    rows: Mapping[str, int]
+    """Predictions per model."""
+    score_seconds: float = 0.0
+    publish_seconds: float = 0.0
 
 
-def metrics(model: TrainedModel, ratings: Ratings, parts: Parts) -> dict[str, float]:
-    """The figures of a whole run, by their names in MLflow."""
-    test, history = model.test, model.history
-    figures = {
-        "test_mse": test["mse"], "test_rmse": test["rmse"], "test_mae": test["mae"],
-        "test_rows": test["n_rows"], "test_cold_rows": test["cold_rows"], "test_cold_items": test["cold_items"],
-        "test_cold_users": test["cold_users"], "train_seconds": history["seconds"],
-        "compile_seconds": history["compile_seconds"], "best_epoch": history["best_epoch"],
-        "epochs": len(history["loss"]), "quarantined": ratings.report.quarantined,
-        "ratings": ratings.report.ratings, "users": ratings.n_users, "items": ratings.n_items,
-        **{f"baseline_{name}_mse": error for name, error in parts.baselines.items()},
-    }  # fmt: skip
-    if model.validation_mse is not None:
-        figures["validation_mse"] = model.validation_mse
-    return figures
+@dataclass(frozen=True)
+class Change:
+    """Differences from an earlier batch, where both have the figure."""
+
+    since: str
+    champion_before: str
+    champion_now: str
+    data: Mapping[str, int]
+    """Differences of ``ratings``, ``users``, ``items``."""
+    models: Mapping[str, Mapping[str, float]]
+    """Model → differences of ``test_mse``, ``test_rmse``."""
+
+    @property
+    def champion_changed(self) -> bool:
+        return self.champion_before != self.champion_now
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        champion = {"before": self.champion_before, "now": self.champion_now}
+        return {
+            "since": self.since, "champion": champion, "champion_changed": self.champion_changed,
+            "data": self.data, "models": self.models,
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of ``to_dict``."""
+        champion = values["champion"]
+        return cls(values["since"], champion["before"], champion["now"], values["data"], values["models"])
 
 
-def version_tags(job: Job, model: TrainedModel, ratings: Ratings) -> dict[str, str]:
-    """What a version in the registry is told by."""
-    return {
-        "model": model.name, "batch_id": job.batch_id, "dataset": ratings.source.name,
-        "dataset_fingerprint": ratings.report.fingerprint, "test_mse": f"{model.test['mse']:.6f}",
-        "test_rmse": f"{model.test['rmse']:.6f}", "test_mae": f"{model.test['mae']:.6f}", **ratings.tags(),
-    }  # fmt: skip
+@dataclass(frozen=True)
+class BatchSummary:
+    """The summary of a batch."""
+
+    batch_id: str
+    champion: str
+    seconds: float = 0.0
+    data: DataSummary = DataSummary()
+    models: Mapping[str, ModelSummary] = field(default_factory=dict)
+    baselines: Mapping[str, BaselineSummary] = field(default_factory=dict)
+    """Empty where nothing was trained."""
+    timings: Mapping[str, float] = field(default_factory=dict)
+    reused: Sequence[str] = field(default_factory=list)
+    change: Change | None = None
+    table: TableSummary | None = None
+    """None where nothing was published."""
+    unchanged: bool = False
+    """Whether nothing was published, because the table is that of an earlier batch."""
+    rolled_back: str | None = None
+    """Version that would have been published again but was rolled back."""
+    report: str | None = None
+    """Path of the page, relative to the project folder."""
+    delivered_runs: int | None = None
+    """None before the end of the batch."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        values = _present(self, "change") | {
+            "data": self.data.to_dict(), "models": _dicts(self.models), "change": self.change and self.change.to_dict(),
+        }  # fmt: skip
+        if self.table is not None:
+            values["table"] = self.table.to_dict()
+        values["baselines"] = _dicts(self.baselines)
+        for name in ("baselines", "unchanged"):
+            if not values[name]:
+                del values[name]
+        return values | {"reused": list(self.reused)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of ``to_dict``; unknown keys are ignored, and only the champion and the batch id are required."""
+        table, change = values.get("table"), values.get("change")
+        return cls(**_known(cls, values) | {
+            "data": DataSummary.from_dict(values.get("data", {})),
+            "models": {name: ModelSummary.from_dict(model) for name, model in values.get("models", {}).items()},
+            "baselines": {name: BaselineSummary.from_dict(one) for name, one in values.get("baselines", {}).items()},
+            "table": table and TableSummary.from_dict(table), "change": change and Change.from_dict(change),
+        })  # fmt: skip
+
+    @classmethod
+    def of_manifest(cls, manifest: Manifest) -> Self:
+        """The summary of the batch that published a snapshot; from the manifest's own figures where it has none."""
+        if values := manifest.extra.get("summary"):
+            return cls.from_dict(values)
+        models = {name: ModelSummary(facts.mlflow_run_id) for name, facts in manifest.models.items()}
+        return cls(manifest.version, manifest.champion, models=models)
 
 
-def of_training(
-    job: Job, ratings: Ratings, parts: Parts, trained: Mapping[str, TrainedModel], champion: str
-) -> dict[str, Any]:
-    """The summary of a batch whose models are trained; its keys are told in docs/cli.md."""
-    report = ratings.report
-    return {
-        "batch_id": job.batch_id,
-        "champion": champion,
-        "seconds": round(job.seconds, 3),
-        "data": {
-            "source": ratings.source.name, "ratings": report.ratings, "users": ratings.n_users,
-            "items": ratings.n_items, "first_user": _first(ratings.folder / "users.parquet"),
-            "quarantined": report.quarantined, "reasons": report.reasons,
-            "quarantine_path": report.quarantine_path and str(report.quarantine_path),
-            "fingerprint": report.fingerprint, **{f"{part}_rows": n for part, n in parts.sizes.items()},
-        },
-        "models": {name: _of_model(model) for name, model in trained.items()},
-        "baselines": {name: {"test_mse": error} for name, error in parts.baselines.items()},
-        "timings": _rounded(job.timings),
-        "reused": list(job.reused),
-    }  # fmt: skip
+def _present(record: Any, *nullable: str) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
+    """Field → value, without those that are None unless they are nullable."""
+    values = {each.name: getattr(record, each.name) for each in fields(record)}
+    return {name: value for name, value in values.items() if value is not None or name in nullable}
 
 
-def _of_model(model: TrainedModel) -> dict[str, Any]:
-    test, history = model.test, model.history
-    return {
-        "mlflow_run_id": model.run.run_id, "mlflow_url": model.run.url,
-        "loss": _finite(history["loss"]), "val_loss": _finite(history["val_loss"]),
-        "best_epoch": history["best_epoch"], "validation_mse": model.validation_mse,
-        "test_mse": test["mse"], "test_rmse": test["rmse"], "test_mae": test["mae"],
-        "cold_rows": test["cold_rows"], "cold_items": test["cold_items"], "cold_users": test["cold_users"],
-        "train_seconds": history["seconds"], "compile_seconds": history["compile_seconds"],
-    }  # fmt: skip
+def _dicts(records: Mapping[str, _Figures]) -> dict[str, Any]:
+    return {name: record.to_dict() for name, record in records.items()}
 
 
-def of_table(job: Job, snapshot: Published) -> dict[str, Any]:
-    """The published table, as the summary tells it."""
-    path = job.settings.table.path
-    fixed = f"{snapshot.location}/table/model={snapshot.champion}"  # an object store has no link that moves along
-    return {
-        "path": path, "champion_path": fixed if is_uri(path) else f"{path}/current/champion",
-        "version": snapshot.version, "rows": snapshot.rows,
-        "score_seconds": round(job.timings.get("score", 0.0), 3),
-        "publish_seconds": round(job.timings.get("publish", 0.0), 3),
-    }  # fmt: skip
-
-
-def of_scoring(job: Job, model: ToScore, news: RatingsDelta | None) -> dict[str, Any]:
-    """The summary of a batch that only scores.
-
-    ``data.news`` is null where no ratings were read; ``report`` is that of the champion's training, where it is here.
-    """
-    loaded = model.files.load()
-    data = {
-        "ratings": len(loaded.rated.item_index), "users": len(loaded.users), "items": len(loaded.items),
-        "first_user": loaded.users.ids[0].as_py(),
-        "news": news and {**news.to_dict(), "told": str(news)},
-    }  # fmt: skip
-    told: dict[str, Any] = {
-        "mlflow_run_id": model.mlflow_run_id, "mlflow_url": job.tracker.run_url(model.mlflow_run_id)
-    }  # fmt: skip
-    if model.test_mse is not None:
-        told |= {"test_mse": model.test_mse, "test_rmse": math.sqrt(model.test_mse)}
-    return {
-        "batch_id": job.batch_id, "champion": model.name, "seconds": round(job.seconds, 3),
-        "data": data, "models": {model.name: told}, "timings": _rounded(job.timings), "reused": list(job.reused),
-        **of_report(job, model.tags.get("batch_id", "")),
-    }  # fmt: skip
-
-
-def of_report(job: Job, batch_id: str) -> dict[str, str]:
-    """Where the report of a batch lies; nothing if it is not here."""
-    report = job.report_path(batch_id)
-    return {"report": str(report.relative_to(job.root))} if report.exists() else {}
-
-
-def _first(vocabulary: Path) -> int | str:
-    """An id to show queries with."""
-    raw_id: int | str = Vocabulary.load(vocabulary).ids[0].as_py()
-    return raw_id
-
-
-def _finite(values: list[float]) -> list[float | None]:
-    """JSON has no NaN."""
-    return [value if math.isfinite(value) else None for value in values]
-
-
-def _rounded(timings: Mapping[str, float]) -> dict[str, float]:
-    return {stage: round(seconds, 3) for stage, seconds in timings.items()}
-
-
-def closed(job: Job, result: Mapping[str, Any]) -> dict[str, Any]:
-    """The summary with the seconds and stages up to now."""
-    return {
-        **result, "seconds": round(job.seconds, 3), "timings": _rounded(job.timings), "reused": list(job.reused),
-        "delivered_runs": job.tracker.delivered_runs,
-    }  # fmt: skip
+def _known(record: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    names = {each.name for each in fields(record)}
+    return {name: value for name, value in values.items() if name in names}

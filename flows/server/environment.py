@@ -1,4 +1,4 @@
-"""Process environment that must stand before Prefect, MLflow or TensorFlow is imported. Imports none of them."""
+"""Process environment that must be set before Prefect, MLflow or TensorFlow is imported. Imports none of them."""
 
 import os
 from pathlib import Path
@@ -8,10 +8,10 @@ _QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_CLIENT_METRICS_ENABLED": "false",
-    # A server that went away holds up a call for 14 s, and one that hangs for a minute; by default, 62 s and 7 minutes.
+    # An unreachable server delays a call by 14 s, and one that hangs by a minute; by default, 62 s and 7 minutes.
     "PREFECT_CLIENT_MAX_RETRIES": "3",
     "PREFECT_API_REQUEST_TIMEOUT": "10",
-    # How often a run says that it lives; by default, every three minutes.
+    # Seconds between a run's heartbeats; by default, three minutes.
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
@@ -22,10 +22,10 @@ _QUIET = {
 
 
 def prepare_environment(root: Path) -> None:
-    """Set what the vendors read at import, leaving alone whatever the caller has set.
+    """Set the variables that the vendors read at import, except those that are set already.
 
     Args:
-        root: Project root; Prefect keeps its state in ``<root>/.prefect`` unless PREFECT_HOME says otherwise.
+        root: Project root; Prefect keeps its state in ``<root>/.prefect`` unless PREFECT_HOME is set.
     """
     os.environ.setdefault("PREFECT_HOME", str(root / ".prefect"))
     for name, value in _QUIET.items():

@@ -25,7 +25,7 @@ _STARTUP_SECONDS = 120.0
 
 
 class LocalServer:
-    """A Prefect API on a free loopback port, in a child process that dies with this one."""
+    """A Prefect API on a free loopback port, in a child process that ends with this one."""
 
     def __init__(self, *, with_scheduler: bool = False) -> None:
         """Start it.
@@ -43,14 +43,14 @@ class LocalServer:
         self._port = int(listener.getsockname()[1])
         self.api_url = f"http://127.0.0.1:{self._port}/api"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "flows.server.local", str(listener.fileno()), str(os.getpid())],
+            [sys.executable, "-m", __name__, str(listener.fileno()), str(os.getpid())],
             pass_fds=[listener.fileno()],
-            # The UI in the browser asks the API at this address; by itself it would ask at port 4200.
+            # The UI in the browser calls the API at this address; its default is port 4200.
             env={**os.environ, "PREFECT_SERVER_UI_API_URL": self.api_url, **self._environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
-            # Ctrl-C reaches the whole terminal group; the server must outlive the flow's last words.
+            # Ctrl-C reaches the whole terminal group; the server must outlive the flow's last log lines.
             start_new_session=True,
         )
         listener.close()
@@ -65,7 +65,7 @@ class LocalServer:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise RecobatchError(
-                    f"found the Prefect server ended with code {self._process.returncode} ({self._last_words()}), "
+                    f"found the Prefect server ended with code {self._process.returncode} ({self._last_error()}), "
                     f"expected it to answer at {self.api_url}; set PREFECT_API_URL to a server that runs, or remove "
                     f"{os.environ.get('PREFECT_HOME')} if its database is damaged"
                 )
@@ -88,7 +88,7 @@ class LocalServer:
         finally:
             connection.close()
 
-    def _last_words(self) -> str:
+    def _last_error(self) -> str:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "no message")
@@ -134,8 +134,8 @@ def prefect_server(*, with_scheduler: bool = False) -> Iterator[LocalServer | No
         server.stop()
 
 
-def _die_with_parent(parent: int) -> None:
-    """Ask the kernel to end this process when its parent ends, kill -9 included; Linux only."""
+def _end_with_parent(parent: int) -> None:
+    """Have the kernel end this process when its parent ends, kill -9 included; Linux only."""
     if not sys.platform.startswith("linux"):
         return
     pr_set_pdeathsig = 1
@@ -161,5 +161,5 @@ def _serve(listener: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    _die_with_parent(int(sys.argv[2]))
+    _end_with_parent(int(sys.argv[2]))
     _serve(socket.socket(fileno=int(sys.argv[1])))

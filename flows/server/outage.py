@@ -109,7 +109,7 @@ _breaker: _CircuitBreaker | None = None
 
 
 def is_reachable() -> bool:
-    """Whether the server of this run answered the last time it was asked."""
+    """Whether the server of this run answered its last probe."""
     return _breaker is None or _breaker.is_reachable()
 
 
@@ -117,7 +117,7 @@ def is_reachable() -> bool:
 def server_watched() -> Iterator[None]:
     """Within a flow: send log lines and events to the server of this run only while it answers.
 
-    One warning says that it is unreachable, another that it answers again.
+    A warning is logged when it becomes unreachable, and another when it answers again.
     """
     global _breaker
     api_url = PREFECT_API_URL.value()
@@ -162,7 +162,7 @@ def run_to_its_end(flow: Flow[..., Any], **parameters: Any) -> Any:  # noqa: ANN
         finally:
             _close_breaker()
     log.warning(
-        "the run is done, but the Prefect server did not store its final state: its page says Running or Crashed"
+        "the run is done, but the Prefect server did not store its final state: its page shows Running or Crashed"
     )
     return outcome.result
 

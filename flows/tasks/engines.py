@@ -38,7 +38,7 @@ def _dask(stack: ExitStack) -> TaskRunner[Any]:
             f"engine: found 'dask' and no {error.name}, expected the package; "
             f"install recobatch[dask], or pass --engine threads"
         ) from error
-    logging.getLogger("distributed").setLevel(logging.WARNING)  # it tells of every connection
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # it logs every connection
     address = dask.config.get("scheduler-address", None)
     # By itself its page would be open to every machine around, at a port that one run at a time can have.
     own = {"dashboard_address": "127.0.0.1:0"}

@@ -1,4 +1,4 @@
-"""The champion brought up to the ratings of now: what is new since it was trained, and whom it does not know."""
+"""The champion, extended to the current ratings: what is new since its training, and unknown users and items."""
 
 import json
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flows.job import Job
-from flows.outputs import Ratings
+from flows.job import Services
+from flows.outputs import Ratings, ToScore
 from flows.settings.sections import DataSettings
 from flows.tasks.ingest import ingest_ratings
 from recobatch.errors import RatingsNotFound
@@ -20,56 +20,63 @@ from recobatch.sources import datasets
 from recobatch.vocabulary import Vocabulary
 
 
-def current_ratings(job: Job, champion: Mapping[str, str]) -> Ratings | None:
-    """The ratings that the settings name, else those that the champion was trained with, as they are now.
+def current_ratings(services: Services, champion: Mapping[str, str]) -> Ratings | None:
+    """The ratings that the settings name, else the current state of those that the champion was trained with.
 
     Args:
-        job: The batch.
+        services: Of the run.
         champion: Tags of the champion's version.
 
     Returns:
-        None where none are named and the champion's are gone or were never told: it is then scored as it was trained.
+        None where none are named and the champion's do not exist any more or are not in its tags: it is then scored as
+        it was trained.
 
     Raises:
-        BadInput: If they cannot be read, for any reason but that the champion's are gone.
+        BadInput: If they cannot be read, for any reason but that the champion's do not exist.
     """
-    data = job.settings.data
+    settings, log = services.settings, services.stages.log
+    data = settings.data
     if "ratings" not in data.model_fields_set:
         if "ratings" not in champion:
-            job.tell("fetch", "the champion's version does not say which ratings it was trained with: none are read")
+            log("fetch", "no ratings are read: the champion's version has no tag with those that it was trained with")
             return None
         try:
             datasets.resolve(champion["ratings"], cache_dir=data.cache.expanduser())
         except RatingsNotFound as error:
-            job.tell("fetch", f"the champion's ratings are gone, so none are read ({error})")
+            log("fetch", f"no ratings are read: the champion's do not exist any more ({error})")
             return None
-        told = {**json.loads(champion["ratings_layout"]), **data.model_dump(exclude_unset=True)}
-        data = DataSettings.model_validate({**told, "ratings": champion["ratings"]})
-    return ingest_ratings(replace(job, settings=job.settings.model_copy(update={"data": data})))
+        layout = {**json.loads(champion["ratings_layout"]), **data.model_dump(exclude_unset=True)}
+        data = DataSettings.model_validate({**layout, "ratings": champion["ratings"]})
+    return ingest_ratings(replace(services, settings=settings.model_copy(update={"data": data})))
 
 
 @task(name="extend champion", cache_policy=NO_CACHE)
-def extend_champion(
-    job: Job, champion: ModelFolder, tags: Mapping[str, str], ratings: Ratings
-) -> tuple[ModelFolder, RatingsDelta]:
-    """Count what is new since the champion was trained, and take in what it does not know where that is asked for."""
+def extend_champion(services: Services, champion: ToScore, ratings: Ratings) -> tuple[ToScore, RatingsDelta]:
+    """Count what is new since the champion was trained, and with ``score.unknown=biases`` add unknown ids.
+
+    Returns:
+        The champion to be scored, and what is new.
+    """
+    tags, unknown = champion.tags, services.settings.score.unknown
     until = int(tags["newest_rating"]) if "newest_rating" in tags else None
-    unknown = job.settings.score.unknown
 
     def build(out: Path) -> dict[str, Any]:
-        extended, news = extend(champion.load(), _loaded(ratings), unknown=unknown, trained_until=until)
+        extended, delta = extend(champion.files.load(), _load(ratings), unknown=unknown, trained_until=until)
         extended.save(out)
-        return news.to_dict()
+        return delta.to_dict()
 
-    with job.stage("extend"):
+    with services.stages.timed("extend"):
         shaped_by = {"champion": tags.get("sha256", ""), "until": until, "ratings": ratings.key, "unknown": unknown}
-        done = job.work.stage("extend", shaped_by, build)
-    news = RatingsDelta.from_dict(done.report)
-    counts = {"new_ratings": news.new_ratings, "unknown_users": news.unknown_users.count}
-    job.tell("extend", str(news), reused=done.reused, unknown_items=news.unknown_items.count, **counts)
-    return ModelFolder(done.path), news
+        done = services.work.stage("extend", shaped_by, build)
+    delta = RatingsDelta.from_dict(done.report)
+    users, items = delta.unknown_users.count, delta.unknown_items.count
+    counts = {"new_ratings": delta.new_ratings, "unknown_users": users, "unknown_items": items}
+    services.stages.log("extend", str(delta), reused=done.reused, **counts)
+    return replace(champion, files=ModelFolder(done.path)), delta
 
 
-def _loaded(ratings: Ratings) -> CurrentRatings:
-    users, items = (Vocabulary.load(ratings.folder / f"{name}.parquet") for name in ("users", "items"))
-    return CurrentRatings(ratings.interactions(), users, items)
+def _load(ratings: Ratings) -> CurrentRatings:
+    encoded = ratings.encoded
+    return CurrentRatings(
+        ratings.interactions(), Vocabulary.load(encoded.users_path), Vocabulary.load(encoded.items_path)
+    )  # fmt: skip

@@ -1,77 +1,59 @@
-"""The end of a published batch: its runs in MLflow name its table, and its report is written, be it by a later run."""
+"""The end of a published batch, maybe in a later run: its MLflow runs name its table, and its report is written."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
-from prefect.logging import get_run_logger
-
-from flows.job import Job
-from flows.outputs import Parts, Ratings, TrainedModel
-from flows.results import summary
-from flows.tasks.report import published_table, report_batch, report_what_stands
-from flows.tasks.resume import runs_of
+from flows.job import Job, Services
+from flows.outputs import Parts, Ratings, TrainedBatch, TrainedModel
+from flows.results.summarize import summarize_table
+from flows.results.summary import BatchSummary
+from flows.tasks.report import with_report
+from flows.tasks.resume import find_runs
 from flows.tasks.split import split_stage
 from flows.tasks.train import training_stage
+from flows.tasks.unchanged import Unchanged
 from recobatch.table import Published
+from recobatch.tracking import TrackedRun
 
 
-def end_published(
-    job: Job, ratings: Ratings, parts: Parts, trained: Mapping[str, TrainedModel], result: Mapping[str, Any],
-    snapshot: Published,
-) -> dict[str, str]:  # fmt: skip
-    """Tell MLflow where the predictions of every run are, and report the batch.
+def finalize(job: Job, batch: TrainedBatch, summary: BatchSummary, snapshot: Published) -> BatchSummary:
+    """Log the table of every run to MLflow, and report the batch.
 
     Args:
         job: The batch.
-        ratings: What it took in.
-        parts: Their split.
-        trained: Its models, by name.
-        result: Its summary, with the table.
-        snapshot: What it published.
+        batch: Its models.
+        summary: Its summary.
+        snapshot: Its table.
 
     Returns:
-        Where the report lies, for the summary; nothing if the disk had no room for it.
+        The summary with the table, and with the report unless the disk had no room for it.
     """
     for name, rows in snapshot.rows.items():
-        trained[name].run.log_metrics({"published_rows": rows})
-        trained[name].run.set_tags({"table_version": snapshot.version})
-    report = partial(
-        report_batch, job, ratings, parts, trained, result["champion"], titles=ratings.titles(),
-        table=published_table(result),
-    )  # fmt: skip
+        batch.models[name].run.log_metrics({"published_rows": rows})
+        batch.models[name].run.set_tags({"table_version": snapshot.version})
     outcome = f"version {snapshot.version} is published, without a report (the next run makes one)"
-    return report_what_stands(job, report, outcome)
+    return with_report(job, batch, replace(summary, table=summarize_table(job, snapshot)), outcome=outcome)
 
 
-def promote_published(version: str, move: Callable[[], None]) -> None:
-    """Move the registry's aliases to what was just published; should that fail, the next run repairs it."""
-    try:
-        move()
-    except Exception as error:  # noqa: BLE001 - what is published stands
-        get_run_logger().warning(
-            "version %s is published, but the registry's aliases were not moved (the next run moves them): %s",
-            version, error,
-        )  # fmt: skip
+def finalize_earlier(services: Services, ratings: Ratings, unchanged: Unchanged) -> None:
+    """Finalize a batch whose run published and was then killed, or had no room for its report.
 
-
-def end_in_its_place(job: Job, ratings: Ratings, snapshot: Published) -> None:
-    """End a batch that published and then died, or had no room for its report: this run is that batch from here on.
-
-    Nothing happens where the report lies about, or an output of the batch's stages or a run of it in MLflow is gone.
+    Nothing happens if the report exists, or if an output of the batch's stages or a run of it in MLflow is gone.
     """
-    noted, settings = snapshot.manifest.extra.get("models", {}), job.settings
-    split = job.work.find(*split_stage(settings, ratings))
-    if split is None or not noted or job.report_path(snapshot.version).exists():
+    snapshot = unchanged.snapshot
+    noted = snapshot.manifest.extra.get("models", {})
+    split = services.work.find(*split_stage(services.settings, ratings))
+    if unchanged.rolled_back or split is None or not noted or services.report_path(snapshot.version).exists():
         return
     parts = Parts.of(split)
-    runs = runs_of(job, parts, noted)
-    if not runs:
+    if not (runs := find_runs(services, parts, noted)):
         return
-    job.batch_id = snapshot.version
-    job.runs += runs.values()
-    job.tell("resume", f"ends batch {snapshot.version}, which had published and came no further")
-    stages = {name: job.work.find(*training_stage(settings, name, parts)) for name in runs}
-    trained = {name: TrainedModel.of(name, done, runs[name]) for name, done in stages.items() if done is not None}
-    result = snapshot.manifest.extra["summary"] | {"table": summary.of_table(job, snapshot)}
-    end_published(job, ratings, parts, trained, result, snapshot)
+    job = services.begin(snapshot.version, runs)
+    job.stages.log("resume", f"finalizes batch {snapshot.version}, whose run ended after the publish")
+    batch = TrainedBatch(ratings, parts, _load_models(services, parts, runs), snapshot.champion)
+    finalize(job, batch, BatchSummary.of_manifest(snapshot.manifest), snapshot)
+
+
+def _load_models(services: Services, parts: Parts, runs: Mapping[str, TrackedRun]) -> dict[str, TrainedModel]:
+    stages = {name: services.work.find(*training_stage(services.settings, name, parts)) for name in runs}
+    return {name: TrainedModel.of(name, done, runs[name]) for name, done in stages.items() if done is not None}

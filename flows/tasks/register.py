@@ -1,4 +1,4 @@
-"""The registry: every model of a batch becomes a version; the champion is fetched for a night's scoring."""
+"""The registry: every model of a batch becomes a version; the champion is fetched for scoring."""
 
 import tempfile
 from collections.abc import Mapping
@@ -8,33 +8,32 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from flows.job import Job
-from flows.outputs import Ratings, ToScore, TrainedModel
-from flows.results import summary
-from flows.results.assets import describe_asset
+from flows.job import Job, Services
+from flows.outputs import ToScore, TrainedBatch, TrainedModel
+from flows.results.assets import describe_asset, materializing, model_asset, ratings_asset
 from flows.tasks.ingest import is_transient
 from recobatch.tracking import Alias, RegisteredVersion
 
+Versions = Mapping[Alias, RegisteredVersion]
+
 
 @task(name="register models", cache_policy=NO_CACHE)
-def register_models(
-    job: Job, trained: Mapping[str, TrainedModel], champion: str, ratings: Ratings
-) -> dict[Alias, RegisteredVersion]:
+def register_models(job: Job, batch: TrainedBatch) -> dict[Alias, RegisteredVersion]:
     """Make every model of the batch a version in the registry.
 
     Returns:
-        The versions that ``move_aliases`` is for: of the champion, and of the best other model.
+        The versions for ``move_aliases``: of the champion, and of the best other model.
     """
-    with job.stage("register"):
-        others = sorted((model for model in trained.values() if model.name != champion), key=_test_mse)
-        aliases: dict[str, Alias] = {champion: "champion", **{model.name: "challenger" for model in others[:1]}}
+    with job.stages.timed("register"):
+        others = sorted((m for m in batch.models.values() if m.name != batch.champion), key=_test_mse)
+        aliases: dict[str, Alias] = {batch.champion: "champion", **{model.name: "challenger" for model in others[:1]}}
         versions: dict[Alias, RegisteredVersion] = {}
-        for model in trained.values():
+        for model in batch.models.values():
             alias = aliases.get(model.name)
             version = job.tracker.register(
                 model.run,
-                description=f"{model.name}, test MSE {model.test['mse']:.4f}, on {ratings.source.name}",
-                tags=summary.version_tags(job, model, ratings),
+                description=f"{model.name}, test MSE {_test_mse(model):.4f}, on {batch.ratings.source.name}",
+                tags=_version_tags(job.batch_id, model, batch),
                 pending=alias,
             )
             if alias is not None:
@@ -42,22 +41,48 @@ def register_models(
     return versions
 
 
+def _version_tags(batch_id: str, model: TrainedModel, batch: TrainedBatch) -> dict[str, str]:
+    ratings, test = batch.ratings, model.report.test
+    return {
+        "model": model.name, "batch_id": batch_id, "dataset": ratings.source.name,
+        "dataset_fingerprint": ratings.report.fingerprint, "test_mse": f"{test.mse:.6f}",
+        "test_rmse": f"{test.rmse:.6f}", "test_mae": f"{test.mae:.6f}", **ratings.tags(),
+    }  # fmt: skip
+
+
 @task(name="move aliases", cache_policy=NO_CACHE)
-def move_aliases(job: Job, versions: Mapping[Alias, RegisteredVersion], champion: TrainedModel) -> None:
+def move_aliases(job: Job, versions: Versions, champion: TrainedModel) -> None:
     """Point the registry's aliases at the batch's versions; after the publish, where there is one."""
-    with job.stage("register"):
+    with job.stages.timed("register"):
         for alias, version in versions.items():
             job.tracker.set_alias(alias, version)
-    describe_asset(model=champion.name, batch_id=job.batch_id, test_mse=champion.test["mse"])
-    told = f"{champion.name} is the champion of the registry, version {versions['champion']}"
-    job.tell("register", told)
+    describe_asset(model=champion.name, batch_id=job.batch_id, test_mse=_test_mse(champion))
+    message = f"{champion.name} is the champion of the registry, version {versions['champion']}"
+    job.stages.log("register", message)
 
 
-def repair_aliases(job: Job) -> None:
-    """Move the aliases that the run which published the current snapshot did not come to move."""
-    if (current := job.table.current()) is None:
+def promote(job: Job, versions: Versions, batch: TrainedBatch) -> None:
+    """Move the registry's aliases, the champion being one of Prefect's assets."""
+    made_from = [ratings_asset(batch.ratings.source.uri, job.root)]
+    materializing(move_aliases, model_asset(job.settings), made_from)(job, versions, batch.best)
+
+
+def promote_published(job: Job, versions: Versions, batch: TrainedBatch) -> None:
+    """As ``promote``, after a publish, which a failure does not undo: the next run repairs the aliases."""
+    try:
+        promote(job, versions, batch)
+    except Exception as error:  # noqa: BLE001 - the table is published
+        get_run_logger().warning(
+            "version %s is published, but the registry's aliases were not moved (the next run moves them): %s",
+            job.batch_id, error,
+        )  # fmt: skip
+
+
+def repair_aliases(services: Services) -> None:
+    """Move the aliases that the run which published the current snapshot failed to move."""
+    if (current := services.table.current()) is None:
         return
-    for alias, version in job.tracker.move_pending_aliases(current.version).items():
+    for alias, version in services.tracker.move_pending_aliases(current.version).items():
         get_run_logger().warning(
             "batch %s had published without moving the registry's aliases: %s is version %d now",
             current.version, alias, version,
@@ -65,7 +90,7 @@ def repair_aliases(job: Job) -> None:
 
 
 def _test_mse(model: TrainedModel) -> float:
-    return float(model.test["mse"])
+    return model.report.test.mse
 
 
 @task(
@@ -75,12 +100,12 @@ def _test_mse(model: TrainedModel) -> float:
     retry_condition_fn=is_transient,
     cache_policy=NO_CACHE,
 )
-def fetch_champion(job: Job, folder: Path) -> ToScore:
-    """Get the registered champion's factors, their digests checked, into a folder that no other run uses."""
-    with job.stage("fetch champion"):
-        champion = job.tracker.champion()
-        files = champion.download(Path(tempfile.mkdtemp(dir=folder)))  # its own of every attempt
+def fetch_champion(services: Services, folder: Path) -> ToScore:
+    """Download the registered champion's factors, their digests checked, into a folder that no other run uses."""
+    with services.stages.timed("fetch champion"):
+        champion = services.tracker.champion()
+        files = champion.download(Path(tempfile.mkdtemp(dir=folder)))  # one for every attempt
     name = champion.tags.get("model", "champion")
-    job.tell("fetch champion", f"{name}, version {champion.version}")
+    services.stages.log("fetch champion", f"{name}, version {champion.version}")
     test_mse = float(champion.tags["test_mse"]) if "test_mse" in champion.tags else None
     return ToScore(name, champion.run_id, files, test_mse, champion.tags)

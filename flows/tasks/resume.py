@@ -1,52 +1,62 @@
-"""Going on with a batch that died while it was scored: under its name, in its MLflow runs, with its finished shards."""
+"""Which batch a run makes: a new one, or one that an earlier run left unfinished.
+
+The files of a table name its version and its MLflow runs, so they can be used again only by the batch of that name.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
-from flows.job import Job
-from flows.outputs import Parts, Ratings, TrainedModel
-from flows.results import summary
+from flows.job import Job, Services
+from flows.outputs import Parts, Ratings, ToScore, TrainedModel
+from flows.tasks.fingerprints import predictions_fingerprint
 from flows.tasks.train import training_stage
 from recobatch.model_folder import ModelFolder
 from recobatch.tracking import TrackedRun
 
 
-def notes(job: Job, ratings: Ratings, trained: Mapping[str, TrainedModel]) -> dict[str, Any]:
-    """What the next run has to know of this one, should it die."""
-    models = {name: {"factors": model.fingerprint, "journal": model.run.journal} for name, model in trained.items()}
-    return {"inputs": summary.inputs_fingerprint(job.settings, ratings), "models": models}
+def notes(inputs: str, models: Mapping[str, TrainedModel]) -> dict[str, Any]:
+    """What a later run needs to resume this batch.
 
-
-def take_up(job: Job, ratings: Ratings, parts: Parts) -> dict[str, TrackedRun]:
-    """Make a batch of the very same inputs that died while it was scored this one; else remove what dead runs left.
-
-    The files of its table name its version and its MLflow runs, so they can be used again only as that batch.
-
-    Returns:
-        Its run of every model. None at all where no such batch was left, or a model is not what it was.
+    Args:
+        inputs: Fingerprint of everything that shapes the table.
+        models: The trained models by name.
     """
-    inputs = summary.inputs_fingerprint(job.settings, ratings)
-    for left in job.table.unfinished():
-        if left.notes.get("inputs") == inputs and (runs := runs_of(job, parts, left.notes["models"])):
-            job.batch_id = left.version
-            job.runs += runs.values()
-            job.tell("resume", f"goes on with batch {left.version}, which died with {left.finished} files written")
-            return runs
-    job.table.clean()
-    return {}
+    kept = {name: {"factors": model.report.fingerprint, "journal": model.run.journal} for name, model in models.items()}
+    return {"inputs": inputs, "models": kept}
 
 
-def runs_of(job: Job, parts: Parts, noted: Mapping[str, Mapping[str, str]]) -> dict[str, TrackedRun]:
-    """The runs in MLflow that a batch noted, to go on with; none where one of them or the output of a stage is gone."""
+def begin_batch(services: Services, inputs: str, ratings: Ratings, parts: Parts) -> Job:
+    """The batch of the very same inputs that an earlier run left unfinished, else a new one.
+
+    A batch is not resumed if one of its models or MLflow runs is gone; its files are removed then.
+    """
+    for left in services.table.unfinished():
+        if left.notes.get("inputs") == inputs and (runs := find_runs(services, parts, left.notes["models"])):
+            job = services.begin(left.version, runs)
+            job.stages.log("resume", f"resumes batch {left.version}, of which {left.finished} files are written")
+            return job
+    services.table.clean()
+    return services.begin()
+
+
+def begin_scoring(services: Services, champion: ToScore) -> Job:
+    """The batch of the very same predictions that an earlier run left unfinished, else a new one."""
+    key = predictions_fingerprint(services.settings, {champion.name: champion})
+    left = [] if services.fresh else [each.version for each in services.table.unfinished() if each.shaped_by == key]
+    return services.begin(left[0] if left else None)
+
+
+def find_runs(services: Services, parts: Parts, noted: Mapping[str, Mapping[str, str]]) -> dict[str, TrackedRun]:
+    """The MLflow runs of an earlier batch, to be resumed; none if one of them or the output of a stage is gone."""
     folders = {}
-    for name in job.settings.models:
-        done = job.work.find(*training_stage(job.settings, name, parts))
+    for name in services.settings.models:
+        done = services.work.find(*training_stage(services.settings, name, parts))
         if done is None or done.report["fingerprint"] != noted[name]["factors"]:
             return {}
         folders[name] = done.path
     runs: dict[str, TrackedRun] = {}
     for name, folder in folders.items():
-        run = job.tracker.resume_run(noted[name]["journal"], model_name=name, model=ModelFolder(folder))
+        run = services.tracker.resume_run(noted[name]["journal"], model_name=name, model=ModelFolder(folder))
         if run is None:
             for other in runs.values():
                 other.finish("KILLED")

@@ -1,4 +1,4 @@
-"""Every shard of every model into one staging folder, on the chosen engine; what a dead run finished is used again."""
+"""Every shard of every model into one staging folder, on the chosen engine; finished shards are reused."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,36 +9,33 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import TaskRunner
 
-from flows.job import CODE, Job
+from flows.job import Job
 from flows.outputs import ToScore
-from flows.settings.tree import Settings
 from flows.tasks.engines import shard_runner
+from flows.tasks.fingerprints import predictions_fingerprint
 from recobatch.errors import GateRefused
 from recobatch.evaluation.gate import check_finite
 from recobatch.model_folder import ModelFolder
 from recobatch.scoring.predictions import ScoreOptions, ShardReport, plan_shards, score_shard
 from recobatch.scoring.top import top_shard
-from recobatch.storage.workspace import code_fingerprint, fingerprint
 from recobatch.table import ModelEntry, Staging, keep_report, kept_report
 
 
 @contextmanager
 def staged(job: Job, models: Mapping[str, ToScore], notes: Mapping[str, Any] | None = None) -> Iterator[Staging]:
-    """The staging folder of a batch, with the files that a dead run finished of the very same predictions.
+    """The staging folder of a batch, with the files that an earlier run finished of the very same predictions.
 
-    It outlives a run that dies or fails, for the next one to go on with; what a gate refuses is removed. The batch
-    takes the name of the one that it goes on with, for the finished files bear it.
+    It outlives a run that fails or is killed, so that the next one can resume; a refusal by a gate removes it.
 
     Args:
         job: The batch.
-        models: Whose predictions are to be staged.
-        notes: What the next run has to know, should this one die.
+        models: Models whose predictions are to be staged.
+        notes: What a later run needs to resume the batch.
     """
-    key = _predictions_fingerprint(job.settings, models)
+    key = predictions_fingerprint(job.settings, models)
     staging = None if job.fresh else job.table.resume(key)
     if staging is None:
         staging = job.table.stage(job.batch_id, shaped_by=key, notes=notes)
-    job.batch_id = staging.version
     job.table.clean(keep=staging)
     try:
         yield staging
@@ -47,36 +44,23 @@ def staged(job: Job, models: Mapping[str, ToScore], notes: Mapping[str, Any] | N
         raise
 
 
-def _predictions_fingerprint(settings: Settings, models: Mapping[str, ToScore]) -> str:
-    """Sha256 of everything that the bytes of the table's files depend on, but for the version."""
-    return fingerprint({
-        "models": {name: _shape(model) for name, model in models.items()}, "top": settings.top.k,
-        "score": settings.score.model_dump(exclude={"threads"}), "code": code_fingerprint(CODE),
-    })  # fmt: skip
-
-
-def _shape(model: ToScore) -> dict[str, str]:
-    return {"mlflow_run_id": model.mlflow_run_id, **model.files.load().fingerprints}
-
-
 def score_models(job: Job, models: Mapping[str, ToScore], staging: Staging) -> dict[str, ModelEntry]:
     """Score every pair of every model into the staging folder, shards side by side on the chosen engine."""
-    plans = {name: plan_model(model, job.settings.score) for name, model in models.items()}
-    total = sum(users * items for users, items, _ in plans.values())
-    with job.stage("score", total=total) as line, shard_runner(job.settings) as runner:
-        started = {name: _submit(job, runner, models[name], staging, plans[name][2]) for name in models}
+    total = sum(model.files.load().n_pairs for model in models.values())
+    with job.stages.timed("score", total=total) as progress, shard_runner(job.settings) as runner:
+        started = {name: _submit(job, runner, model, staging) for name, model in models.items()}
         entries = {}
         for name, (shards, tops) in started.items():
             done, reused = [], 0
             for future in shards:
-                report, was_there = future.result()
+                report, is_reused = future.result()
                 done.append(report)
-                reused += was_there
-                line.advance(report.rows, note=f"{report.rows / 1e6:.1f} million of {name}")
+                reused += is_reused
+                progress.advance(report.rows, note=f"{report.rows / 1e6:.1f} million of {name}")
             entries[name] = _entry(models[name], done, [future.result()[0] for future in tops])
             if reused:
-                job.reused.append(f"score {name}: {reused} of {len(done)} shards")
-    job.tell("score", f"{total:,} predictions of {' and '.join(models)}", predictions=total)
+                job.stages.note_reused(f"score {name}: {reused} of {len(done)} shards")
+    job.stages.log("score", f"{total:,} predictions of {' and '.join(models)}", predictions=total)
     check_finite({name: sum(shard.non_finite for shard in entry.shards) for name, entry in entries.items()})
     return entries
 
@@ -85,10 +69,10 @@ def score_models(job: Job, models: Mapping[str, ToScore], staging: Staging) -> d
 def score_one_shard(
     staging: Path, model: ModelFolder, users: slice, out: Path, metadata: Mapping[str, str], options: ScoreOptions
 ) -> tuple[ShardReport, bool]:
-    """Score a range of users unless a run that died had done so; depends on its arguments alone, wherever it runs.
+    """Score a range of users unless an earlier run did; depends on its arguments alone, wherever it runs.
 
     Returns:
-        The shard, and whether it was there already.
+        The shard, and whether it was reused.
     """
     return _once(staging, out, lambda: score_shard(model, users, out, metadata=metadata, options=options))
 
@@ -97,7 +81,7 @@ def score_one_shard(
 def top_one_shard(
     staging: Path, model: ModelFolder, users: slice, out: Path, metadata: Mapping[str, str], k: int
 ) -> tuple[ShardReport, bool]:
-    """Pick the best unseen items of a range of users, likewise."""
+    """Select the best unseen items of a range of users, likewise."""
     return _once(staging, out, lambda: top_shard(model, users, out, k=k, metadata=metadata))
 
 
@@ -109,20 +93,17 @@ def _once(staging: Path, out: Path, write: Callable[[], ShardReport]) -> tuple[S
     return report, False
 
 
-def plan_model(model: ToScore, options: ScoreOptions) -> tuple[int, int, list[slice]]:
-    """How many users and items a model has, and the users of each shard."""
+def _plan(model: ToScore, options: ScoreOptions) -> list[slice]:
+    """The users of each shard."""
     loaded = model.files.load()
-    n_users, n_items = len(loaded.users), len(loaded.items)
-    return n_users, n_items, plan_shards(n_users, n_items, options)
+    return plan_shards(len(loaded.users), len(loaded.items), options)
 
 
-def _submit(
-    job: Job, runner: TaskRunner[Any], model: ToScore, staging: Staging, plan: list[slice]
-) -> tuple[list[Any], list[Any]]:
+def _submit(job: Job, runner: TaskRunner[Any], model: ToScore, staging: Staging) -> tuple[list[Any], list[Any]]:
     metadata = {"version": staging.version, "model": model.name, "mlflow_run_id": model.mlflow_run_id}
     options, k = job.settings.score, job.settings.top.k
     shards, tops = [], []
-    for number, users in enumerate(plan):
+    for number, users in enumerate(_plan(model, options)):
         shared = {"staging": staging.path, "model": model.files, "users": users, "metadata": metadata}
         out = staging.shard_path(model.name, number)
         shards.append(runner.submit(score_one_shard, parameters={**shared, "out": out, "options": options}))

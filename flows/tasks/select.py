@@ -1,4 +1,4 @@
-"""Choose the champion, and hold it to the gates."""
+"""Choose the champion, and apply the gates."""
 
 from collections.abc import Mapping
 
@@ -7,33 +7,28 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from flows.job import Job
-from flows.outputs import (
-    Parts,
-    ToScore,
-    TrainedModel,
-)
+from flows.outputs import ToScore, TrainedBatch, TrainedModel
 from recobatch.errors import BadTable
 from recobatch.evaluation.drift import BatchFacts, MissingIds, Spread, check_drift
-from recobatch.evaluation.gate import check_baseline, choose_champion
+from recobatch.evaluation.gate import GateOptions, check_baseline, choose_champion
 from recobatch.model_folder import LoadedModel
 from recobatch.table import ModelEntry, ModelFacts, Published, published_items, published_users
 
 
 @task(name="compare models", cache_policy=NO_CACHE)
-def compare_models(job: Job, trained: Mapping[str, TrainedModel]) -> str:
-    """Name the champion."""
-    with job.stage("compare"):
-        champion = choose_champion({name: model.candidate() for name, model in trained.items()})
-        for model in trained.values():
-            model.run.set_tags({"champion": champion})
-    job.tell("compare", f"the champion is {champion}")
+def compare_models(job: Job, models: Mapping[str, TrainedModel]) -> str:
+    """Choose the champion; returns its name."""
+    with job.stages.timed("compare"):
+        champion = choose_champion({name: model.candidate() for name, model in models.items()})
+        job.runs.set_tags({"champion": champion})
+    job.stages.log("compare", f"the champion is {champion}")
     return champion
 
 
 @task(name="quality gate", cache_policy=NO_CACHE)
-def check_gate(job: Job, champion: TrainedModel, parts: Parts) -> None:
+def check_gate(batch: TrainedBatch, options: GateOptions) -> None:
     """Refuse a champion that is no better than the baseline."""
-    check_baseline(champion.candidate(), parts.baselines, job.settings.gate)
+    check_baseline(batch.best.candidate(), batch.parts.report.baselines, options)
 
 
 @task(name="drift gate", cache_policy=NO_CACHE)
@@ -45,19 +40,19 @@ def check_against_published(
     Args:
         job: The batch.
         model: Its champion.
-        entries: What was scored.
+        entries: The scored models.
         ratings_spread: Of the ratings, where they were read.
 
     Returns:
-        What the next batch will be compared with.
+        The figures that the next batch is compared with.
     """
     loaded = model.files.load()
     predictions = {name: prediction_spread(entry) for name, entry in entries.items()}
     facts = BatchFacts(len(loaded.rated.item_index), ratings_spread, model.name, model.test_mse, predictions)
     published = job.table.current()
-    if published is None or not (told := published.manifest.extra.get("facts")):
+    if published is None or not (figures := published.manifest.extra.get("facts")):
         return facts
-    before = BatchFacts.from_dict(told)
+    before = BatchFacts.from_dict(figures)
     check_drift(facts, before, _gone_since(published, loaded), job.settings.drift, published.version)
     return facts.after(before)
 
@@ -65,7 +60,7 @@ def check_against_published(
 def _gone_since(published: Published, loaded: LoadedModel) -> MissingIds:
     try:
         users, items = published_users(published), published_items(published)
-    except BadTable as error:  # a table that cannot be read must not stand in the way of the one that replaces it
+    except BadTable as error:  # an unreadable table must not prevent its replacement
         get_run_logger().warning("users and items are not compared with version %s: %s", published.version, error)
         return MissingIds(0.0, 0.0)
     return MissingIds(loaded.users.share_missing(users), loaded.items.share_missing(items))

@@ -1,33 +1,36 @@
-"""Split the ratings, and measure what a model has to beat."""
+"""Split the ratings, and measure the baselines."""
 
+from pathlib import Path
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flows.job import Job
-from flows.outputs import (
-    Parts,
-    Ratings,
-    write_parts,
-)
+from flows.job import Services
+from flows.outputs import Parts, Ratings
 from flows.settings.tree import Settings
+from recobatch.evaluation.split_report import SplitReport
 from recobatch.split import split
 
 
 @task(name="split ratings", cache_policy=NO_CACHE)
-def split_ratings(job: Job, ratings: Ratings) -> Parts:
-    """Part the ratings into train, test and maybe validation, and measure what a model has to beat."""
-    options = job.settings.split
-    with job.stage("split"):
-        done = job.work.stage(
-            *split_stage(job.settings, ratings), lambda out: write_parts(split(ratings.interactions(), options), out)
-        )
+def split_ratings(services: Services, ratings: Ratings) -> Parts:
+    """Split the ratings into train, test and maybe validation, and measure the baselines."""
+
+    def build(out: Path) -> dict[str, Any]:
+        parts = split(ratings.interactions(), services.settings.split)
+        parts.save(out)
+        return SplitReport.of(parts).to_json()
+
+    with services.stages.timed("split"):
+        done = services.work.stage(*split_stage(services.settings, ratings), build)
     parts = Parts.of(done)
-    job.tell("split", ", ".join(f"{n:,} {part}" for part, n in parts.sizes.items()), reused=done.reused, **parts.sizes)
+    sizes = parts.report.sizes
+    message = ", ".join(f"{n:,} {part}" for part, n in sizes.items())
+    services.stages.log("split", message, reused=done.reused, **sizes)
     return parts
 
 
 def split_stage(settings: Settings, ratings: Ratings) -> tuple[str, dict[str, Any]]:
-    """Name of the stage that parts the ratings, and what shapes its output."""
+    """Name of the stage that splits the ratings, and what shapes its output."""
     return "split", {"encoded": ratings.key, "options": settings.split.model_dump()}

@@ -1,62 +1,68 @@
 """A batch that would publish what is published already, or what was rolled back."""
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 from prefect.logging import get_run_logger
 
-from flows.job import Job
-from flows.results import summary
+from flows.job import Services
 from flows.results.page import show_result
+from flows.results.summarize import summarize_unchanged
+from flows.results.summary import BatchSummary
 from recobatch.table import Published
 
 
-def published_already(
-    job: Job, inputs: str, key: str, end: Callable[[Published], None] | None = None
-) -> dict[str, Any] | None:
-    """Tell of the published batch, if there is nothing to publish after it.
+@dataclass(frozen=True)
+class Unchanged:
+    """The published batch, after which there is nothing to publish."""
+
+    snapshot: Published
+    rolled_back: str | None = None
+    """Version made from the same inputs, from which the table was pointed back to ``snapshot``."""
+
+
+def find_unchanged(services: Services, inputs: str) -> Unchanged | None:
+    """The published batch, if there is nothing to publish after it.
 
     That is so if it was made from the very same inputs and is whole, or if the table was pointed back to it from a
-    version that was: what a person took out of the readers' sight does not come back by itself.
+    version that was: what a person rolled back is not published again without ``--force``.
 
     Args:
-        job: The batch.
-        inputs: Fingerprint of what it would publish from.
-        key: Of its result on the run's page.
-        end: Brings the published batch to its end, should it not have come to it.
+        services: Of the run.
+        inputs: Fingerprint of everything that would shape the table.
 
     Returns:
-        The summary of the published batch, marked ``unchanged``; None where there is something to publish.
+        None where there is something to publish.
     """
-    snapshot = job.table.current()
+    table, log = services.table, get_run_logger()
+    snapshot = table.current()
     if snapshot is None:
         return None
     if _inputs(snapshot) == inputs:
-        if problems := job.table.damage():
-            get_run_logger().warning("version %s is damaged and published again: %s", snapshot.version, problems[0])
+        if problems := table.damage():
+            log.warning("version %s is damaged and published again: %s", snapshot.version, problems[0])
             return None
-        job.tell("compare", f"nothing new since version {snapshot.version}; it stands (--force publishes again)")
-        job.table.clean()
-        if end is not None:
-            end(snapshot)
-        return _stands(job, snapshot, key, {})
-    if back := next((each.version for each in job.table.rolled_back() if _inputs(each) == inputs), None):
-        get_run_logger().warning(
-            "version %s was made from the same and was rolled back; version %s stands (--force publishes again)",
+        message = f"nothing new since version {snapshot.version}; nothing is published (--force publishes again)"
+        services.stages.log("compare", message)
+        table.clean()
+        return Unchanged(snapshot)
+    if back := next((each.version for each in table.rolled_back() if _inputs(each) == inputs), None):
+        log.warning(
+            "version %s was made from the same inputs and was rolled back; version %s stays current (--force publishes "
+            "again)",
             back, snapshot.version,
         )  # fmt: skip
-        job.table.clean()
-        return _stands(job, snapshot, key, {"rolled_back": back})
+        table.clean()
+        return Unchanged(snapshot, back)
     return None
+
+
+def show_unchanged(services: Services, unchanged: Unchanged, key: str) -> BatchSummary:
+    """Show the published batch as the result of this run; ``key`` is that of the page's artifact."""
+    summary = summarize_unchanged(services, unchanged.snapshot, unchanged.rolled_back)
+    show_result(services, key, summary)
+    return summary
 
 
 def _inputs(snapshot: Published) -> str | None:
     inputs: str | None = snapshot.manifest.extra.get("inputs")
     return inputs
-
-
-def _stands(job: Job, snapshot: Published, key: str, why: dict[str, str]) -> dict[str, Any]:
-    table = {"unchanged": True, "table": summary.of_table(job, snapshot), **summary.of_report(job, snapshot.version)}
-    result = summary.closed(job, dict(snapshot.manifest.extra["summary"]) | table | why)
-    show_result(job, key, result)
-    return result

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from recobatch.errors import GateRefused
@@ -35,6 +36,11 @@ class Spread:
 
     mean: float
     sd: float
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Self:
+        """Of an array of any shape, computed in double precision."""
+        return cls(float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64)))
 
     def distance(self, other: "Spread") -> float:
         """Distance to another spread, in standard deviations of this one.

@@ -20,7 +20,10 @@ class ModelSpec:
     title: str
     """Name of the Keras model, and in reports."""
     module: str
-    """Module with a ``build`` function as in ``explicit_mf``; imported when a model is built."""
+    """Module with a ``build`` function as in ``explicit_mf``, imported when a model is built; empty if the model is
+    not a Keras model."""
+    fit: str = "recobatch.training.keras_fit"
+    """Module with a ``fit`` function as in ``keras_fit``, imported when the model is trained."""
 
     @property
     def build(self) -> "Callable[..., keras.Model]":

@@ -17,7 +17,7 @@ def verdict(inputs: ReportInputs) -> str:
         f"{champion.test_mse:.3f}"
     ]
     compared = f"{', '.join(parts)} and {last}" if parts else last
-    return f"Its squared error on {len(inputs.split.test):,} ratings kept away from training is {compared}."
+    return f"Its squared error on {len(inputs.split.test):,} ratings held out from training is {compared}."
 
 
 def warnings(inputs: ReportInputs) -> list[str]:

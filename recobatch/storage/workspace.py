@@ -4,7 +4,6 @@ A stage's folder is named after a fingerprint of everything that shaped it, is b
 when whole. So a rerun finds what it may reuse by name alone, whoever died when, and checks it by digest.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -12,15 +11,12 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import fsspec
-
-from recobatch.addresses import without_secrets
 from recobatch.storage.durable import explained, is_disk_trouble
+from recobatch.storage.fingerprints import code_fingerprint, file_digest, fingerprint
 from recobatch.storage.scratch import scratch_folder, sweep
 
 _DONE = "done.json"
@@ -103,32 +99,6 @@ class Workspace:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def fingerprint(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Sha256 of a JSON value, keys sorted, as 64 hex digits; paths count as their text."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """Sha256 of a file's bytes, as 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@cache
-def code_fingerprint(caller: Path | None = None) -> str:
-    """Sha256 over the source of this package: another version of the code shares no outputs with this one.
-
-    Args:
-        caller: Folder of another package whose source counts as well.
-    """
-    digest = hashlib.sha256()
-    for package in (Path(__file__).parents[1], *([caller] if caller else [])):
-        for source in sorted(package.rglob("*.py")):
-            digest.update(f"{source.relative_to(package)}:".encode())
-            digest.update(source.read_bytes())
-    return digest.hexdigest()
-
-
 def _finish(folder: Path, report: Mapping[str, Any]) -> None:
     files = {str(path.relative_to(folder)): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     (folder / _DONE).write_text(json.dumps({"files": files, "report": report}))
@@ -154,29 +124,3 @@ def _put_in_place(scratch: Path, folder: Path) -> None:
         folder.rename(aside)
         scratch.rename(folder)
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def source_fingerprint(uri: str) -> str:
-    """Identify the content behind a path or URI, so that a changed file is read again.
-
-    A local file counts by its bytes, a remote one by what its file system says of it (etag, size, time); one that
-    cannot be identified never equals an earlier one.
-    """
-    path = Path(uri)
-    if path.is_file():
-        return file_digest(path)
-    try:
-        filesystem, remote = fsspec.core.url_to_fs(uri)
-        return (
-            _web_fingerprint(uri, filesystem.info(remote)) if uri.startswith("http") else str(filesystem.ukey(remote))
-        )
-    except Exception:  # noqa: BLE001 - every vendor has its own; what is wrong the download will tell
-        return uuid4().hex
-
-
-def _web_fingerprint(uri: str, info: Mapping[str, Any]) -> str:
-    """By what the web server says of the content; fsspec's own key of a web page is its address, whatever is there."""
-    told = {name: info.get(name) for name in ("ETag", "Content-MD5", "Digest", "Last-Modified")}
-    if not any(told.values()):
-        return uuid4().hex
-    return fingerprint({**told, "size": info.get("size"), "address": without_secrets(uri)})

@@ -1,9 +1,10 @@
-"""The door to MLflow: runs, the registry, and a spool for when the server is away.
+"""The door to MLflow: runs, the registry, and an outbox for the times when the server is unreachable.
 
 Importing this package does not import MLflow; creating a ``Tracker`` does.
 """
 
 from recobatch.tracking.history import PastRun, has_history
+from recobatch.tracking.open_runs import OpenRuns
 from recobatch.tracking.options import DatasetInfo, TrackingOptions
 from recobatch.tracking.registry import RegisteredModel
 from recobatch.tracking.run import RegisteredVersion, Status, TrackedRun
@@ -12,6 +13,7 @@ from recobatch.tracking.tracker import Alias, Tracker
 __all__ = [
     "Alias",
     "DatasetInfo",
+    "OpenRuns",
     "PastRun",
     "RegisteredModel",
     "RegisteredVersion",

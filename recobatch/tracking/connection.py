@@ -22,7 +22,7 @@ _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Connection:
-    """An MLflow client, the experiment's id, and whether the server answered the last time it was asked."""
+    """An MLflow client, the experiment's id, and whether the server answered the last call."""
 
     def __init__(self, options: TrackingOptions, root: Path) -> None:
         _calm_mlflow(options)
@@ -116,7 +116,7 @@ def one_line(error: BaseException) -> str:
 
 
 def _calm_mlflow(options: TrackingOptions) -> None:
-    """Settings MLflow reads from the environment; what the user has set there stands."""
+    """Settings MLflow reads from the environment; those that the user has set are kept."""
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
@@ -128,5 +128,5 @@ def _calm_mlflow(options: TrackingOptions) -> None:
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     }.items():
         os.environ.setdefault(name, value)
-    # It logs what it raises, with its traceback; the one line that matters is ours.
+    # It logs what it raises with a traceback; ours is one line.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)

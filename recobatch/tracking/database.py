@@ -28,7 +28,7 @@ def prepare_database(uri: str) -> None:
 
 
 def _remove_attempts(path: Path) -> None:
-    """Only the holder of the lock creates, so every other attempt belongs to a process that died."""
+    """Only the holder of the lock creates, so every other attempt belongs to a process that was killed."""
     for stray in path.parent.glob(f".{path.name}.new-*"):
         stray.unlink(missing_ok=True)
 

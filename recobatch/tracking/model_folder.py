@@ -1,16 +1,15 @@
-"""One MLflow model folder with two flavors: raw ids to ratings in NumPy, and the Keras model itself.
+"""One MLflow model folder with two flavors: raw ids to ratings in NumPy, and the Keras model itself where it is one.
 
     MLmodel, requirements.txt, python_env.yaml, conda.yaml, input_example.json
     served/                  factors.npz, users.parquet, items.parquet, rated.npz      mlflow.pyfunc
     data/                    model.keras, keras_module.txt                             mlflow.keras
     code/                    the loader, and a copy of the modules that serving needs
 
-`mlflow.keras.save_model` can write only its own pyfunc flavor, which would need TensorFlow and speak in indices; so the
+`mlflow.keras.save_model` can write only its own pyfunc flavor, which would need TensorFlow and take indices; so the
 folder is laid out here as both loaders expect it (mlflow/keras/load.py and mlflow/pyfunc in MLflow 3.17). Nothing is
 pickled.
 """
 
-import hashlib
 import platform
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from recobatch.model_folder import KERAS_FILE, SCORED_FILES, ModelFolder
 from recobatch.storage.durable import link_or_copy
+from recobatch.storage.fingerprints import file_digest
 
 SERVING_MODULES = ("__init__", "errors", "factors", "vocabulary", "served")
 """What ``recobatch.served`` needs of this package; copies travel with the model."""
@@ -28,24 +28,22 @@ REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")
 
 def lay_out(folder: Path, model: ModelFolder) -> None:
     """Fill an empty ``folder`` with all but the MLmodel file, which names the run and is written on delivery."""
-    for name in ("served", "data", "code/recobatch_copy/recobatch"):
+    for name in ("served", "code/recobatch_copy/recobatch"):
         (folder / name).mkdir(parents=True)
     for name in SCORED_FILES:
         link_or_copy(model.path / name, folder / "served" / name)
-    link_or_copy(model.keras, folder / "data" / KERAS_FILE)
-    (folder / "data" / "keras_module.txt").write_text("keras")
+    if model.keras.exists():
+        (folder / "data").mkdir()
+        link_or_copy(model.keras, folder / "data" / KERAS_FILE)
+        (folder / "data" / "keras_module.txt").write_text("keras")
     _copy_code(folder / "code")
     _write_environment(folder)
 
 
 def digests(model: ModelFolder) -> dict[str, str]:
     """Sha256 of every file that is checked before loading, by its name in the folder."""
-    return {name: file_digest(model.path / name) for name in (*SCORED_FILES, KERAS_FILE)}
-
-
-def file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    paths = [*(model.path / name for name in SCORED_FILES), *([model.keras] if model.keras.exists() else [])]
+    return {path.name: file_digest(path) for path in paths}
 
 
 def write_mlmodel(folder: Path, *, run_id: str, model_id: str, location: str, sums: dict[str, str]) -> None:
@@ -74,9 +72,10 @@ def write_mlmodel(folder: Path, *, run_id: str, model_id: str, location: str, su
         "python_function", loader_module=LOADER, data="served", code="code",
         python_version=platform.python_version(), env={"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
     )  # fmt: skip
-    model.add_flavor(
-        "keras", data="data", keras_version=_version("keras"), keras_backend="tensorflow", save_exported_model=False
-    )
+    if (folder / "data").exists():
+        model.add_flavor(
+            "keras", data="data", keras_version=_version("keras"), keras_backend="tensorflow", save_exported_model=False
+        )
     _save_example(model, example, str(folder))
     model.save(str(folder / "MLmodel"))
 

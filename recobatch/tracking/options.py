@@ -1,4 +1,4 @@
-"""What a tracker has to be told; light enough for a settings tree to import."""
+"""Options of a tracker; light enough for a settings tree to import."""
 
 import os
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class TrackingOptions(BaseModel):
-    """Where runs are tracked, under which names, and how long an unwell server is waited for."""
+    """Where runs are tracked, under which names, and how long a slow server is waited for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 

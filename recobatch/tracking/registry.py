@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from recobatch.errors import BadInput, BadTable, RecobatchError
 from recobatch.model_folder import SCORED_FILES, ModelFolder
+from recobatch.storage.fingerprints import file_digest
 from recobatch.tracking.connection import Connection
-from recobatch.tracking.model_folder import file_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

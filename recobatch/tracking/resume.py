@@ -1,4 +1,4 @@
-"""Finding the run of a process that died, for the next one to resume."""
+"""Find the run of a process that was killed, for the next one to resume."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ def find_journal(connection: Connection, root: Path, name: str, label: str) -> J
     """A journal in which a run can be resumed: its own where it still exists here, else a new one.
 
     Args:
-        connection: Where to ask for a run whose journal was delivered.
+        connection: Where a run is looked up whose journal was delivered.
         root: The project root.
         name: Of the run's first journal.
         label: Part of the name of a new one.
@@ -22,11 +22,11 @@ def find_journal(connection: Connection, root: Path, name: str, label: str) -> J
     folder = root / OUTBOX / Path(name).name
     if folder.is_dir():
         return Journal.reopen(folder)
-    state = _ask(connection, name) if connection.is_up or connection.open() else None
+    state = _look_up(connection, name) if connection.is_up or connection.open() else None
     return None if state is None else Journal.create(root / OUTBOX, label, state)
 
 
-def _ask(connection: Connection, name: str) -> RunState | None:
+def _look_up(connection: Connection, name: str) -> RunState | None:
     from mlflow.exceptions import MlflowException
 
     client = connection.client

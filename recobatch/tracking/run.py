@@ -100,7 +100,7 @@ class TrackedRun:
         return f"runs:/{self.run_id}/model"
 
     def resume(self, model: ModelFolder) -> None:
-        """Resume a run to which a dead process had logged these very model."""
+        """Resume a run to which a process that ended had logged this very model."""
         self._digests = model_folder.digests(model)
         self.post("resume", {})
         self.flush()

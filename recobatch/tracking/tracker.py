@@ -30,7 +30,7 @@ _KEPT_DAYS = 30
 class Tracker:
     """The door to MLflow, for one process.
 
-    Creating one imports MLflow (about two seconds), prepares the local database and asks the server. An unreachable
+    Creating one imports MLflow (about two seconds), prepares the local database and calls the server. An unreachable
     server costs a bounded few seconds and one warning; all records are then kept on disk.
 
     Args:
@@ -51,7 +51,7 @@ class Tracker:
 
     @property
     def is_up(self) -> bool:
-        """Whether the server answered the last time it was asked."""
+        """Whether the server answered the last call."""
         return self._connection.is_up
 
     @property
@@ -90,7 +90,7 @@ class Tracker:
         return run
 
     def resume_run(self, journal: str, *, model_name: str, model: ModelFolder) -> TrackedRun | None:
-        """Resume the run of a process that died, or failed, after it had logged its model.
+        """Resume the run of a process that was killed, or failed, after it had logged its model.
 
         Args:
             journal: ``TrackedRun.journal`` in that process.

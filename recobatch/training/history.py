@@ -1,6 +1,9 @@
 """Losses and durations of a training."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -21,3 +24,17 @@ class History:
     """Wall time of the epochs with their validation, without compiling."""
     compile_seconds: float
     """Wall time of compiling; zero where an equal training compiled before in this process."""
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values; a loss that is not finite is null, since JSON has no NaN."""
+        return {**asdict(self), "loss": _finite(self.loss), "val_loss": _finite(self.val_loss)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of ``to_json``, with NaN for null."""
+        losses = {name: [math.nan if loss is None else loss for loss in values[name]] for name in ("loss", "val_loss")}
+        return cls(**{**values, **losses})
+
+
+def _finite(values: list[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]

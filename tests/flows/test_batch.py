@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from io import StringIO
 
 import pyarrow.compute as pc
@@ -13,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.results.closing import print_closing
-from recobatch.table import PredictionTable
+from flows.results.summary import BatchSummary
+from recobatch.table import Manifest, PredictionTable
 from tests.support.flow_runs import MODELS, QUICK, latest_flow_run, task_runs
 from tests.support.summary_keys import undocumented
 
@@ -211,12 +213,35 @@ def test_what_was_rolled_back_does_not_come_back_by_itself(batch, recobatch, at_
     assert (night.json["unchanged"], night.json["rolled_back"]) == (True, second)
     assert night.json["table"]["version"] == night.json["batch_id"] == first
     assert (at_project / "back" / "current").readlink().name == first
-    assert f"version {second} was made from the same and was rolled back; version {first} stands" in caplog.text
-    print_closing(night.json, shown := StringIO())
+    assert (
+        f"version {second} was made from the same inputs and was rolled back; version {first} stays current"
+        in caplog.text
+    )
+    print_closing(BatchSummary.from_dict(night.json), shown := StringIO())
     assert f"Nothing published: this was version {second}, which was rolled back" in shown.getvalue()
     meant = batch("--table", "back", "--set", "top.k=7", "--force")
     assert "unchanged" not in meant.json
     assert (at_project / "back" / "current").readlink().name == meant.json["table"]["version"]
+
+
+def test_a_snapshot_without_a_summary_ends_a_run_properly(batch, recobatch, at_project):
+    first = batch("--table", "plain").json["table"]["version"]
+    second = batch("--table", "plain", "--set", "top.k=7").json["table"]["version"]
+    folder = at_project / "plain" / "versions" / first
+    manifest = Manifest.load(folder)
+    extra = {key: value for key, value in manifest.extra.items() if key != "summary"}
+    (folder / "manifest.json").write_bytes(replace(manifest, extra=extra).dump())
+    assert recobatch("rollback", "--table", "plain").code == 0
+    for settings, expected in (("top.k=7", second), ("top.k=100", None)):
+        outcome = batch("--table", "plain", "--set", settings)
+        assert outcome.code == 0, outcome.err
+        summary = outcome.json
+        assert (summary["unchanged"], summary.get("rolled_back")) == (True, expected)
+        assert summary["table"]["version"] == summary["batch_id"] == first
+        runs = {name: model["mlflow_run_id"] for name, model in summary["models"].items()}
+        assert runs == {name: facts.mlflow_run_id for name, facts in manifest.models.items()}
+        print_closing(BatchSummary.from_dict(summary), shown := StringIO())
+        assert f"Table: plain, version {first}\n" in shown.getvalue()
 
 
 @pytest.fixture

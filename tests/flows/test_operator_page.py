@@ -121,21 +121,21 @@ def test_every_flow_shows_its_result_its_progress_and_its_assets(
     shown = artifacts("score-pairs")
     assert shown.keys() == {"scoring-result", "progress-score"}
     assert f"### Since version {second['table']['version']}\n" in shown["scoring-result"]["data"]
-    assert "\n\nThe ratings of now: 0 new ratings of 0 users since training.\n" in shown["scoring-result"]["data"]
+    assert "\n\nCurrent ratings: 0 new ratings of 0 users since training.\n" in shown["scoring-result"]["data"]
     assert str(at_project / trained["report"]) in shown["scoring-result"]["data"]
     assert scored["change"]["data"] == {"ratings": 0, "users": 0, "items": 0}
     [made] = asset_events("score-pairs", "prefect.asset.materialization.succeeded", table)
     assert "mlflow://models/recobatch" in {related["prefect.resource.id"] for related in made["related"]}
 
 
-def test_a_refusal_is_told_on_the_page_too(recobatch, ratings_csv, artifacts, at_project):
+def test_a_refusal_is_shown_on_the_page_too(recobatch, ratings_csv, artifacts, at_project):
     hopeless = ("--set", "models=explicit_mf", "--set", "train.epochs=1", "--set", "model.n_factors=4")
     for command, key in (("run", "batch-result"), ("train", "training-result")):
         table = ("--table", "refused") if command == "run" else ()
         refused = recobatch(command, ratings_csv, *table, *hopeless)
         assert refused.code == 3, refused.err
         page = artifacts("batch-scoring" if command == "run" else "train-models")[key]["data"]
-        assert page.startswith(f"## Refused: the table stands as it was\n\n> {refused.refusal}\n")
+        assert page.startswith(f"## Refused: nothing was published\n\n> {refused.refusal}\n")
         assert "| **explicit_mf** ★ |" in page
         assert str(at_project / ".recobatch" / "reports") in page
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.results.closing import print_closing
+from flows.results.summary import BatchSummary
 from recobatch.table import PredictionTable
 from recobatch.tracking.registry import RegisteredModel
 from recobatch.vocabulary import Vocabulary
@@ -96,7 +97,7 @@ def test_a_night_with_nothing_new_publishes_nothing(nightly, at_project):
     assert again["unchanged"]
     assert again["table"]["version"] == first.json["table"]["version"]
     assert not list((at_project / "nightly" / "versions").glob(".*")), "nothing was staged"
-    print_closing(again, shown := StringIO())
+    print_closing(BatchSummary.from_dict(again), shown := StringIO())
     assert "Nothing new since the published batch" in shown.getvalue()
     forced = nightly([], "--force").json
     assert "unchanged" not in forced
@@ -119,7 +120,7 @@ def test_without_its_ratings_the_champion_scores_what_it_was_trained_with(nightl
         "ratings": len(rows), "users": 60, "items": 40, "first_user": "u00", "news": None,
     }  # fmt: skip
     assert published(at_project, "SELECT sum(rated::int) FROM {table}") == [(len(rows),)]
-    print_closing(outcome.json, shown := StringIO())
+    print_closing(BatchSummary.from_dict(outcome.json), shown := StringIO())
     assert "No ratings were read" in shown.getvalue()
     assert "WHERE user_id = 'u00' ORDER BY" in shown.getvalue()
     assert "recobatch top --table nightly u00\n" in shown.getvalue()

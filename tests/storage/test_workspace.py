@@ -1,16 +1,14 @@
 """Stage outputs: reused when whole, redone when not."""
 
-import functools
-import http.server
 import os
-import threading
 import time
 from dataclasses import replace
 
 import pytest
 
 from recobatch.storage import workspace
-from recobatch.storage.workspace import Workspace, code_fingerprint, fingerprint, source_fingerprint
+from recobatch.storage.fingerprints import code_fingerprint
+from recobatch.storage.workspace import Workspace
 
 
 @pytest.fixture
@@ -113,51 +111,3 @@ def test_prune_removes_what_was_not_used_lately(tmp_path, build):
         os.utime(folder, (long_ago, long_ago))
     work.prune(keep_days=2)
     assert (old.exists(), recent.exists(), foreign.exists()) == (False, True, True)
-
-
-def test_fingerprints_ignore_the_order_of_keys():
-    assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1}) != fingerprint({"a": 1, "b": [3]})
-
-
-def test_a_changed_file_is_another_source(tmp_path):
-    path = tmp_path / "ratings.csv"
-    path.write_text("1,2,3")
-    before = source_fingerprint(str(path))
-    assert source_fingerprint(str(path)) == before
-    path.write_text("1,2,4")
-    assert source_fingerprint(str(path)) != before
-
-
-class Told(http.server.SimpleHTTPRequestHandler):
-    """A web server that says when a file was changed, unless the address ends in ``untold``."""
-
-    def log_message(self, *_args):
-        pass
-
-    def send_header(self, name, value):
-        if not (name == "Last-Modified" and self.path.endswith("untold")):
-            super().send_header(name, value)
-
-
-@pytest.fixture
-def web(tmp_path):
-    handler = functools.partial(Told, directory=tmp_path)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def test_a_web_page_counts_by_what_its_server_says_of_it(web, tmp_path):
-    path = tmp_path / "ratings.csv"
-    path.write_text("1,2,3")
-    before = source_fingerprint(f"{web}/ratings.csv?sig=1")
-    assert source_fingerprint(f"{web}/ratings.csv?sig=2") == before
-    path.write_text("1,2,33")
-    assert source_fingerprint(f"{web}/ratings.csv?sig=1") != before
-
-
-@pytest.mark.parametrize("page", ["ratings.csv?untold", "nothing.csv"])
-def test_what_the_server_says_nothing_of_is_always_new(web, tmp_path, page):
-    (tmp_path / "ratings.csv").write_text("1,2,3")
-    assert source_fingerprint(f"{web}/{page}") != source_fingerprint(f"{web}/{page}")

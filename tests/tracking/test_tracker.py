@@ -315,3 +315,23 @@ def test_the_environment_names_the_server_unless_a_setting_does(root, monkeypatc
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
     assert TrackingOptions().resolve_uri(root) == "http://127.0.0.1:5000"
     assert TrackingOptions(uri="sqlite:///x.db").resolve_uri(root) == "sqlite:///x.db"
+
+
+def test_a_model_that_is_not_keras_has_one_flavor_and_no_digest_of_one(tracker, client, model_files, tmp_path):
+    import mlflow
+
+    plain = model_files.load().save(tmp_path)
+    assert not plain.keras.exists()
+    run = tracker.start_run(batch_id="b1", model_name="mean", params={}, dataset=DATASET)
+    run.log_model(plain)
+    tracker.set_alias("champion", tracker.register(run, description="", tags={}))
+    run.finish()
+    champion = tracker.champion()
+    assert set(json.loads(champion.tags["sha256"])) == {"factors.npz", "users.parquet", "items.parquet", "rated.npz"}
+    folder = Path(url2pathname(urlsplit(client.get_model_version_download_uri("recobatch", champion.version)).path))
+    assert list(mlflow.models.Model.load(folder).flavors) == ["python_function"]
+    assert not (folder / "data").exists()
+    pairs = pd.DataFrame({"user_id": [1, 7], "item_id": ["a b", "ü"]})
+    served = mlflow.pyfunc.load_model(str(folder)).predict(pairs)
+    assert np.isfinite(np.asarray(served, dtype=float)).all()
+    assert champion.download(tmp_path / "fetched").load().fingerprints == plain.load().fingerprints

@@ -1,4 +1,4 @@
-"""Somebody is told of a run that failed or was refused, and whoever listens does no harm."""
+"""Runs that failed or were refused are posted to a webhook, whose receiver cannot harm the run."""
 
 import os
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_a_failure_is_posted_with_its_reason(missing, monkeypatch):
     assert message["text"] == f"recobatch batch-scoring bad input: {outcome.refusal}"
 
 
-def test_a_refusal_is_told_and_the_address_is_kept_nowhere(recobatch, ratings_csv, at_project, monkeypatch, caplog):
+def test_a_refusal_is_posted_and_the_address_is_kept_nowhere(recobatch, ratings_csv, at_project, monkeypatch, caplog):
     with receiving() as receiver:
         monkeypatch.setenv(WEBHOOK_VARIABLE, receiver.address)
         outcome = recobatch("run", ratings_csv, "--table", "told", *QUICK)
@@ -77,17 +77,17 @@ def test_a_receiver_that_is_away_or_unwell_changes_nothing(missing, monkeypatch,
     if status is None:
         monkeypatch.setenv(WEBHOOK_VARIABLE, address)
         assert missing().code == 2
-    told = [record.getMessage() for record in caplog.records if "webhook" in record.getMessage()]
-    assert any("127.0.0.1 could not be told" in line for line in told)
+    warnings = [record.getMessage() for record in caplog.records if "webhook" in record.getMessage()]
+    assert any("could not be posted to the webhook at 127.0.0.1 (" in line for line in warnings)
     assert SECRET not in caplog.text
 
 
 def test_a_block_that_is_not_there_changes_nothing(missing, caplog):
     assert missing("--set", "notify.block=no-such-block").code == 2
-    assert "the webhook at the block no-such-block could not be told" in caplog.text
+    assert "the failure could not be posted to the webhook at the block no-such-block" in caplog.text
 
 
-def test_settings_that_cannot_be_read_are_told_too(server, at_project, monkeypatch):
+def test_settings_that_cannot_be_read_are_posted_too(server, at_project, monkeypatch):
     from flows.batch import batch_scoring
 
     with receiving() as receiver:

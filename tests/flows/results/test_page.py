@@ -1,15 +1,17 @@
 """The words of the run page, without a server."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from flows.results.assets import ratings_asset, table_asset
 from flows.results.changes import PreviousBatch, changes
 from flows.results.page import markdown
+from flows.results.summary import BatchSummary, Change
 from flows.settings.load import load_settings
 
 ROOT = Path("/srv/recobatch")
 PAGES = "https://mlflow.example.org"
-RESULT = {
+RESULT = BatchSummary.from_dict({
     "batch_id": "b2", "champion": "explicit_mf_bias", "seconds": 7.25,
     "data": {"source": "ratings", "ratings": 1200, "users": 30, "items": 20, "quarantined": 4},
     "models": {
@@ -21,13 +23,16 @@ RESULT = {
     },
     "baselines": {"global_mean": {"test_mse": 1.21}},
     "timings": {"ingest": 0.5, "compare": 0.0}, "reused": ["ingest"],
-    "table": {"path": "predictions", "version": "v2", "rows": {"explicit_mf_bias": 600}},
+    "table": {
+        "path": "predictions", "champion_path": "predictions/current/champion", "version": "v2",
+        "rows": {"explicit_mf_bias": 600},
+    },
     "report": ".recobatch/reports/b2.html",
-}  # fmt: skip
+})  # fmt: skip
 
 
 def page(**more):
-    return markdown({**RESULT, **more}, tracking=PAGES, root=ROOT)
+    return markdown(replace(RESULT, **more), tracking=PAGES, root=ROOT)
 
 
 def test_a_server_with_pages_is_linked():
@@ -43,7 +48,7 @@ def test_a_server_with_pages_is_linked():
 def test_figures_of_the_batch_stand_on_the_page():
     text = page()
     assert text.startswith("## The champion is explicit_mf_bias\n\nBatch `b2`: 1,200 ratings, 30 users, 20 items")
-    assert "4 rows set aside" in text
+    assert "4 rows quarantined" in text
     assert "| *baseline: global mean* | 1.2100 | 1.1000 | – | – | – |" in text
     assert "Version `v2` in `/srv/recobatch/predictions`" in text
     assert "| ingest (reused) | 0.50 |" in text
@@ -52,20 +57,21 @@ def test_figures_of_the_batch_stand_on_the_page():
 
 
 def test_a_batch_that_published_nothing_says_why():
-    assert page(unchanged=True).startswith("## Nothing new since version v2: it stands\n")
+    assert page(unchanged=True).startswith("## Nothing new since version v2, which is current\n")
     rolled_back = page(unchanged=True, rolled_back="v3")
-    assert rolled_back.startswith("## Nothing published: version v3 was rolled back, version v2 stands\n")
+    assert rolled_back.startswith("## Nothing published: version v3 was rolled back, version v2 is current\n")
 
 
-def test_a_change_is_told_model_by_model():
+def test_a_change_is_listed_model_by_model():
     errors = {"explicit_mf": {"test_mse": 0.8, "test_rmse": 0.9}, "gone": {"test_mse": 1.0}}
     before = PreviousBatch("version v1", "explicit_mf", {"ratings": 1300, "users": 30}, errors)
     change = changes(RESULT, before)
-    assert change == {
+    assert change.to_dict() == {
         "since": "version v1", "champion": {"before": "explicit_mf", "now": "explicit_mf_bias"},
         "champion_changed": True, "data": {"ratings": -100, "users": 0},
         "models": {"explicit_mf": {"test_mse": 0.01, "test_rmse": 0.0}},
     }  # fmt: skip
+    assert Change.from_dict(change.to_dict()) == change
     text = page(change=change)
     assert "### Since version v1\n\n- champion changed from explicit_mf to **explicit_mf_bias**\n" in text
     assert "- ratings -100, users +0\n- explicit_mf: test MSE +0.0100, RMSE +0.0000\n" in text

@@ -101,14 +101,14 @@ def test_every_key_is_listed():
 
 
 def test_a_flow_given_some_settings_reads_the_rest_where_it_runs(monkeypatch, tmp_path):
-    from flows.job import Job
+    from flows.job import effective_settings
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RECOBATCH_TRAIN__EPOCHS", "7")
     monkeypatch.setenv("RECOBATCH_SEED", "3")
     monkeypatch.setenv("RECOBATCH_HOME", "/a/folder")
     given = Settings.model_validate({"seed": 9, "train": {"batch_size": 64}})
-    settings = Job.open(given).settings
+    settings = effective_settings(given)
     assert (settings.seed, settings.train.batch_size, settings.train.epochs) == (9, 64, 7)
 
 

@@ -1,0 +1,103 @@
+"""From the outputs of a batch's stages to its summary."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from flows.job import Job, Services
+from flows.outputs import ToScore, TrainedBatch, TrainedModel
+from flows.results.changes import PreviousBatch, changes
+from flows.results.summary import BaselineSummary, BatchSummary, DataSummary, ModelSummary, TableSummary
+from recobatch.addresses import is_uri
+from recobatch.scoring.extension import RatingsDelta
+from recobatch.table import Published
+
+
+def summarize_training(job: Job, batch: TrainedBatch, before: PreviousBatch | None) -> BatchSummary:
+    """The summary of a batch whose models are trained."""
+    summary = BatchSummary(
+        job.batch_id, batch.champion, data=_trained_data(batch),
+        models={name: _trained_model(model) for name, model in batch.models.items()},
+        baselines={name: BaselineSummary(error) for name, error in batch.parts.report.baselines.items()},
+    )  # fmt: skip
+    return with_timings(job, replace(summary, change=changes(summary, before)))
+
+
+def _trained_data(batch: TrainedBatch) -> DataSummary:
+    ratings, report, sizes = batch.ratings, batch.ratings.report, batch.parts.report.sizes
+    quarantine = report.quarantine_path
+    return DataSummary(
+        source=ratings.source.name, ratings=report.ratings, users=ratings.n_users, items=ratings.n_items,
+        first_user=ratings.first_user, quarantined=report.quarantined, reasons=report.reasons,
+        quarantine_path=None if quarantine is None else str(quarantine), fingerprint=report.fingerprint,
+        train_rows=sizes["train"], validation_rows=sizes.get("validation"), test_rows=sizes["test"],
+    )  # fmt: skip
+
+
+def _trained_model(model: TrainedModel) -> ModelSummary:
+    test, history = model.report.test, model.report.history
+    losses = history.to_json()
+    return ModelSummary(
+        model.run.run_id, model.run.url, loss=losses["loss"], val_loss=losses["val_loss"],
+        best_epoch=history.best_epoch, validation_mse=model.report.validation_mse,
+        test_mse=test.mse, test_rmse=test.rmse, test_mae=test.mae,
+        cold_rows=test.cold_rows, cold_items=test.cold_items, cold_users=test.cold_users,
+        train_seconds=history.seconds, compile_seconds=history.compile_seconds,
+    )  # fmt: skip
+
+
+def summarize_scoring(
+    job: Job, champion: ToScore, delta: RatingsDelta | None, before: PreviousBatch | None
+) -> BatchSummary:
+    """The summary of a batch that only scores; its report is that of the champion's training, where it is here."""
+    loaded = champion.files.load()
+    data = DataSummary(
+        ratings=len(loaded.rated.item_index), users=len(loaded.users), items=len(loaded.items),
+        first_user=loaded.users.ids[0].as_py(), news=None if delta is None else {**delta.to_dict(), "told": str(delta)},
+        scored_only=True,
+    )  # fmt: skip
+    mse = champion.test_mse
+    model = ModelSummary(
+        champion.mlflow_run_id, job.tracker.run_url(champion.mlflow_run_id), test_mse=mse,
+        test_rmse=None if mse is None else math.sqrt(mse),
+    )  # fmt: skip
+    report = find_report(job, champion.tags.get("batch_id", ""))
+    summary = BatchSummary(job.batch_id, champion.name, data=data, models={champion.name: model}, report=report)
+    return with_timings(job, replace(summary, change=changes(summary, before)))
+
+
+def summarize_table(services: Services, snapshot: Published) -> TableSummary:
+    """The published table."""
+    path, timings = services.settings.table.path, services.stages.timings
+    fixed = f"{snapshot.location}/table/model={snapshot.champion}"  # an object store has no link that moves along
+    return TableSummary(
+        path, fixed if is_uri(path) else f"{path}/current/champion", snapshot.version, snapshot.rows,
+        timings.get("score", 0.0), timings.get("publish", 0.0),
+    )  # fmt: skip
+
+
+def summarize_unchanged(services: Services, snapshot: Published, rolled_back: str | None) -> BatchSummary:
+    """The summary of the batch that published the current snapshot, for a run that publishes nothing."""
+    summary = replace(
+        BatchSummary.of_manifest(snapshot.manifest), unchanged=True, rolled_back=rolled_back,
+        table=summarize_table(services, snapshot), report=find_report(services, snapshot.version),
+    )  # fmt: skip
+    return at_end(services, summary)
+
+
+def find_report(services: Services, batch_id: str) -> str | None:
+    """Path of the report of a batch, relative to the project folder; None if it is not here."""
+    report = services.report_path(batch_id)
+    return str(report.relative_to(services.root)) if report.exists() else None
+
+
+def with_timings(services: Services, summary: BatchSummary) -> BatchSummary:
+    """The summary with the seconds and stages up to now."""
+    stages = services.stages
+    return replace(summary, seconds=stages.seconds, timings=stages.timings, reused=stages.reused)
+
+
+def at_end(services: Services, summary: BatchSummary) -> BatchSummary:
+    """The summary of a run that ends now."""
+    return replace(with_timings(services, summary), delivered_runs=services.tracker.delivered_runs)

@@ -1,0 +1,52 @@
+"""Which settings and inputs shape a model, its predictions and the published table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flows import CODE
+from flows.outputs import Ratings, ToScore
+from flows.settings.tree import Settings
+from recobatch.storage.fingerprints import code_fingerprint, file_digest, fingerprint, published_fingerprint
+
+_NOT_SHAPING = ("data", "table", "tracking", "work", "engine", "log", "notify")
+"""Settings that the published predictions do not depend on."""
+
+
+def shaping_settings(settings: Settings, name: str) -> dict[str, Any]:
+    """Every setting that shapes a model: MLflow's params, and part of the key under which it is reused."""
+    tree = settings.model_dump(mode="json", include={"preset", "seed", "ingest", "split", "model", "train"})
+    return {"model_name": name, **tree}
+
+
+def inputs_fingerprint(settings: Settings, ratings: Ratings) -> str:
+    """Of everything that shapes a table whose models are trained from the ratings."""
+    return published_fingerprint(_shaping_table(settings), code_fingerprint(CODE), ratings=_identity(ratings))
+
+
+def scored_fingerprint(settings: Settings, champion: ToScore, ratings: Ratings | None) -> str:
+    """Of everything that shapes a table that the registered champion makes."""
+    model = {"champion": champion.mlflow_run_id, "sha256": champion.tags.get("sha256")}
+    read = None if ratings is None else _identity(ratings)
+    return published_fingerprint(_shaping_table(settings), code_fingerprint(CODE), ratings=read, champion=model)
+
+
+def predictions_fingerprint(settings: Settings, models: Mapping[str, ToScore]) -> str:
+    """Of everything that the files of predictions depend on, their names' version apart."""
+    return fingerprint({
+        "models": {
+            name: {"mlflow_run_id": model.mlflow_run_id, **model.files.load().fingerprints}
+            for name, model in models.items()
+        },
+        "top": settings.top.k, "score": settings.score.model_dump(exclude={"threads"}),
+        "code": code_fingerprint(CODE),
+    })  # fmt: skip
+
+
+def _identity(ratings: Ratings) -> dict[str, str | None]:
+    titles = ratings.source.titles
+    return {"ratings": ratings.report.fingerprint, "titles": file_digest(titles) if titles else None}
+
+
+def _shaping_table(settings: Settings) -> dict[str, Any]:
+    exclude: dict[str, bool | set[str]] = {**dict.fromkeys(_NOT_SHAPING, True), "score": {"threads"}}
+    return settings.model_dump(mode="json", exclude=exclude)
