@@ -5,15 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recobatch.errors import BadInput, BadTable
-from recobatch.model_folder import LoadedModel, ModelFolder
-from recobatch.scoring.kernel import ScoringKernel, one_blas_thread
-from recobatch.scoring.ranking import best_candidates, rank_candidates
+from recobatch.model_folder import LoadedModel, ModelFolder, load_interest
+from recobatch.scoring.kernel import one_blas_thread
+from recobatch.scoring.ranker import Ranked, Ranker, RankBy
 from recobatch.scoring.shards import ShardReport, described, open_shard
 
 Part: TypeAlias = Path | pa.NativeFile
@@ -22,31 +21,42 @@ USERS_PER_GROUP = 2048
 """Users in a row group."""
 
 
-def top_shard(model: ModelFolder, users: slice, out: Path, *, k: int = 100, metadata: Mapping[str, str]) -> ShardReport:
+def top_shard(
+    model: ModelFolder,
+    users: slice,
+    out: Path,
+    *,
+    k: int = 100,
+    metadata: Mapping[str, str],
+    interest: Path | None = None,
+    rank_by: RankBy = "prediction",
+) -> ShardReport:
     """Rank the items that each user of a range has not rated and write the best as one parquet file.
 
     Args:
-        model: Files of one model.
+        model: Files of one rating model.
         users: Range of user indices, not empty, within the model.
-        out: The parquet file to write: ``user_id``, ``rank`` (int32, from 1), ``item_id``, ``prediction``; sorted by
-            user, then rank. Equal predictions rank in the order of the items. A user with fewer than ``k`` unseen
-            items has that many rows.
+        out: The parquet file to write, with the columns of ``top_schema``; sorted by user, then rank. Equal scores rank
+            in the order of the items. A user with fewer than ``k`` unseen items has that many rows.
         k: Items per user, at least 1.
         metadata: Key-value metadata of the file: version, model, MLflow run.
+        interest: File written by ``InterestModel.save``, over the same users and items.
+        rank_by: What the items are ranked by; see ``Ranker``.
 
     Raises:
-        BadTable: If the files are damaged or of different models.
+        BadTable: If the files are damaged or of different models, or if there is no interest model to rank by.
         IndexError: If the range leaves the model.
         RecobatchError: If the file cannot be written.
     """
     loaded = model.load()
     loaded.check_range(users)
+    factors = load_interest(interest).factors if interest is not None and rank_by != "prediction" else None
+    ranker = Ranker.of(loaded.model, factors, rank_by)
     schema = top_schema(loaded.users.ids.type, loaded.items.ids.type).with_metadata(dict(metadata))
-    kernel = ScoringKernel.of(loaded.model)
     with one_blas_thread(), open_shard(out, schema, _ENCODING) as shard:
         for start in range(users.start, users.stop, USERS_PER_GROUP):
             group = slice(start, min(start + USERS_PER_GROUP, users.stop))
-            table = _rank_group(kernel, loaded, group, k, schema)
+            table = _as_table(ranker.best(group, loaded.rated, k), loaded, schema)
             if table.num_rows:
                 shard.stats.add(table["prediction"].to_numpy())
             shard.write(table, row_group_size=max(1, table.num_rows))
@@ -59,6 +69,7 @@ def top_schema(user_type: pa.DataType, item_type: pa.DataType) -> pa.Schema:
         described("user_id", user_type, "the user's id as it was in the ratings"),
         described("rank", pa.int32(), "place among the user's unseen items, from 1, the best"),
         described("item_id", item_type, "the item's id as it was in the ratings"),
+        described("score", pa.float32(), "what the list is ranked by, comparable within a user only"),
         described("prediction", pa.float32(), "as in the table of all predictions, to the bit"),
     ])  # fmt: skip
 
@@ -67,33 +78,17 @@ _ENCODING = {
     "compression": "zstd",
     "compression_level": 1,
     "use_dictionary": ["user_id", "rank", "item_id"],
-    "column_encoding": {"prediction": "BYTE_STREAM_SPLIT"},
+    "column_encoding": {"score": "BYTE_STREAM_SPLIT", "prediction": "BYTE_STREAM_SPLIT"},
     "write_statistics": ["user_id"],
 }
 
 
-def _rank_group(kernel: ScoringKernel, loaded: LoadedModel, users: slice, k: int, schema: pa.Schema) -> pa.Table:
-    rows, items, scores = [], [], []
-    for part, block in kernel.scores(users):
-        block.ravel()[loaded.rated.positions(part)] = -np.inf
-        row, item, score = best_candidates(block, k, loaded.model)
-        rows.append(row + (part.start - users.start))
-        items.append(item)
-        scores.append(score)
-    with np.errstate(over="ignore"):  # as in the kernel
-        predictions = kernel.link.apply_link(np.concatenate(scores))
-    user_index, ranks, item_index, prediction = rank_candidates(
-        np.concatenate(rows), np.concatenate(items), predictions, k
-    )
-    return pa.table(
-        [
-            loaded.users.decode(user_index + users.start),
-            pa.array(ranks),
-            loaded.items.decode(item_index),
-            pa.array(prediction),
-        ],
-        schema=schema,
-    )
+def _as_table(ranked: Ranked, loaded: LoadedModel, schema: pa.Schema) -> pa.Table:
+    columns = [
+        loaded.users.decode(ranked.user_index), pa.array(ranked.rank), loaded.items.decode(ranked.item_index),
+        pa.array(ranked.score), pa.array(ranked.prediction),
+    ]  # fmt: skip
+    return pa.table(columns, schema=schema)
 
 
 def best_items(
