@@ -3,7 +3,7 @@
 import numpy as np
 
 from recobatch.interest.spectrum import Spectrum
-from recobatch.interest_model import Confidence, InterestKind, InterestModel, plain_factors
+from recobatch.interest_model import InterestKind, InterestPart
 
 
 def ease_factors(spectrum: Spectrum, penalty: float) -> np.ndarray:
@@ -22,15 +22,13 @@ def ease_factors(spectrum: Spectrum, penalty: float) -> np.ndarray:
     return spectrum.vectors * gain / np.maximum(rest, np.float32(1e-3))[:, None]
 
 
-def ease_model(spectrum: Spectrum, users: np.ndarray, penalty: float, confidence: Confidence) -> InterestModel:
+def ease_part(spectrum: Spectrum, users: np.ndarray, penalty: float) -> InterestPart:
     """Assemble the model.
 
     Args:
         spectrum: Of the users × items matrix of weights.
         users: That matrix times ``spectrum.vectors``: float32, shape ``(n_users, rank)``.
         penalty: Added to the diagonal of the Gram matrix.
-        confidence: The weights.
     """
-    factors = plain_factors(users, ease_factors(spectrum, penalty))
-    average = users.mean(axis=0)
-    return InterestModel(factors, spectrum.vectors, average, InterestKind.EASE, confidence, penalty)
+    items = ease_factors(spectrum, penalty)
+    return InterestPart(InterestKind.EASE, users, items, spectrum.vectors, users.mean(axis=0), penalty)

@@ -4,10 +4,11 @@ import numpy as np
 
 from recobatch.interest.rows import SparseRows, in_blocks
 from recobatch.interest.spectrum import Spectrum
-from recobatch.interest_model import Confidence, InterestKind, InterestModel, plain_factors, solve_block
+from recobatch.interest_model import InterestKind, InterestPart
+from recobatch.interest_users import solve_block
 
 
-def ials_model(
+def ials_part(
     by_user: SparseRows,
     by_item: SparseRows,
     start: Spectrum,
@@ -16,8 +17,7 @@ def ials_model(
     regularization: float,
     unobserved: float,
     sweeps: int,
-    confidence: Confidence,
-) -> InterestModel:
+) -> InterestPart:
     """Hu, Koren & Volinsky 2008, with the penalty of Rendle et al. 2022 that is scaled by frequency.
 
     Items start from the largest singular vectors, which takes half the sweeps of a random start and no seed.
@@ -30,16 +30,13 @@ def ials_model(
         regularization: Penalty before scaling; see ``solve_users``.
         unobserved: Weight of every pair.
         sweeps: Number of times that both sides are solved.
-        confidence: How the weights follow from ratings.
     """
     items = np.ascontiguousarray(start.vectors[:, :n_factors] * np.sqrt(start.squared[:n_factors]) ** 0.5, np.float32)
     for _ in range(sweeps):
         users = _solve(by_user, items, unobserved=unobserved, regularization=regularization)
         items = _solve(by_item, users, unobserved=unobserved, regularization=regularization)
     users = _solve(by_user, items, unobserved=unobserved, regularization=regularization)
-    return InterestModel(
-        plain_factors(users, items), items, users.mean(axis=0), InterestKind.IALS, confidence, regularization, unobserved
-    )
+    return InterestPart(InterestKind.IALS, users, items, items, users.mean(axis=0), regularization, unobserved)
 
 
 def _solve(rows: SparseRows, basis: np.ndarray, *, unobserved: float, regularization: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recobatch.interest_model import grouped
+from recobatch.interest_users import grouped
 
 _ROWS_PER_CALL = 256
 
