@@ -1,4 +1,4 @@
-"""Interest: which items a user would take, from the pairs that were rated. Factors, and how to compute a user's. NumPy."""
+"""Interest: which items a user would take, from the pairs that were rated. NumPy only."""
 
 import hashlib
 import math
@@ -130,8 +130,8 @@ class InterestModel:
         """
         if ratings.n_items != self.n_items:
             raise BadTable(
-                f"interest model: found ratings of {ratings.n_items:,} items, expected {self.n_items:,}; bring the model "
-                f"to the same items with over_items, or train again"
+                f"interest model: found ratings of {ratings.n_items:,} items, expected {self.n_items:,}; bring the "
+                f"model to the same items with over_items, or train again"
             )
         pairs = ratings.user_index, ratings.item_index, self.confidence.of(ratings.rating)
         return replace(self, parts=tuple(part.for_users(*pairs, ratings.n_users) for part in self.parts))
@@ -150,9 +150,7 @@ class InterestModel:
             moved[places[kept]] = rows[kept]
             return moved
 
-        parts = (
-            replace(part, item_factors=move(part.item_factors), basis=move(part.basis)) for part in self.parts
-        )
+        parts = (replace(part, item_factors=move(part.item_factors), basis=move(part.basis)) for part in self.parts)
         return replace(self, parts=tuple(parts))
 
     @cached_property

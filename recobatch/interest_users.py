@@ -76,7 +76,7 @@ def solve_block(
     regularization: float,
     gram: np.ndarray,
 ) -> np.ndarray:
-    """As ``solve_users`` for rows whose pairs are ``bounds[i]:bounds[i + 1]``, with ``gram = unobserved * basisᵀ basis``."""
+    """As ``solve_users``: row i has the pairs ``bounds[i]:bounds[i + 1]``, ``gram`` is ``unobserved basisᵀ basis``."""
     k, counts = basis.shape[1], np.diff(bounds)
     matrices, targets = np.empty((len(counts), k, k), dtype=np.float32), np.zeros((len(counts), k), dtype=np.float32)
     matrices[:] = gram

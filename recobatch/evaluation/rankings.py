@@ -1,4 +1,4 @@
-"""How good lists of items are: ranking metrics with binary relevance, beside coverage, popularity and novelty. NumPy."""
+"""Ranking metrics with binary relevance, beside coverage, popularity and novelty of what is recommended. NumPy."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +21,8 @@ class EvaluationOptions(BaseModel):
     k: int = Field(10, ge=1, le=1000)
     """Length of the lists."""
     relevant: float | None = Field(None, allow_inf_nan=False)
-    """Lowest test rating of a relevant item. None takes the lowest rating given that lies at least three quarters up the
-    range of the ratings: 4 where they are 1 to 5, 3.5 where they are 0.5, 1, … 4."""
+    """Lowest test rating of a relevant item. None takes the lowest rating given that lies at least three quarters up
+    the range of the ratings: 4 where they are 1 to 5, 3.5 where they are 0.5, 1, … 4."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Rankings:
     relevant: float
     """Lowest test rating of a relevant item."""
     ndcg: float
-    """Discounted cumulative gain over that of an ideal list: ``Σ 1 / log2(1 + rank)`` over the hits, divided by the same
-    sum over the ranks 1 to ``min(k, relevant items)``."""
+    """Discounted cumulative gain over that of an ideal list: ``Σ 1 / log2(1 + rank)`` over the hits, divided by the
+    same sum over the ranks 1 to ``min(k, relevant items)``."""
     recall: float
     """Hits over relevant items, not over ``min(k, relevant items)``."""
     map: float
-    """Mean average precision: ``Σ hits up to the rank / rank`` over the ranks of hits, divided by the relevant items."""
+    """Mean average precision: ``Σ hits up to the rank / rank`` over the ranks of hits, over the relevant items."""
     hit_rate: float
     """Share of users with at least one hit."""
     coverage: float
@@ -47,8 +47,8 @@ class Rankings:
     popularity: float
     """Mean number of training ratings of the items in a list (ARP, average recommendation popularity)."""
     novelty: float
-    """Mean self-information of the items in a list, in bits: ``-log2(raters / users)``, an unrated item counting as rated
-    once."""
+    """Mean self-information of the items in a list, in bits: ``-log2(raters / users)``, an unrated item counting as
+    rated once."""
     n_users: int
     """Users measured: those with a relevant test item."""
     left_out: int
@@ -95,8 +95,8 @@ def measure_rankings(
     """Compare lists of recommended items with the test ratings.
 
     Args:
-        lists: Item indices, integers, shape ``(n_users, k)``, best first, each item at most once; -1 after the last. None
-            of them should be rated in train.
+        lists: Item indices, integers, shape ``(n_users, k)``, best first, each item at most once; -1 after the last.
+            None of them should be rated in train.
         train: Training ratings, for activity, popularity and novelty.
         test: Test ratings over the same users and items.
         relevant: Lowest test rating of a relevant item.
@@ -112,8 +112,8 @@ def measure_rankings(
     liked = test.take(test.rating >= relevant)
     if not len(liked):
         raise BadInput(
-            f"evaluation.relevant: found no test rating of at least {relevant:g}, expected one to measure rankings; pass "
-            f"a lower --set evaluation.relevant=…"
+            f"evaluation.relevant: found no test rating of at least {relevant:g}, expected one to measure rankings; "
+            f"pass a lower --set evaluation.relevant=…"
         )
     n_relevant = np.bincount(liked.user_index, minlength=test.n_users)
     measured = np.flatnonzero(n_relevant)

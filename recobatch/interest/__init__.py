@@ -1,7 +1,7 @@
 """Train the model of interest: which items a user would take.
 
-``train_interest`` chooses between EASE and implicit ALS, or adds both, on ratings held out from the training ratings; the
-model itself is ``recobatch.interest_model.InterestModel``.
+``train_interest`` chooses between EASE and implicit ALS, or adds both, on ratings held out from the training ratings;
+the model itself is ``recobatch.interest_model.InterestModel``.
 """
 
 from recobatch.interest.options import InterestOptions, InterestReport, Trial

@@ -1,6 +1,6 @@
 """The candidates among interest models, and the search for the best of them on held-out ratings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -20,8 +20,8 @@ PENALTIES = (40.0, 130.0, 270.0, 1000.0, 3000.0)
 """Beside the first; times the mean squared weight, which makes them comparable between confidences."""
 
 DOUBT = 0.01
-"""Both methods added up are taken unless one alone is better by more than this share: an average errs less often than the
-choice of the better one on few users."""
+"""Both methods added up are taken unless one alone is better by more than this share: an average errs less often than
+the choice of the better one on few users."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,16 @@ class Ials:
 
     n_factors: int
     floor: float
-    """Penalty of a user or item without ratings: ``regularization * unobserved * n_items``; the same values suit data of
-    any size."""
+    """Penalty of a user without ratings: ``regularization * unobserved * n_items``; the same values suit data of any
+    size."""
     unobserved: float
 
     def __str__(self) -> str:
         return f"iALS {self.n_factors} factors, penalty {self.floor:g}, unobserved {self.unobserved:g}"
 
 
-IALS = (Ials(16, 5, 0.5), Ials(32, 5, 0.3), Ials(32, 10, 1.0), Ials(16, 15, 0.5))
-"""A grid along the ridge on which penalty and unobserved weight balance each other."""
+IALS = (Ials(32, 5, 0.3), Ials(32, 5, 0.1), Ials(32, 5, 0.03), Ials(32, 10, 1.0))
+"""Where the search for implicit ALS begins: the sparser the data, the lower the weight of unobserved pairs."""
 
 
 @dataclass(frozen=True)
@@ -149,9 +149,24 @@ def search(
     if options.method != "ials":
         ease = best([ease, *(replace(ease, penalty=penalty) for penalty in PENALTIES)])
     if options.method != "ease":
-        ials = best([Choice(ease.confidence, ials=each) for each in IALS])
+        ials = _search_ials(best, ease.confidence)
+        if options.method == "ials" or tried[ials] > tried[ease]:
+            ials = best([ials, *(replace(ials, confidence=each) for each in confidences)])
     finalists = {"ease": [ease], "ials": [ials], "best": [ease, ials, replace(ease, ials=ials.ials)]}[options.method]
     winner = best(finalists)
     if tried[winner] * (1 - DOUBT) <= tried[finalists[-1]]:
         winner = finalists[-1]
     return winner, tuple(Trial(str(choice), ndcg) for choice, ndcg in tried.items())
+
+
+def _search_ials(best: Callable[[Sequence[Choice]], Choice], confidence: Confidence) -> Choice:
+    """The unobserved weight first, then the penalty, then the number of factors."""
+
+    def among(options: Sequence[Ials]) -> Ials:
+        choices = [Choice(confidence, ials=each) for each in options]
+        return options[choices.index(best(choices))]
+
+    found = among(IALS)
+    found = among([replace(found, floor=found.floor * factor) for factor in (1, 2, 0.5)])
+    found = among([replace(found, n_factors=n_factors) for n_factors in (found.n_factors, 16, 48)])
+    return Choice(confidence, ials=found)

@@ -10,9 +10,9 @@ def ease_factors(spectrum: Spectrum, penalty: float) -> np.ndarray:
     """Items' factors for users' factors that are their weights times ``spectrum.vectors``.
 
     EASE (Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019, eq. 8) scores item i of a user with
-    weights x by ``-(x P)_i / P_ii``, where ``P = (XᵀX + penalty I)⁻¹`` and i is unrated. With the singular vectors V and
-    values s of X that is ``(x V g Vᵀ)_i / (1 - Σ_r V_ir² g_r)``, ``g = s² / (s² + penalty)``: one factorisation gives
-    every penalty, and the smallest singular values, whose g is near 0, may be left out.
+    weights x by ``-(x P)_i / P_ii``, where ``P = (XᵀX + penalty I)⁻¹`` and i is unrated. With the singular vectors V
+    and values s of X that is ``(x V g Vᵀ)_i / (1 - Σ_r V_ir² g_r)``, ``g = s² / (s² + penalty)``. So one factorisation
+    gives every penalty, and the smallest singular values, whose g is near 0, may be left out.
 
     Returns:
         float32, shape ``(n_items, rank)``.

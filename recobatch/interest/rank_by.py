@@ -6,10 +6,10 @@ from recobatch.evaluation.baselines import popularity_model
 from recobatch.factors import FactorModel
 from recobatch.interest.folds import Fold
 from recobatch.interest_model import InterestModel
-from recobatch.scoring.ranker import Ranker, RankBy
+from recobatch.scoring.ranker import RankBy, Ranker
 
 DOUBT = 0.01
-"""The rating model that stands in for the published one while this is measured is a weaker one, and so is its product."""
+"""The product may be that much worse: the published rating model is better than its stand-in on held-out ratings."""
 _ORDER: tuple[RankBy, ...] = ("product", "interest", "prediction")
 
 

@@ -42,8 +42,8 @@ def train_interest(
         options: Methods and sizes.
         k: Length of the lists that are measured.
         seed: Seed of the held-out ratings and of the start.
-        rating_trainer: Trains the rating model that ``rank_by`` is chosen with, on the ratings that are not held out; by
-            default the bias means.
+        rating_trainer: Trains the rating model that ``rank_by`` is chosen with, on the ratings that are not held out;
+            by default the bias means.
 
     Raises:
         BadRatings: If there are no training ratings.

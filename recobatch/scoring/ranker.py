@@ -81,13 +81,13 @@ class Ranker:
             rated: Pairs to leave out.
             k: At least 1; a user with fewer unrated items has that many rows.
         """
-        columns = [self._candidates(part, *blocks, rated, k) for part, *blocks in self._blocks(users)]
+        columns = [self._candidates(part, raw, scores, rated, k) for part, raw, scores in self._blocks(users)]
         user, item, score, prediction = (np.concatenate(column) for column in zip(*columns, strict=True))
         chosen, rank = rank_candidates(user - users.start, score, k)
         return Ranked(user[chosen], rank, item[chosen], score[chosen], prediction[chosen])
 
     def _blocks(self, users: slice) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Consecutive ranges of users, the raw scores of the rating model, and what ranks: buffers, as in the kernel."""
+        """Ranges of users, raw scores of the rating model and of what ranks: the kernel's buffers."""
         if self.interest is None:
             yield from ((part, raw, raw) for part, raw in self.rating.scores(users))
         else:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from recobatch.errors import BadInput, BadTable
 from recobatch.model_folder import LoadedModel, ModelFolder, load_interest
 from recobatch.scoring.kernel import one_blas_thread
-from recobatch.scoring.ranker import Ranked, Ranker, RankBy
+from recobatch.scoring.ranker import RankBy, Ranked, Ranker
 from recobatch.scoring.shards import ShardReport, described, open_shard
 
 Part: TypeAlias = Path | pa.NativeFile
@@ -100,7 +100,8 @@ def best_items(
         table_root: Folder of the prediction table.
         user_id: Raw id; text is read as a number where the table's ids are numbers.
         k: At most how many items.
-        unseen_only: Whether to leave out items that the user rated.
+        unseen_only: Whether to leave out items that the user rated. The order is then that of the snapshot's best
+            items, where it has them, followed by the others in the order of the predictions, as all are if False.
         model: Name of the model; by default the champion.
 
     Returns:
@@ -116,36 +117,67 @@ def best_items(
     titles = snapshot / "titles.parquet"
     return best_of_parts(
         sorted(folder.glob("*.parquet")), user_id, place=str(folder), titles=titles if titles.is_file() else None,
-        k=k, unseen_only=unseen_only,
+        k=k, unseen_only=unseen_only, top=sorted((snapshot / "top" / folder.name).glob("*.parquet")),
     )  # fmt: skip
 
 
 def best_of_parts(
-    parts: Sequence[Part], user_id: int | str, *, place: str, titles: Part | None, k: int, unseen_only: bool
+    parts: Sequence[Part],
+    user_id: int | str,
+    *,
+    place: str,
+    titles: Part | None,
+    k: int,
+    unseen_only: bool,
+    top: Sequence[Part] = (),
 ) -> pa.Table:
     """Look up a user's best items in the files of one model; see ``best_items``.
 
     Args:
-        parts: The parquet files, by first user.
+        parts: The parquet files of all predictions, by first user.
         user_id: Raw id.
         place: Their location, for messages.
         titles: File with ``item_id`` and ``title``, if there is one.
         k: At most how many items.
         unseen_only: Whether to leave out items that the user rated.
+        top: The parquet files of the best unseen items, by first user, if there are any.
     """
     try:
-        rows = _rows_of(parts, user_id, place)
+        ranked = _ranked(top, user_id) if unseen_only and top else None
+        if ranked is None or ranked.num_rows < k:
+            ranked = _all_ranked(_rows_of(parts, user_id, place), ranked, k, unseen_only=unseen_only)
     except (OSError, pa.ArrowException) as error:
         raise BadTable(
             f"{place}: found a file that cannot be read ({error}), expected parquet as it was published; "
             f"see recobatch verify, then recobatch rollback"
         ) from error
-    if unseen_only:
-        rows = rows.filter(pc.invert(rows["rated"]))
-    best = pc.sort_indices(rows, sort_keys=[("prediction", "descending"), ("item_id", "ascending")])[:k]
-    rows = rows.take(best).drop_columns("user_id")
+    rows = ranked.slice(0, k)
     rows = rows.add_column(0, "rank", pa.arange(1, rows.num_rows + 1).cast(pa.int32()))
     return _with_titles(rows, titles) if titles is not None else rows
+
+
+def _ranked(top: Sequence[Part], user_id: int | str) -> pa.Table | None:
+    """A user's published best items, in their order; None if there are none."""
+    try:
+        rows = _rows_of(top, user_id, "top")
+    except BadInput:
+        return None  # unknown, or has rated everything: the table of all predictions decides
+    rows = rows.select(["item_id", "prediction"])
+    return rows.append_column("rated", pa.nulls(rows.num_rows, pa.bool_()).fill_null(False))
+
+
+def _all_ranked(rows: pa.Table, ranked: pa.Table | None, k: int, *, unseen_only: bool) -> pa.Table:
+    """A user's predictions from the highest, after the items that are ranked already."""
+    if unseen_only:
+        rows = rows.filter(pc.invert(rows["rated"]))
+    best = pc.sort_indices(rows, sort_keys=[("prediction", "descending"), ("item_id", "ascending")])
+    rows = rows.select(["item_id", "prediction", "rated"])
+    if ranked is None:
+        return rows.take(best[:k])
+    known = set(ranked["item_id"].to_pylist())
+    rows = rows.take(best)
+    rest = rows.filter(pa.array([item not in known for item in rows["item_id"].to_pylist()], pa.bool_()))
+    return pa.concat_tables([ranked, rest.cast(ranked.schema)])
 
 
 def _current_folder(root: Path) -> tuple[Path, str | None]:

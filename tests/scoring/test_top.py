@@ -27,7 +27,7 @@ def test_shard_holds_the_best_unseen_of_every_user(tmp_path, k):
     report = top_shard(inputs, slice(3, N_USERS), tmp_path / "top.parquet", k=k, metadata={"version": "v1"})
     table = pq.read_table(report.path)
     assert [(f.name, str(f.type)) for f in table.schema] == [
-        ("user_id", "int64"), ("rank", "int32"), ("item_id", "int64"), ("prediction", "float"),
+        ("user_id", "int64"), ("rank", "int32"), ("item_id", "int64"), ("score", "float"), ("prediction", "float"),
     ]  # fmt: skip
     everyone = slice(3, N_USERS)
     expected = best_unseen(score_block(model, everyone), make_rated(N_USERS, N_ITEMS).mask(everyone), k)
