@@ -67,9 +67,11 @@ class InterestPart:
     average_user: np.ndarray
     """Mean of the users' factors in training, float32, shape ``(n_factors,)``: for users without ratings."""
     regularization: float
-    """EASE: added to the diagonal of the Gram matrix. iALS: penalty before it is scaled by the number of ratings."""
+    """EASE: added to the diagonal of the Gram matrix. iALS: penalty per rating of a user."""
     unobserved: float = 0.0
     """Weight of every pair, rated or not; iALS only."""
+    floor: float = 0.0
+    """Penalty of a user without ratings; iALS only."""
 
     def for_users(self, user_index: np.ndarray, item_index: np.ndarray, weights: np.ndarray, n_users: int) -> Self:
         """The part over other users; see ``InterestModel.for_users``."""
@@ -78,7 +80,7 @@ class InterestPart:
         else:
             users = solve_users(
                 user_index, item_index, weights, self.basis, n_users,
-                unobserved=self.unobserved, regularization=self.regularization,
+                unobserved=self.unobserved, regularization=self.regularization, floor=self.floor,
             )  # fmt: skip
         users[np.bincount(user_index, minlength=n_users) == 0] = self.average_user
         return replace(self, user_factors=users)
@@ -167,7 +169,7 @@ class InterestModel:
         other = np.nan if confidence.other is None else confidence.other
         yield "confidence", np.array([confidence.lowest, confidence.highest, confidence.liked, other])
         yield "kinds", np.array([part.kind.value for part in self.parts])
-        yield "penalties", np.array([[part.regularization, part.unobserved] for part in self.parts])
+        yield "penalties", np.array([[part.regularization, part.unobserved, part.floor] for part in self.parts])
         for number, part in enumerate(self.parts):
             for name in _PART_ARRAYS:
                 yield f"{name}_{number}", getattr(part, name)

@@ -36,11 +36,13 @@ def solve_users(
     *,
     unobserved: float,
     regularization: float,
+    floor: float,
 ) -> np.ndarray:
     """Minimise ``Σ w (1 - x · y)² + unobserved Σ_all (x · y)² + penalty |x|²`` for the ``x`` of every row.
 
-    The penalty of a row with n pairs is ``regularization * (n + unobserved * len(basis))``: scaled by frequency
-    (Rendle, Krichene, Zhang & Koren, "Revisiting the performance of iALS", RecSys 2022, section 3.3).
+    The penalty of a row with n pairs is ``regularization * n + floor``: scaled by frequency (Rendle, Krichene, Zhang &
+    Koren, "Revisiting the performance of iALS", RecSys 2022, section 3.3), where ``floor`` was
+    ``regularization * unobserved * m`` in training.
 
     Args:
         rows: As in ``project``.
@@ -49,7 +51,8 @@ def solve_users(
         basis: The fixed side ``y``, float32, shape ``(m, k)``.
         n_rows: Rows of the result.
         unobserved: Weight of every pair.
-        regularization: Penalty before scaling.
+        regularization: Penalty per pair.
+        floor: Penalty of a row without pairs.
 
     Returns:
         float32, shape ``(n_rows, k)``; zeros for rows without pairs. The bits do not depend on other rows.
@@ -57,11 +60,12 @@ def solve_users(
     order, bounds = grouped(rows, n_rows)
     columns, weights = columns[order], weights[order]
     solved = np.zeros((n_rows, basis.shape[1]), dtype=np.float32)
+    gram = (unobserved * (basis.T @ basis)).astype(np.float32)
     for first in range(0, n_rows, _USERS_PER_SOLVE):
         part = slice(first, min(first + _USERS_PER_SOLVE, n_rows))
         solved[part] = solve_block(
-            bounds[part.start : part.stop + 1], columns, weights, basis, unobserved=unobserved,
-            regularization=regularization, gram=unobserved * (basis.T @ basis),
+            bounds[part.start : part.stop + 1], columns, weights, basis,
+            regularization=regularization, floor=floor, gram=gram,
         )  # fmt: skip
     return solved
 
@@ -72,8 +76,8 @@ def solve_block(
     weights: np.ndarray,
     basis: np.ndarray,
     *,
-    unobserved: float,
     regularization: float,
+    floor: float,
     gram: np.ndarray,
 ) -> np.ndarray:
     """As ``solve_users``: row i has the pairs ``bounds[i]:bounds[i + 1]``, ``gram`` is ``unobserved basisᵀ basis``."""
@@ -86,7 +90,7 @@ def solve_block(
         weighted = vectors * weights[chosen, None]
         matrices[row] += vectors.T @ weighted
         targets[row] = weighted.sum(axis=0)
-    penalty = regularization * (counts + unobserved * len(basis))
+    penalty = regularization * counts + floor
     matrices[:, np.arange(k), np.arange(k)] += np.maximum(penalty, 1e-6).astype(np.float32)[:, None]
     return np.linalg.solve(matrices, targets[:, :, None])[:, :, 0]
 

@@ -19,7 +19,7 @@ FIRST_PENALTY = 500.0
 PENALTIES = (40.0, 130.0, 270.0, 1000.0, 3000.0)
 """Beside the first; times the mean squared weight, which makes them comparable between confidences."""
 
-DOUBT = 0.01
+DOUBT = 0.03
 """Both methods added up are taken unless one alone is better by more than this share: an average errs less often than
 the choice of the better one on few users."""
 

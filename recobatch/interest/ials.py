@@ -36,17 +36,18 @@ def ials_part(
         users = _solve(by_user, items, unobserved=unobserved, regularization=regularization)
         items = _solve(by_item, users, unobserved=unobserved, regularization=regularization)
     users = _solve(by_user, items, unobserved=unobserved, regularization=regularization)
-    return InterestPart(InterestKind.IALS, users, items, items, users.mean(axis=0), regularization, unobserved)
+    floor = regularization * unobserved * len(items)
+    return InterestPart(InterestKind.IALS, users, items, items, users.mean(axis=0), regularization, unobserved, floor)
 
 
 def _solve(rows: SparseRows, basis: np.ndarray, *, unobserved: float, regularization: float) -> np.ndarray:
     solved = np.zeros((rows.n_rows, basis.shape[1]), dtype=np.float32)
-    gram = (unobserved * (basis.T @ basis)).astype(np.float32)
+    gram, floor = (unobserved * (basis.T @ basis)).astype(np.float32), regularization * unobserved * len(basis)
 
     def fill(part: slice) -> None:
         bounds = rows.bounds[part.start : part.stop + 1]
         solved[part] = solve_block(
-            bounds, rows.columns, rows.values, basis, unobserved=unobserved, regularization=regularization, gram=gram
+            bounds, rows.columns, rows.values, basis, regularization=regularization, floor=floor, gram=gram
         )
 
     in_blocks(fill, rows.n_rows)

@@ -16,7 +16,7 @@ from recobatch.rated import RatedPairs
 from recobatch.scoring.lists import top_lists
 from recobatch.scoring.ranker import Ranker
 from tests.support.golden import notebook_split
-from tests.support.golden_rankings import GOLDEN, K, N_ITEMS, N_USERS, RELEVANT, generate
+from tests.support.golden_rankings import GOLDEN, N_ITEMS, N_USERS, RELEVANT, K, generate
 
 
 def ratings(users, items, values, n_users, n_items):
@@ -60,9 +60,7 @@ def test_equals_the_definitions(seed, n_users, n_items, k):
     part[0, 0] = 2
     values = rng.integers(1, 6, (n_users, n_items))
     values[0, 0] = 5
-    train, test = (
-        ratings(*np.nonzero(part == number), values[part == number], n_users, n_items) for number in (1, 2)
-    )
+    train, test = (ratings(*np.nonzero(part == number), values[part == number], n_users, n_items) for number in (1, 2))
     lists = np.full((n_users, k), -1)
     for user in range(n_users):
         unseen = rng.permutation(np.flatnonzero(part[user] != 1))[: rng.integers(0, k + 1)]

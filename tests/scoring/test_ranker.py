@@ -25,7 +25,9 @@ def raw_scores(model):
 
 def interest_of(n_users, n_items, shift=0.0, seed=5):
     model = make_model(n_users, n_items, seed=seed, link=Link.IDENTITY)
-    return replace(model, min_rating=0.0, max_rating=0.0, global_bias=0.0, item_bias=model.item_bias + np.float32(shift))
+    return replace(
+        model, min_rating=0.0, max_rating=0.0, global_bias=0.0, item_bias=model.item_bias + np.float32(shift)
+    )
 
 
 def expected_scores(rating, interest, rank_by):
@@ -40,8 +42,8 @@ def expected_scores(rating, interest, rank_by):
 
 @given(
     rank_by=st.sampled_from(["prediction", "interest", "product"]), link=st.sampled_from(list(Link)),
-    shape=st.tuples(st.integers(1, 90), st.integers(1, 40)), k=st.integers(1, 45), shift=st.sampled_from([-3.0, 0.0, 3.0]),
-    share=st.floats(0, 1), seed=st.integers(0, 99),
+    shape=st.tuples(st.integers(1, 90), st.integers(1, 40)), k=st.integers(1, 45),
+    shift=st.sampled_from([-3.0, 0.0, 3.0]), share=st.floats(0, 1), seed=st.integers(0, 99),
 )  # fmt: skip
 def test_ranks_like_a_brute_force(rank_by, link, shape, k, shift, share, seed):
     rating, rated = make_model(*shape, link=link, seed=seed), make_rated(*shape, share=share, seed=seed)
