@@ -16,7 +16,7 @@ class Link(StrEnum):
     """How a raw score becomes a rating."""
 
     IDENTITY = "identity"
-    """The score is the rating."""
+    """The score is the rating, clipped to the rating range where the model has one."""
     SCALED_SIGMOID = "scaled_sigmoid"
     """``min_rating + (max_rating - min_rating) / (1 + exp(-score))``."""
 
@@ -39,9 +39,10 @@ class FactorModel:
     global_bias: float = 0.0
     link: Link = Link.IDENTITY
     min_rating: float = 0.0
-    """Lower end of the sigmoid's range, in rating units; unused by the identity."""
+    """Lower end of the rating range, in rating units."""
     max_rating: float = 0.0
-    """Upper end of the sigmoid's range, in rating units; unused by the identity."""
+    """Upper end of the rating range, in rating units. If not above ``min_rating``, the identity clips nothing, as in
+    models that were registered without a range."""
 
     def __post_init__(self) -> None:
         n_factors = self.user_factors.shape[1]
@@ -91,6 +92,8 @@ class FactorModel:
             score += np.float32(1)
             np.divide(np.float32(self.max_rating - self.min_rating), score, out=score)
             score += np.float32(self.min_rating)
+        elif self.max_rating > self.min_rating:
+            np.clip(score, np.float32(self.min_rating), np.float32(self.max_rating), out=score)
         return score
 
     @cached_property

@@ -11,6 +11,7 @@ from recobatch.errors import BadTable
 
 if TYPE_CHECKING:
     from recobatch.factors import FactorModel
+    from recobatch.interest_model import InterestModel
     from recobatch.rated import RatedPairs
     from recobatch.vocabulary import Vocabulary
 
@@ -19,6 +20,8 @@ SCORED_FILES = ("factors.npz", "users.parquet", "items.parquet", "rated.npz")
 KERAS_FILE = "model.keras"
 DESCRIPTIONS = ("model_summary.txt", "model_diagram.svg")
 """What a fit may write for people: a text, a drawing."""
+INTEREST_FILE = "interest.npz"
+"""Name of a saved ``InterestModel``."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,17 @@ class LoadedModel:
         """Raise ``IndexError`` unless ``users`` is a plain, non-empty range of user indices."""
         if users.step not in (None, 1) or not 0 <= users.start < users.stop <= self.model.n_users:
             raise IndexError(f"found users {users}, expected a range within [0, {self.model.n_users})")
+
+
+def load_interest(path: Path) -> "InterestModel":
+    """Read an interest model; cached in the process until the file changes.
+
+    Raises:
+        BadTable: If the file is missing or damaged.
+    """
+    from recobatch.interest_model import InterestModel  # lazy, as in ModelFolder.load
+
+    return _cached(InterestModel.load, path)
 
 
 @dataclass(frozen=True)

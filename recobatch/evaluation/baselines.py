@@ -4,6 +4,7 @@ import numpy as np
 
 from recobatch.errors import BadInput
 from recobatch.evaluation.metrics import mean_squared_error
+from recobatch.factors import FactorModel, Link
 from recobatch.interactions import EncodedInteractions
 
 BASELINES = ("global_mean", "bias")
@@ -36,17 +37,42 @@ def baseline_errors(*, train: EncodedInteractions, test: EncodedInteractions) ->
             f"baselines: found {len(train):,} training and {len(test):,} test ratings, expected at least one of each; "
             f"give more ratings or another split"
         )
-    mean = train.rating.mean(dtype=np.float64)
-    residual = train.rating - mean
-    item_bias, user_bias = np.zeros(train.n_items), np.zeros(train.n_users)
-    for _ in range(_SWEEPS):
-        item_bias = _damped_means(train.item_index, residual - user_bias[train.user_index], train.n_items)
-        user_bias = _damped_means(train.user_index, residual - item_bias[train.item_index], train.n_users)
+    mean, user_bias, item_bias = _biases(train)
     bias = mean + item_bias[test.item_index] + user_bias[test.user_index]
     return {
         "global_mean": mean_squared_error(test.rating, np.full(len(test), mean)),
         "bias": mean_squared_error(test.rating, bias),
     }
+
+
+def bias_model(train: EncodedInteractions, *, min_rating: float, max_rating: float) -> FactorModel:
+    """The ``bias`` baseline as a model of no factors, clipped to the rating range."""
+    mean, user_bias, item_bias = _biases(train)
+    return FactorModel(
+        *_no_factors(train), user_bias.astype(np.float32), item_bias.astype(np.float32), mean, Link.IDENTITY,
+        min_rating, max_rating,
+    )  # fmt: skip
+
+
+def popularity_model(train: EncodedInteractions) -> FactorModel:
+    """Scores every item by its number of training ratings, for every user the same; in no rating unit."""
+    counts = np.bincount(train.item_index, minlength=train.n_items).astype(np.float32)
+    return FactorModel(*_no_factors(train), np.zeros(train.n_users, dtype=np.float32), counts)
+
+
+def _no_factors(train: EncodedInteractions) -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros((train.n_users, 0), dtype=np.float32), np.zeros((train.n_items, 0), dtype=np.float32)
+
+
+def _biases(train: EncodedInteractions) -> tuple[float, np.ndarray, np.ndarray]:
+    """Global mean, and the deviations of users and items: float64, shape ``(n_users,)`` and ``(n_items,)``."""
+    mean = float(train.rating.mean(dtype=np.float64))
+    residual = train.rating - mean
+    item_bias, user_bias = np.zeros(train.n_items), np.zeros(train.n_users)
+    for _ in range(_SWEEPS):
+        item_bias = _damped_means(train.item_index, residual - user_bias[train.user_index], train.n_items)
+        user_bias = _damped_means(train.user_index, residual - item_bias[train.item_index], train.n_users)
+    return mean, user_bias, item_bias
 
 
 def _damped_means(index: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:

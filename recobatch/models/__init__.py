@@ -52,15 +52,20 @@ def build_model(
     )  # fmt: skip
 
 
-def to_factors(model: "keras.Model") -> FactorModel:
+def to_factors(model: "keras.Model", *, rating_range: tuple[float, float] | None = None) -> FactorModel:
     """Convert a trained model to factors; see ``factor_form``.
+
+    Args:
+        model: A model in the factor form.
+        rating_range: Lowest and highest possible rating, to which a model without a sigmoid is clipped; None clips
+            nothing.
 
     Raises:
         BadSettings: If the model does not end in the factor form.
     """
     from recobatch.models import factor_form  # lazy: imports Keras
 
-    return factor_form.to_factors(model)
+    return factor_form.to_factors(model, rating_range=rating_range)
 
 
 def summary_text(model: "keras.Model") -> str:

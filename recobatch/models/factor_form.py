@@ -56,8 +56,13 @@ def find_factor_form(model: keras.Model) -> FactorForm | None:
     return FactorForm(factors[user], factors[item], found.get(user), found.get(item), link, low, high)
 
 
-def to_factors(model: keras.Model) -> FactorModel:
+def to_factors(model: keras.Model, *, rating_range: tuple[float, float] | None = None) -> FactorModel:
     """Convert a trained model to factors.
+
+    Args:
+        model: A model in the factor form.
+        rating_range: Lowest and highest possible rating, to which a model without a sigmoid is clipped; None clips
+            nothing, as the Keras model itself. A sigmoid has its own range.
 
     Raises:
         BadSettings: If the model does not end in the factor form.
@@ -70,10 +75,12 @@ def to_factors(model: keras.Model) -> FactorModel:
             f"Rescaling; score it with model.predict, or change the model"
         )
     users, items = table_rows(form.user_factors), table_rows(form.item_factors)
+    own = form.min_rating, form.max_rating
+    low, high = rating_range if rating_range and form.link is Link.IDENTITY else own
     return FactorModel(
         _rows(form.user_factors, users), _rows(form.item_factors, items),
         _bias(form.user_bias, users), _bias(form.item_bias, items),
-        link=form.link, min_rating=form.min_rating, max_rating=form.max_rating,
+        link=form.link, min_rating=low, max_rating=high,
     )  # fmt: skip
 
 

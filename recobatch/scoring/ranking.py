@@ -1,39 +1,43 @@
-"""The top items of many users at once: few passes over the scores, exact for tied predictions. NumPy only."""
+"""The top items of many users at once: few passes over the scores, ties in the order of the items. NumPy only."""
 
 import numpy as np
 
-from recobatch.factors import FactorModel, Link
 
-
-def best_candidates(scores: np.ndarray, k: int, model: FactorModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Find all items that may be among the top ``k`` of their user after the link has rounded their scores.
+def best_candidates(scores: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the items that reach a score.
 
     Args:
-        scores: Raw scores, float32, shape ``(n, n_items)``, contiguous, minus infinity for excluded items. NaN becomes
-            minus infinity.
-        k: At least 1.
-        model: The model, for its link.
+        scores: float32, shape ``(n, n_items)``, contiguous, without NaN, minus infinity for excluded items.
+        least: Lowest score of a candidate of each row, float32, shape ``(n,)``: ``kth_best(scores, k)`` gives at least
+            the top ``k`` and all items that tie with the last of them.
 
     Returns:
-        Row, item and raw score of each candidate, by row, then item: at least the top ``k`` of every row, and all items
-        that may tie with them. Items with a score of minus infinity are no candidates.
+        Row of each candidate and its place in the flattened ``scores``, ascending. Items with a score of minus infinity
+        are no candidates.
     """
     n_items = scores.shape[1]
-    maxima = _group_maxima(scores, k)
-    if np.isnan(maxima.max()):
-        scores[np.isnan(scores)] = -np.inf  # NumPy would sort them to the top
-        maxima = _group_maxima(scores, k)
-    least = np.full(len(scores), -np.inf, dtype=np.float32)
-    if k < n_items:
-        maxima.partition(maxima.shape[1] - k, axis=1)
-        least = _least_tying(maxima[:, maxima.shape[1] - k], model)
     reached = scores >= least[:, None]
     if np.isneginf(least).any():
         reached &= scores > -np.inf
     places = np.flatnonzero(reached)
     heads = np.searchsorted(places, np.arange(len(scores) + 1) * n_items)
     rows = np.repeat(np.arange(len(scores)), np.diff(heads))  # cheaper than dividing every place
-    return rows, places - rows * n_items, scores.ravel()[places]
+    return rows, places
+
+
+def kth_best(scores: np.ndarray, k: int) -> np.ndarray:
+    """For each row, a score that at least ``k`` of its items reach: float32, shape ``(n,)``.
+
+    Minus infinity where a row has fewer than ``k`` items with a score. NaN becomes minus infinity in ``scores``.
+    """
+    maxima = _group_maxima(scores, k)
+    if np.isnan(maxima.max(initial=-np.inf)):
+        scores[np.isnan(scores)] = -np.inf  # NumPy would sort them to the top
+        maxima = _group_maxima(scores, k)
+    if k > scores.shape[1]:
+        return np.full(len(scores), -np.inf, dtype=np.float32)
+    maxima.partition(maxima.shape[1] - k, axis=1)
+    return maxima[:, maxima.shape[1] - k]
 
 
 def _group_maxima(scores: np.ndarray, k: int) -> np.ndarray:
@@ -51,49 +55,27 @@ def _group_maxima(scores: np.ndarray, k: int) -> np.ndarray:
     return maxima
 
 
-def _least_tying(scores: np.ndarray, model: FactorModel) -> np.ndarray:
-    """For each score, a lower bound of the scores whose predictions may be equal: the sigmoid is flat near its ends."""
-    if model.link is Link.IDENTITY:
-        return scores
-    span = model.max_rating - model.min_rating
-    if span == 0:
-        return np.full_like(scores, -np.inf)
-    # The link is computed in float32: its error is at most a few of the last bits of its largest value.
-    error = 2**-20 * max(abs(model.min_rating), abs(model.max_rating), span) / span
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        shares = 1 / (1 + np.exp(-scores.astype(np.float64))) - error
-        least = np.where(shares > 0, np.minimum(scores, np.log(shares / (1 - shares))), -np.inf)
-    return least.astype(np.float32)
-
-
-def rank_candidates(
-    rows: np.ndarray, items: np.ndarray, predictions: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Order candidates by row, then prediction from the highest, then item, and keep ``k`` of each row.
+def rank_candidates(rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Order candidates by row, then score from the highest, then place, and keep ``k`` of each row.
 
     Args:
-        rows: Ascending, shape ``(n,)``.
-        items: Shape ``(n,)``, at least 0 and below 2³².
-        predictions: float32, shape ``(n,)``, not NaN.
+        rows: Ascending, shape ``(n,)``, fewer than 2³² of them.
+        scores: float32, shape ``(n,)``, not NaN.
         k: At least 1.
 
     Returns:
-        Row, rank (int32, from 1), item and prediction of the kept candidates.
+        Places of the kept candidates in ``rows``, int64, and their ranks, int32, from 1.
     """
     counts = np.bincount(rows)
-    # One 64-bit key per candidate, prediction in the upper half and item in the lower: the fastest sort in NumPy.
+    # One 64-bit key per candidate, score in the upper half and place in the lower: the fastest sort in NumPy.
     keys = np.full((len(counts), counts.max(initial=0)), np.iinfo(np.uint64).max, dtype=np.uint64)
-    keys[_first(counts, keys.shape[1])] = (_descending(predictions) << np.uint64(32)) | items.astype(np.uint64)
+    places = np.arange(len(rows), dtype=np.uint64)
+    keys[_first(counts, keys.shape[1])] = (_descending(scores) << np.uint64(32)) | places
     keys.sort(axis=1)
     counts = np.minimum(counts, k)
-    chosen = keys[_first(counts, keys.shape[1])]
+    chosen = keys[_first(counts, keys.shape[1])] & np.uint64(0xFFFFFFFF)
     ranks = np.arange(1, len(chosen) + 1) - np.repeat(np.cumsum(counts) - counts, counts)
-    return (
-        np.repeat(np.arange(len(counts)), counts),
-        ranks.astype(np.int32),
-        (chosen & np.uint64(0xFFFFFFFF)).astype(np.int64),
-        _from_descending(chosen >> np.uint64(32)),
-    )
+    return chosen.astype(np.int64), ranks.astype(np.int32)
 
 
 def _first(counts: np.ndarray, width: int) -> np.ndarray:
@@ -105,8 +87,3 @@ def _descending(values: np.ndarray) -> np.ndarray:
     """Uint64 codes below 2³² that ascend while float32 ``values`` descend; equal for equal values."""
     bits = (values + np.float32(0)).view(np.uint32)  # minus zero becomes zero
     return np.where(bits >> 31, bits, ~bits & np.uint32(0x7FFFFFFF)).astype(np.uint64)
-
-
-def _from_descending(codes: np.ndarray) -> np.ndarray:
-    bits = codes.astype(np.uint32)
-    return np.where(bits >> 31, bits, ~bits & np.uint32(0x7FFFFFFF)).view(np.float32)

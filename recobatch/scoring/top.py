@@ -5,15 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recobatch.errors import BadInput, BadTable
-from recobatch.model_folder import LoadedModel, ModelFolder
-from recobatch.scoring.kernel import ScoringKernel, one_blas_thread
-from recobatch.scoring.ranking import best_candidates, rank_candidates
+from recobatch.model_folder import LoadedModel, ModelFolder, load_interest
+from recobatch.scoring.kernel import one_blas_thread
+from recobatch.scoring.ranker import RankBy, Ranked, Ranker
 from recobatch.scoring.shards import ShardReport, described, open_shard
 
 Part: TypeAlias = Path | pa.NativeFile
@@ -22,31 +21,42 @@ USERS_PER_GROUP = 2048
 """Users in a row group."""
 
 
-def top_shard(model: ModelFolder, users: slice, out: Path, *, k: int = 100, metadata: Mapping[str, str]) -> ShardReport:
+def top_shard(
+    model: ModelFolder,
+    users: slice,
+    out: Path,
+    *,
+    k: int = 100,
+    metadata: Mapping[str, str],
+    interest: Path | None = None,
+    rank_by: RankBy = "prediction",
+) -> ShardReport:
     """Rank the items that each user of a range has not rated and write the best as one parquet file.
 
     Args:
-        model: Files of one model.
+        model: Files of one rating model.
         users: Range of user indices, not empty, within the model.
-        out: The parquet file to write: ``user_id``, ``rank`` (int32, from 1), ``item_id``, ``prediction``; sorted by
-            user, then rank. Equal predictions rank in the order of the items. A user with fewer than ``k`` unseen
-            items has that many rows.
+        out: The parquet file to write, with the columns of ``top_schema``; sorted by user, then rank. Equal scores rank
+            in the order of the items. A user with fewer than ``k`` unseen items has that many rows.
         k: Items per user, at least 1.
         metadata: Key-value metadata of the file: version, model, MLflow run.
+        interest: File written by ``InterestModel.save``, over the same users and items.
+        rank_by: What the items are ranked by; see ``Ranker``.
 
     Raises:
-        BadTable: If the files are damaged or of different models.
+        BadTable: If the files are damaged or of different models, or if there is no interest model to rank by.
         IndexError: If the range leaves the model.
         RecobatchError: If the file cannot be written.
     """
     loaded = model.load()
     loaded.check_range(users)
+    factors = load_interest(interest).factors if interest is not None and rank_by != "prediction" else None
+    ranker = Ranker.of(loaded.model, factors, rank_by)
     schema = top_schema(loaded.users.ids.type, loaded.items.ids.type).with_metadata(dict(metadata))
-    kernel = ScoringKernel.of(loaded.model)
     with one_blas_thread(), open_shard(out, schema, _ENCODING) as shard:
         for start in range(users.start, users.stop, USERS_PER_GROUP):
             group = slice(start, min(start + USERS_PER_GROUP, users.stop))
-            table = _rank_group(kernel, loaded, group, k, schema)
+            table = _as_table(ranker.best(group, loaded.rated, k), loaded, schema)
             if table.num_rows:
                 shard.stats.add(table["prediction"].to_numpy())
             shard.write(table, row_group_size=max(1, table.num_rows))
@@ -59,6 +69,7 @@ def top_schema(user_type: pa.DataType, item_type: pa.DataType) -> pa.Schema:
         described("user_id", user_type, "the user's id as it was in the ratings"),
         described("rank", pa.int32(), "place among the user's unseen items, from 1, the best"),
         described("item_id", item_type, "the item's id as it was in the ratings"),
+        described("score", pa.float32(), "what the list is ranked by, comparable within a user only"),
         described("prediction", pa.float32(), "as in the table of all predictions, to the bit"),
     ])  # fmt: skip
 
@@ -67,33 +78,17 @@ _ENCODING = {
     "compression": "zstd",
     "compression_level": 1,
     "use_dictionary": ["user_id", "rank", "item_id"],
-    "column_encoding": {"prediction": "BYTE_STREAM_SPLIT"},
+    "column_encoding": {"score": "BYTE_STREAM_SPLIT", "prediction": "BYTE_STREAM_SPLIT"},
     "write_statistics": ["user_id"],
 }
 
 
-def _rank_group(kernel: ScoringKernel, loaded: LoadedModel, users: slice, k: int, schema: pa.Schema) -> pa.Table:
-    rows, items, scores = [], [], []
-    for part, block in kernel.scores(users):
-        block.ravel()[loaded.rated.positions(part)] = -np.inf
-        row, item, score = best_candidates(block, k, loaded.model)
-        rows.append(row + (part.start - users.start))
-        items.append(item)
-        scores.append(score)
-    with np.errstate(over="ignore"):  # as in the kernel
-        predictions = kernel.link.apply_link(np.concatenate(scores))
-    user_index, ranks, item_index, prediction = rank_candidates(
-        np.concatenate(rows), np.concatenate(items), predictions, k
-    )
-    return pa.table(
-        [
-            loaded.users.decode(user_index + users.start),
-            pa.array(ranks),
-            loaded.items.decode(item_index),
-            pa.array(prediction),
-        ],
-        schema=schema,
-    )
+def _as_table(ranked: Ranked, loaded: LoadedModel, schema: pa.Schema) -> pa.Table:
+    columns = [
+        loaded.users.decode(ranked.user_index), pa.array(ranked.rank), loaded.items.decode(ranked.item_index),
+        pa.array(ranked.score), pa.array(ranked.prediction),
+    ]  # fmt: skip
+    return pa.table(columns, schema=schema)
 
 
 def best_items(
@@ -105,7 +100,8 @@ def best_items(
         table_root: Folder of the prediction table.
         user_id: Raw id; text is read as a number where the table's ids are numbers.
         k: At most how many items.
-        unseen_only: Whether to leave out items that the user rated.
+        unseen_only: Whether to leave out items that the user rated. The order is then that of the snapshot's best
+            items, where it has them, followed by the others in the order of the predictions, as all are if False.
         model: Name of the model; by default the champion.
 
     Returns:
@@ -121,36 +117,67 @@ def best_items(
     titles = snapshot / "titles.parquet"
     return best_of_parts(
         sorted(folder.glob("*.parquet")), user_id, place=str(folder), titles=titles if titles.is_file() else None,
-        k=k, unseen_only=unseen_only,
+        k=k, unseen_only=unseen_only, top=sorted((snapshot / "top" / folder.name).glob("*.parquet")),
     )  # fmt: skip
 
 
 def best_of_parts(
-    parts: Sequence[Part], user_id: int | str, *, place: str, titles: Part | None, k: int, unseen_only: bool
+    parts: Sequence[Part],
+    user_id: int | str,
+    *,
+    place: str,
+    titles: Part | None,
+    k: int,
+    unseen_only: bool,
+    top: Sequence[Part] = (),
 ) -> pa.Table:
     """Look up a user's best items in the files of one model; see ``best_items``.
 
     Args:
-        parts: The parquet files, by first user.
+        parts: The parquet files of all predictions, by first user.
         user_id: Raw id.
         place: Their location, for messages.
         titles: File with ``item_id`` and ``title``, if there is one.
         k: At most how many items.
         unseen_only: Whether to leave out items that the user rated.
+        top: The parquet files of the best unseen items, by first user, if there are any.
     """
     try:
-        rows = _rows_of(parts, user_id, place)
+        ranked = _ranked(top, user_id) if unseen_only and top else None
+        if ranked is None or ranked.num_rows < k:
+            ranked = _all_ranked(_rows_of(parts, user_id, place), ranked, k, unseen_only=unseen_only)
     except (OSError, pa.ArrowException) as error:
         raise BadTable(
             f"{place}: found a file that cannot be read ({error}), expected parquet as it was published; "
             f"see recobatch verify, then recobatch rollback"
         ) from error
-    if unseen_only:
-        rows = rows.filter(pc.invert(rows["rated"]))
-    best = pc.sort_indices(rows, sort_keys=[("prediction", "descending"), ("item_id", "ascending")])[:k]
-    rows = rows.take(best).drop_columns("user_id")
+    rows = ranked.slice(0, k)
     rows = rows.add_column(0, "rank", pa.arange(1, rows.num_rows + 1).cast(pa.int32()))
     return _with_titles(rows, titles) if titles is not None else rows
+
+
+def _ranked(top: Sequence[Part], user_id: int | str) -> pa.Table | None:
+    """A user's published best items, in their order; None if there are none."""
+    try:
+        rows = _rows_of(top, user_id, "top")
+    except BadInput:
+        return None  # unknown, or has rated everything: the table of all predictions decides
+    rows = rows.select(["item_id", "prediction"])
+    return rows.append_column("rated", pa.nulls(rows.num_rows, pa.bool_()).fill_null(False))
+
+
+def _all_ranked(rows: pa.Table, ranked: pa.Table | None, k: int, *, unseen_only: bool) -> pa.Table:
+    """A user's predictions from the highest, after the items that are ranked already."""
+    if unseen_only:
+        rows = rows.filter(pc.invert(rows["rated"]))
+    best = pc.sort_indices(rows, sort_keys=[("prediction", "descending"), ("item_id", "ascending")])
+    rows = rows.select(["item_id", "prediction", "rated"])
+    if ranked is None:
+        return rows.take(best[:k])
+    known = set(ranked["item_id"].to_pylist())
+    rows = rows.take(best)
+    rest = rows.filter(pa.array([item not in known for item in rows["item_id"].to_pylist()], pa.bool_()))
+    return pa.concat_tables([ranked, rest.cast(ranked.schema)])
 
 
 def _current_folder(root: Path) -> tuple[Path, str | None]:

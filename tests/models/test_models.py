@@ -69,6 +69,9 @@ def test_factors_predict_what_the_model_predicts(name, scale):
     users, items = every_pair(30, 20)
     expected = model.predict([users[:, None], items[:, None]], verbose=0)[:, 0]
     np.testing.assert_allclose(to_factors(model).predict_pairs(users, items), expected, atol=1e-5)
+    clipped = to_factors(model, rating_range=(1, 5)).predict_pairs(users, items)
+    np.testing.assert_allclose(clipped, np.clip(expected, 1, 5), atol=1e-5)
+    assert clipped.min() >= 1
 
 
 @pytest.mark.parametrize("name", MODEL_NAMES)

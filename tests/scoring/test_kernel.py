@@ -42,6 +42,18 @@ def test_checkerboard_of_rank_two():
     assert np.array_equal(ScoringKernel.of(model).predict(slice(0, 10)), 2 + np.outer(sign, sign))
 
 
+def test_the_identity_clips_to_the_rating_range_and_only_where_there_is_one():
+    model = make_model(61, 37, link=Link.IDENTITY)
+    free = replace(model, min_rating=0.0, max_rating=0.0)
+    users, items = np.divmod(np.arange(61 * 37), 37)
+    raw, clipped = (ScoringKernel.of(each).predict(slice(0, 61)) for each in (free, model))
+    assert raw.min() < 1
+    assert (clipped.min(), clipped.dtype) == (1, np.float32)
+    assert np.array_equal(clipped, np.clip(raw, np.float32(1), np.float32(5)))
+    pairs = free.predict_pairs(users, items)
+    assert np.array_equal(model.predict_pairs(users, items), np.clip(pairs, np.float32(1), np.float32(5)))
+
+
 def test_extreme_scores_saturate_without_a_warning():
     model = replace(make_model(3, 2), global_bias=0.0, user_bias=np.array([1e4, -1e4, 0], dtype=np.float32))
     block = ScoringKernel.of(model).predict(slice(0, 3))

@@ -7,15 +7,23 @@ import sys
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from recobatch.errors import BadInput, BadTable
+from recobatch.interest import InterestOptions
+from recobatch.interest.candidates import Choice, Trainer
+from recobatch.interest_model import Confidence
+from recobatch.model_folder import load_interest
+from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.predictions import ScoreOptions, score_block
+from recobatch.scoring.ranker import Ranker
 from recobatch.scoring.top import best_items, top_shard
 from recobatch.table import PredictionTable
 from tests.support.brute_force import best_unseen
 from tests.support.small_table import make_ids, make_model, make_rated, publish, write_inputs
+from tests.support.tastes import tastes
 
 N_USERS, N_ITEMS = 50, 30
 
@@ -27,7 +35,7 @@ def test_shard_holds_the_best_unseen_of_every_user(tmp_path, k):
     report = top_shard(inputs, slice(3, N_USERS), tmp_path / "top.parquet", k=k, metadata={"version": "v1"})
     table = pq.read_table(report.path)
     assert [(f.name, str(f.type)) for f in table.schema] == [
-        ("user_id", "int64"), ("rank", "int32"), ("item_id", "int64"), ("prediction", "float"),
+        ("user_id", "int64"), ("rank", "int32"), ("item_id", "int64"), ("score", "float"), ("prediction", "float"),
     ]  # fmt: skip
     everyone = slice(3, N_USERS)
     expected = best_unseen(score_block(model, everyone), make_rated(N_USERS, N_ITEMS).mask(everyone), k)
@@ -55,6 +63,61 @@ def published(tmp_path_factory):
     options = ScoreOptions(rows_per_shard=250, rows_per_group=70)
     publish(PredictionTable(folder / "table"), "v1", inputs, names=("bias", "plain"), options=options, titles=titles)
     return folder / "table"
+
+
+@pytest.mark.parametrize("rank_by", ["interest", "product"])
+def test_shard_ranked_by_interest(tmp_path, rank_by):
+    model, rated = make_model(N_USERS, N_ITEMS), make_rated(N_USERS, N_ITEMS)
+    inputs, interest = write_inputs(tmp_path / "in", model, rated=rated), write_interest(tmp_path / "interest.npz")
+    report = top_shard(
+        inputs, slice(0, N_USERS), tmp_path / "top.parquet", k=6, metadata={}, interest=interest, rank_by=rank_by
+    )
+    table = pq.read_table(report.path)
+    with one_blas_thread():
+        factors = load_interest(interest).factors
+        expected = Ranker.of(model, factors, rank_by).best(slice(0, N_USERS), rated, 6)
+    assert table["item_id"].combine_chunks() == make_ids(N_ITEMS).decode(expected.item_index)
+    assert np.array_equal(table["score"].to_numpy(), expected.score)
+    all_pairs = score_block(model, slice(0, N_USERS))
+    assert np.array_equal(table["prediction"].to_numpy(), all_pairs[expected.user_index, expected.item_index])
+
+
+def test_interest_is_needed_to_rank_by_it(tmp_path):
+    inputs = write_inputs(tmp_path / "in", make_model(9, 4))
+    with pytest.raises(BadTable, match=r"found 'interest' and no interest model"):
+        top_shard(inputs, slice(0, 9), tmp_path / "top.parquet", metadata={}, rank_by="interest")
+    with pytest.raises(BadTable, match=r"interest\.npz: found no readable file"):
+        top_shard(
+            inputs, slice(0, 9), tmp_path / "top.parquet", metadata={}, rank_by="interest",
+            interest=tmp_path / "interest.npz",
+        )  # fmt: skip
+
+
+def write_interest(path):
+    data = tastes(N_USERS, N_ITEMS)
+    Trainer(data, InterestOptions(), 0).train(Choice(Confidence(1, 5, 4), 100.0)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("user", [0, 8, 49])
+@pytest.mark.parametrize("k", [3, 6, 20, 40])
+def test_best_items_are_in_the_published_order(tmp_path, user, k):
+    inputs, interest = write_inputs(tmp_path / "in", make_model(N_USERS, N_ITEMS)), write_interest(tmp_path / "i.npz")
+    publish(PredictionTable(tmp_path / "table"), "v1", inputs, top=6, interest=interest, rank_by="product")
+    raw_id = 10 + 3 * user
+    top = pq.read_table(next((tmp_path / "table/current/top").rglob("*.parquet")))
+    published = top.filter(pc.equal(top["user_id"], raw_id))
+    found = best_items(tmp_path / "table", raw_id, k=k)
+    assert found["item_id"].to_pylist()[:6] == published["item_id"].to_pylist()[:k]
+    assert found["prediction"].to_pylist()[:6] == published["prediction"].to_pylist()[:k]
+    assert found["rank"].to_pylist() == list(range(1, found.num_rows + 1))
+    assert found["rated"].to_pylist() == [False] * found.num_rows
+    rest = found["prediction"].to_pylist()[6:]
+    assert rest == sorted(rest, reverse=True)
+    unseen = N_ITEMS - int(np.diff(make_rated(N_USERS, N_ITEMS).indptr)[user])
+    assert len(set(found["item_id"].to_pylist())) == min(k, unseen)
+    everything = best_items(tmp_path / "table", raw_id, k=k, unseen_only=False)["prediction"].to_pylist()
+    assert everything == sorted(everything, reverse=True)
 
 
 @pytest.mark.parametrize("user", [0, 7, 8, 31, 48, 49])

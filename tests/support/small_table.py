@@ -10,6 +10,7 @@ from recobatch.factors import FactorModel, Link
 from recobatch.model_folder import LoadedModel, ModelFolder
 from recobatch.rated import RatedPairs
 from recobatch.scoring.predictions import ScoreOptions, plan_shards, score_shard
+from recobatch.scoring.ranker import RankBy
 from recobatch.scoring.shards import ShardReport
 from recobatch.scoring.top import top_shard
 from recobatch.table import ModelEntry, Published, Staging, Table, keep_report, kept_report
@@ -54,7 +55,14 @@ def write_inputs(
 
 
 def score_into(
-    staging: Staging, name: str, inputs: ModelFolder, *, options: ScoreOptions | None = None, top: int = 0
+    staging: Staging,
+    name: str,
+    inputs: ModelFolder,
+    *,
+    options: ScoreOptions | None = None,
+    top: int = 0,
+    interest: Path | None = None,
+    rank_by: RankBy = "prediction",
 ) -> ModelEntry:
     """Score every pair of a model in one thread."""
     options, loaded = options or ScoreOptions(), inputs.load()
@@ -65,11 +73,8 @@ def score_into(
         for n, users in enumerate(plan)
     )
     everyone = slice(0, loaded.model.n_users)
-    tops = (
-        [_once(staging, top_shard, inputs, everyone, staging.top_path(name, 0), k=top, metadata=metadata)]
-        if top
-        else []
-    )
+    ranking = {"k": top, "metadata": metadata, "interest": interest, "rank_by": rank_by}
+    tops = [_once(staging, top_shard, inputs, everyone, staging.top_path(name, 0), **ranking)] if top else []
     return ModelEntry(
         name, f"run-of-{name}", loaded.model.fingerprint, loaded.users.fingerprint, loaded.items.fingerprint,
         shards, tuple(tops),
@@ -91,6 +96,8 @@ def publish(
     names: Sequence[str] = ("plain",),
     options: ScoreOptions | None = None,
     top: int = 0,
+    interest: Path | None = None,
+    rank_by: RankBy = "prediction",
     titles: pa.Table | None = None,
     keep: int = 3,
 ) -> Published:
@@ -101,7 +108,8 @@ def publish(
         key = f"{version} of {loaded.model.fingerprint}"
         staging = table.resume(key) or table.stage(version, shaped_by=key)
         table.clean(keep=staging)
-        entries = {name: score_into(staging, name, inputs, options=options, top=top) for name in names}
+        ranking = {"top": top, "interest": interest, "rank_by": rank_by}
+        entries = {name: score_into(staging, name, inputs, options=options, **ranking) for name in names}
         snapshot = staging.publish(
             entries,
             champion=names[-1],

@@ -1,0 +1,40 @@
+"""What a list is best ranked by, measured on held-out ratings."""
+
+from collections.abc import Mapping
+
+from recobatch.evaluation.baselines import popularity_model
+from recobatch.factors import FactorModel
+from recobatch.interest.folds import Fold
+from recobatch.interest_model import InterestModel
+from recobatch.scoring.ranker import RankBy, Ranker
+
+DOUBT = 0.01
+"""The product may be that much worse: the published rating model is better than its stand-in on held-out ratings."""
+_ORDER: tuple[RankBy, ...] = ("product", "interest", "prediction")
+
+
+def measure_rank_by(fold: Fold, rating: FactorModel, interest: InterestModel) -> dict[str, float]:
+    """NDCG of lists ranked by prediction, interest, both, and popularity.
+
+    Args:
+        fold: Ratings held out from both models.
+        rating: Rating model that was trained without the held-out ratings.
+        interest: Likewise.
+
+    Returns:
+        NDCG by name; ``product`` is absent if the rating model has no rating range.
+    """
+    ranges = rating.max_rating > rating.min_rating
+    ways = [way for way in _ORDER if way != "product" or ranges]
+    figures = {way: fold.ndcg(Ranker.of(rating, interest.factors, way)) for way in ways}
+    return figures | {"popularity": fold.ndcg(popularity_model(fold.fit))}
+
+
+def choose_rank_by(figures: Mapping[str, float]) -> RankBy:
+    """The way to rank with the highest figure; the product if it is at most ``DOUBT`` below.
+
+    Args:
+        figures: NDCG by name, as ``measure_rank_by`` returns it; other names are ignored.
+    """
+    best = max((way for way in _ORDER if way in figures), key=lambda way: figures[way])
+    return "product" if figures.get("product", -1.0) >= figures[best] * (1 - DOUBT) else best

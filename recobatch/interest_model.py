@@ -1,0 +1,212 @@
+"""Interest: which items a user would take, from the pairs that were rated. NumPy only."""
+
+import hashlib
+import math
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from recobatch.errors import BadTable
+from recobatch.factors import FactorModel
+from recobatch.interactions import EncodedInteractions
+from recobatch.interest_users import project, solve_users
+
+
+class InterestKind(StrEnum):
+    """How a user's factors follow from their ratings."""
+
+    EASE = "ease"
+    """The weights of the user's ratings times ``basis``: EASE (Steck 2019) in the space of its largest singular
+    vectors."""
+    IALS = "ials"
+    """A ridge regression on ``basis``: implicit ALS (Hu, Koren & Volinsky 2008; Rendle et al. 2022)."""
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """The weight of a rating as a sign of interest, within ``(0, 1]``, ascending with the rating."""
+
+    lowest: float
+    """Lowest rating of the scale."""
+    highest: float
+    """Highest rating of the scale."""
+    liked: float
+    """Lowest rating that counts as liked."""
+    other: float | None = None
+    """Weight of ratings below ``liked``; liked ones weigh 1. None: all weigh ``((r - lowest + d) / (3 d))²`` with ``d``
+    half of the scale, from 1/9 to 1."""
+
+    def of(self, rating: np.ndarray) -> np.ndarray:
+        """Weights of ratings: float32, shape of ``rating``."""
+        if self.other is not None:
+            return np.where(rating >= self.liked, np.float32(1), np.float32(self.other))
+        half = (self.highest - self.lowest) / 2
+        if half <= 0:
+            return np.ones(rating.shape, dtype=np.float32)
+        share = (np.clip(rating, self.lowest, self.highest) - self.lowest + half) / (3 * half)
+        return np.square(share).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class InterestPart:
+    """Interest by one method: ``user_factors[u] · item_factors[i]``."""
+
+    kind: InterestKind
+    user_factors: np.ndarray
+    """float32, shape ``(n_users, n_factors)``."""
+    item_factors: np.ndarray
+    """float32, shape ``(n_items, n_factors)``."""
+    basis: np.ndarray
+    """What users' factors are computed from: float32, shape ``(n_items, n_factors)``."""
+    average_user: np.ndarray
+    """Mean of the users' factors in training, float32, shape ``(n_factors,)``: for users without ratings."""
+    regularization: float
+    """EASE: added to the diagonal of the Gram matrix. iALS: penalty per rating of a user."""
+    unobserved: float = 0.0
+    """Weight of every pair, rated or not; iALS only."""
+    floor: float = 0.0
+    """Penalty of a user without ratings; iALS only."""
+
+    def for_users(self, user_index: np.ndarray, item_index: np.ndarray, weights: np.ndarray, n_users: int) -> Self:
+        """The part over other users; see ``InterestModel.for_users``."""
+        if self.kind is InterestKind.EASE:
+            users = project(user_index, item_index, weights, self.basis, n_users)
+        else:
+            users = solve_users(
+                user_index, item_index, weights, self.basis, n_users,
+                unobserved=self.unobserved, regularization=self.regularization, floor=self.floor,
+            )  # fmt: skip
+        users[np.bincount(user_index, minlength=n_users) == 0] = self.average_user
+        return replace(self, user_factors=users)
+
+    @property
+    def root_mean_square(self) -> float:
+        """Of the scores of all pairs, which are never computed."""
+        users, items = (side.astype(np.float64).T @ side for side in (self.user_factors, self.item_factors))
+        return float(np.sqrt(np.sum(users * items) / max(len(self.user_factors) * len(self.item_factors), 1)))
+
+
+@dataclass(frozen=True, eq=False)
+class InterestModel:
+    """A user's interest in an item: the sum over the parts. Its scale differs between models."""
+
+    parts: tuple[InterestPart, ...]
+    """One, or several whose items' factors are scaled to add up."""
+    confidence: Confidence
+    """Weights of the ratings."""
+
+    @property
+    def n_users(self) -> int:
+        return len(self.parts[0].user_factors)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.parts[0].item_factors)
+
+    @cached_property
+    def factors(self) -> FactorModel:
+        """One dot product for all parts, without biases and without a rating range."""
+        users, items = (
+            np.concatenate(side, axis=1)
+            for side in zip(*((part.user_factors, part.item_factors) for part in self.parts), strict=True)
+        )
+        return FactorModel(users, items, np.zeros(len(users), np.float32), np.zeros(len(items), np.float32))
+
+    def for_users(self, ratings: EncodedInteractions) -> "InterestModel":
+        """Compute the users' factors from ratings in closed form; items stay as they were trained.
+
+        Args:
+            ratings: All ratings of each user, over the model's items; users may be any number, known or new.
+
+        Returns:
+            The model over the users of ``ratings``. Users without ratings get the average user's factors.
+
+        Raises:
+            BadTable: If ``ratings`` has another number of items.
+        """
+        if ratings.n_items != self.n_items:
+            raise BadTable(
+                f"interest model: found ratings of {ratings.n_items:,} items, expected {self.n_items:,}; bring the "
+                f"model to the same items with over_items, or train again"
+            )
+        pairs = ratings.user_index, ratings.item_index, self.confidence.of(ratings.rating)
+        return replace(self, parts=tuple(part.for_users(*pairs, ratings.n_users) for part in self.parts))
+
+    def over_items(self, places: np.ndarray, n_items: int) -> "InterestModel":
+        """Move the items to other indices; items that the model does not know get an interest of 0.
+
+        Args:
+            places: New index of each of the model's items, shape ``(self.n_items,)``; -1 drops it.
+            n_items: Number of items then.
+        """
+        kept = places >= 0
+
+        def move(rows: np.ndarray) -> np.ndarray:
+            moved = np.zeros((n_items, rows.shape[1]), dtype=rows.dtype)
+            moved[places[kept]] = rows[kept]
+            return moved
+
+        parts = (replace(part, item_factors=move(part.item_factors), basis=move(part.basis)) for part in self.parts)
+        return replace(self, parts=tuple(parts))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sha256 over every array and scalar, as 64 hex digits."""
+        digest = hashlib.sha256()
+        for name, array in self._arrays():
+            digest.update(f"{name}:{array.dtype.str}:{array.shape}:".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def _arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+        confidence = self.confidence
+        other = np.nan if confidence.other is None else confidence.other
+        yield "confidence", np.array([confidence.lowest, confidence.highest, confidence.liked, other])
+        yield "kinds", np.array([part.kind.value for part in self.parts])
+        yield "penalties", np.array([[part.regularization, part.unobserved, part.floor] for part in self.parts])
+        for number, part in enumerate(self.parts):
+            for name in _PART_ARRAYS:
+                yield f"{name}_{number}", getattr(part, name)
+
+    def save(self, path: Path) -> None:
+        """Write an ``.npz`` of plain arrays (nothing pickled) with the fingerprint beside them."""
+        with path.open("wb") as file:
+            np.savez(file, **dict(self._arrays()), fingerprint=np.array(self.fingerprint), allow_pickle=False)
+
+    @classmethod
+    def load(cls, path: Path) -> "InterestModel":
+        """Inverse of ``save``.
+
+        Raises:
+            BadTable: If the file cannot be read or does not match its fingerprint.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+            low, high, liked, other = arrays["confidence"].tolist()
+            parts = (
+                InterestPart(InterestKind(kind), *(arrays[f"{name}_{number}"] for name in _PART_ARRAYS), *penalties)
+                for number, (kind, penalties) in enumerate(
+                    zip(arrays["kinds"].tolist(), arrays["penalties"].tolist(), strict=True)
+                )
+            )
+            model = cls(tuple(parts), Confidence(low, high, liked, None if math.isnan(other) else other))
+            expected = str(arrays["fingerprint"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise BadTable(
+                f"{path}: found no interest model ({error}), expected a file saved by recobatch; train again"
+            ) from error
+        if model.fingerprint != expected:
+            raise BadTable(
+                f"{path}: found an interest model that differs from its fingerprint, the file was changed; train again"
+            )
+        return model
+
+
+_PART_ARRAYS = ("user_factors", "item_factors", "basis", "average_user")

@@ -1,0 +1,100 @@
+"""Users' side of an interest model: weighted sums and ridge regressions, one row at a time. NumPy only."""
+
+import numpy as np
+
+_USERS_PER_SOLVE = 512
+
+
+def project(rows: np.ndarray, columns: np.ndarray, weights: np.ndarray, basis: np.ndarray, n_rows: int) -> np.ndarray:
+    """Weighted sums of rows of ``basis``: for each pair, row ``rows`` gets ``weights * basis[columns]``.
+
+    Args:
+        rows: Integers, shape ``(n,)``, within ``[0, n_rows)``, in any order.
+        columns: Integers, shape ``(n,)``, rows of ``basis``.
+        weights: float32, shape ``(n,)``.
+        basis: float32, shape ``(m, k)``.
+        n_rows: Rows of the result.
+
+    Returns:
+        float32, shape ``(n_rows, k)``.
+    """
+    order, bounds = grouped(rows, n_rows)
+    columns, weights = columns[order], weights[order]
+    sums = np.zeros((n_rows, basis.shape[1]), dtype=np.float32)
+    for row in np.flatnonzero(np.diff(bounds)):
+        chosen = slice(bounds[row], bounds[row + 1])
+        np.dot(weights[chosen], basis[columns[chosen]], out=sums[row])
+    return sums
+
+
+def solve_users(
+    rows: np.ndarray,
+    columns: np.ndarray,
+    weights: np.ndarray,
+    basis: np.ndarray,
+    n_rows: int,
+    *,
+    unobserved: float,
+    regularization: float,
+    floor: float,
+) -> np.ndarray:
+    """Minimise ``Σ w (1 - x · y)² + unobserved Σ_all (x · y)² + penalty |x|²`` for the ``x`` of every row.
+
+    The penalty of a row with n pairs is ``regularization * n + floor``: scaled by frequency (Rendle, Krichene, Zhang &
+    Koren, "Revisiting the performance of iALS", RecSys 2022, section 3.3), where ``floor`` was
+    ``regularization * unobserved * m`` in training.
+
+    Args:
+        rows: As in ``project``.
+        columns: As in ``project``.
+        weights: Confidence of each pair, float32, shape ``(n,)``.
+        basis: The fixed side ``y``, float32, shape ``(m, k)``.
+        n_rows: Rows of the result.
+        unobserved: Weight of every pair.
+        regularization: Penalty per pair.
+        floor: Penalty of a row without pairs.
+
+    Returns:
+        float32, shape ``(n_rows, k)``; zeros for rows without pairs. The bits do not depend on other rows.
+    """
+    order, bounds = grouped(rows, n_rows)
+    columns, weights = columns[order], weights[order]
+    solved = np.zeros((n_rows, basis.shape[1]), dtype=np.float32)
+    gram = (unobserved * (basis.T @ basis)).astype(np.float32)
+    for first in range(0, n_rows, _USERS_PER_SOLVE):
+        part = slice(first, min(first + _USERS_PER_SOLVE, n_rows))
+        solved[part] = solve_block(
+            bounds[part.start : part.stop + 1], columns, weights, basis,
+            regularization=regularization, floor=floor, gram=gram,
+        )  # fmt: skip
+    return solved
+
+
+def solve_block(
+    bounds: np.ndarray,
+    columns: np.ndarray,
+    weights: np.ndarray,
+    basis: np.ndarray,
+    *,
+    regularization: float,
+    floor: float,
+    gram: np.ndarray,
+) -> np.ndarray:
+    """As ``solve_users``: row i has the pairs ``bounds[i]:bounds[i + 1]``, ``gram`` is ``unobserved basisᵀ basis``."""
+    k, counts = basis.shape[1], np.diff(bounds)
+    matrices, targets = np.empty((len(counts), k, k), dtype=np.float32), np.zeros((len(counts), k), dtype=np.float32)
+    matrices[:] = gram
+    for row in np.flatnonzero(counts):
+        chosen = slice(bounds[row], bounds[row + 1])
+        vectors = basis[columns[chosen]]
+        weighted = vectors * weights[chosen, None]
+        matrices[row] += vectors.T @ weighted
+        targets[row] = weighted.sum(axis=0)
+    penalty = regularization * counts + floor
+    matrices[:, np.arange(k), np.arange(k)] += np.maximum(penalty, 1e-6).astype(np.float32)[:, None]
+    return np.linalg.solve(matrices, targets[:, :, None])[:, :, 0]
+
+
+def grouped(index: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A stable order by index, and the bounds of each index in it: ``order[bounds[i]:bounds[i + 1]]``."""
+    return np.argsort(index, kind="stable"), np.concatenate([[0], np.cumsum(np.bincount(index, minlength=size))])

@@ -1,0 +1,135 @@
+"""The score by which a user's items are ranked: expected rating, interest, or both together."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from recobatch.errors import BadTable
+from recobatch.factors import FactorModel
+from recobatch.rated import RatedPairs
+from recobatch.scoring.kernel import ScoringKernel
+from recobatch.scoring.ranking import best_candidates, kth_best, rank_candidates
+
+RankBy = Literal["prediction", "interest", "product"]
+"""What a list is ranked by; ``product`` is interest times the predicted rating above the lowest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """Items of users, by user, then rank: columns of shape ``(n,)`` each."""
+
+    user_index: np.ndarray
+    """int64."""
+    rank: np.ndarray
+    """int32, from 1."""
+    item_index: np.ndarray
+    """int64."""
+    score: np.ndarray
+    """float32; the score of the list, descending within a user."""
+    prediction: np.ndarray
+    """float32, in rating units, as in the table of all predictions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranker:
+    """Ranks every item for a block of users.
+
+    ``prediction`` ranks by the raw score of the rating model, before its link and clipping, so that equal clipped
+    predictions keep their order. ``interest`` ranks by the score of the interest model. ``product`` ranks by interest
+    times ``prediction - min_rating``; items of negative interest come after all others, ordered by interest alone, as
+    interest times ``max_rating - min_rating``. Ties are in the order of the items.
+    """
+
+    rating: ScoringKernel
+    interest: ScoringKernel | None
+    rank_by: RankBy
+
+    @classmethod
+    def of(cls, rating: FactorModel, interest: FactorModel | None = None, rank_by: RankBy = "prediction") -> "Ranker":
+        """Check that the models belong together.
+
+        Raises:
+            BadTable: If there is no interest model where one is needed, if the models differ in users or items, or if
+                the rating model has no rating range for ``product``.
+        """
+        if rank_by == "prediction":
+            return cls(ScoringKernel.of(rating), None, rank_by)
+        if interest is None:
+            raise BadTable(
+                f"top.rank_by: found {rank_by!r} and no interest model, expected one beside the rating model; train "
+                f"again, or pass --set top.rank_by=prediction"
+            )
+        if (interest.n_users, interest.n_items) != (rating.n_users, rating.n_items):
+            raise BadTable(
+                f"interest model: found {interest.n_users:,} users and {interest.n_items:,} items, expected "
+                f"{rating.n_users:,} and {rating.n_items:,} as in the rating model; train again"
+            )
+        if rank_by == "product" and not rating.max_rating > rating.min_rating:
+            raise BadTable(
+                "rating model: found no rating range, expected one to rank by interest and rating together; train "
+                "again, or pass --set top.rank_by=interest"
+            )
+        return cls(ScoringKernel.of(rating), ScoringKernel.of(interest), rank_by)
+
+    def best(self, users: slice, rated: RatedPairs, k: int) -> Ranked:
+        """The best ``k`` unrated items of each of a few thousand users; call it within ``one_blas_thread``.
+
+        Args:
+            users: Range of user indices, within ``[0, n_users)``.
+            rated: Pairs to leave out.
+            k: At least 1; a user with fewer unrated items has that many rows.
+        """
+        columns = [self._candidates(part, raw, scores, rated, k) for part, raw, scores in self._blocks(users)]
+        user, item, score, prediction = (np.concatenate(column) for column in zip(*columns, strict=True))
+        chosen, rank = rank_candidates(user - users.start, score, k)
+        return Ranked(user[chosen], rank, item[chosen], score[chosen], prediction[chosen])
+
+    def _blocks(self, users: slice) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Ranges of users, raw scores of the rating model and of what ranks: the kernel's buffers."""
+        if self.interest is None:
+            yield from ((part, raw, raw) for part, raw in self.rating.scores(users))
+        else:
+            for (part, raw), (_, interest) in zip(self.rating.scores(users), self.interest.scores(users), strict=True):
+                yield part, raw, interest
+
+    def _candidates(
+        self, users: slice, raw: np.ndarray, scores: np.ndarray, rated: RatedPairs, k: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """User, item, score and prediction of all items that may be among the best; overwrites both buffers."""
+        excluded = rated.positions(users)
+        if self.rank_by == "product":
+            scores, least = self._multiply(raw, scores, excluded, k)
+        else:
+            scores.ravel()[excluded] = -np.inf
+            least = kth_best(scores, k)
+        rows, places = best_candidates(scores, least)
+        prediction = raw.ravel()[places]
+        if self.rank_by != "product":
+            prediction = self._link(prediction)
+        return rows + users.start, places - rows * scores.shape[1], scores.ravel()[places], prediction
+
+    def _multiply(
+        self, raw: np.ndarray, interest: np.ndarray, excluded: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of the product and the ``k``-th best of each row; ``raw`` becomes predictions."""
+        predictions, low = self._link(raw), np.float32(self.rating.model.min_rating)
+        scores = predictions - low
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores *= interest
+        scores.ravel()[excluded] = -np.inf
+        least = kth_best(scores, k)
+        # Below a positive bound the order of items of negative interest does not matter, which spares most blocks.
+        short = np.flatnonzero(~(least > 0))
+        if len(short):
+            part, signed = scores[short], interest[short]
+            negative = (signed < 0) & (part > -np.inf)
+            part[negative] = signed[negative] * (np.float32(self.rating.model.max_rating) - low)
+            least[short] = kth_best(part, k)
+            scores[short] = part
+        return scores, least
+
+    def _link(self, scores: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):  # as in the kernel
+            return self.rating.link.apply_link(scores)

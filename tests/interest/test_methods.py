@@ -1,0 +1,75 @@
+"""EASE and implicit ALS against their definitions, computed densely."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recobatch.interest.ease import ease_part
+from recobatch.interest.ials import ials_part
+from recobatch.interest.rows import SparseRows
+from recobatch.interest.spectrum import Spectrum
+from recobatch.interest_model import Confidence
+from recobatch.interest_users import solve_users
+from tests.support.tastes import tastes
+
+
+def prepared(data, confidence, rank):
+    weights = confidence.of(data.rating)
+    by_user = SparseRows.of(data.user_index, data.item_index, weights, data.n_users)
+    by_item = SparseRows.of(data.item_index, data.user_index, weights, data.n_items)
+    dense = np.zeros((data.n_users, data.n_items))
+    dense[data.user_index, data.item_index] = weights
+    return by_user, by_item, Spectrum.of(by_user, by_item, rank, seed=0), dense
+
+
+@pytest.mark.parametrize("shape", [(120, 60), (40, 90)])
+@pytest.mark.parametrize("penalty", [5.0, 80.0])
+def test_ease_is_steck_s_closed_form_where_unrated(shape, penalty):
+    by_user, _, spectrum, x = prepared(tastes(*shape), Confidence(1, 5, 4, 0.3), 500)
+    part = ease_part(spectrum, by_user.times(spectrum.vectors), penalty)
+    inverse = np.linalg.inv(x.T @ x + penalty * np.eye(x.shape[1]))
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0)
+    unrated = x == 0
+    np.testing.assert_allclose((part.user_factors @ part.item_factors.T)[unrated], (x @ weights)[unrated], atol=2e-4)
+
+
+def test_the_largest_singular_vectors():
+    _, _, spectrum, x = prepared(tastes(), Confidence(1, 5, 4), 10)
+    left, values, right = np.linalg.svd(x, full_matrices=False)
+    assert spectrum.squared == pytest.approx(values[:10] ** 2, rel=2e-2)
+    projected = x @ spectrum.vectors @ spectrum.vectors.T
+    best = (left[:, :10] * values[:10]) @ right[:10]
+    assert np.linalg.norm(x - projected) < 1.005 * np.linalg.norm(x - best)
+
+
+@given(st.integers(0, 99), st.sampled_from([0.03, 0.5]), st.sampled_from([0.01, 0.3]))
+def test_a_user_is_the_ridge_regression_over_all_items(seed, unobserved, regularization):
+    rng = np.random.default_rng(seed)
+    basis = rng.normal(size=(30, 4)).astype(np.float32)
+    items = rng.permutation(30)[: rng.integers(1, 12)]
+    weights = rng.uniform(0.1, 1, len(items)).astype(np.float32)
+    found = solve_users(
+        np.zeros(len(items), int), items, weights, basis, 1,
+        unobserved=unobserved, regularization=regularization, floor=regularization * unobserved * 30,
+    )[0]  # fmt: skip
+    rated = basis[items].astype(float)
+    matrix = unobserved * basis.astype(float).T @ basis + (rated.T * weights) @ rated
+    matrix += regularization * (len(items) + unobserved * 30) * np.eye(4)
+    np.testing.assert_allclose(found, np.linalg.solve(matrix, weights @ rated), atol=2e-4)
+
+
+def test_more_sweeps_lower_the_loss_of_implicit_als():
+    data, confidence = tastes(), Confidence(1, 5, 4)
+    by_user, by_item, spectrum, x = prepared(data, confidence, 32)
+
+    def loss(sweeps):
+        part = ials_part(by_user, by_item, spectrum, n_factors=8, regularization=0.02, unobserved=0.3, sweeps=sweeps)
+        scores = part.user_factors.astype(float) @ part.item_factors.T
+        sides = (part.user_factors, (x > 0).sum(1), data.n_items), (part.item_factors, (x > 0).sum(0), data.n_users)
+        penalty = sum(0.02 * ((counts + 0.3 * others) * np.square(side).sum(1)).sum() for side, counts, others in sides)
+        return (x * (1 - scores) ** 2).sum() + 0.3 * (scores**2).sum() + penalty
+
+    losses = [loss(sweeps) for sweeps in (1, 2, 4, 8)]
+    assert losses == sorted(losses, reverse=True)
