@@ -1,9 +1,16 @@
 """The frozen tree of every setting."""
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from flows.settings.secrets import redact
@@ -50,6 +57,12 @@ class Settings(Section):
     log: LogSettings = LogSettings()
     notify: NotifySettings = NotifySettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nulls(cls, tree: object) -> object:
+        """The text ``null`` unsets a setting, whichever source it comes from: TOML has no other way to say it."""
+        return _with_nulls(tree, cls) if isinstance(tree, Mapping) else tree
+
     @field_validator("models", mode="before")
     @classmethod
     def _known_models(cls, value: object) -> object:
@@ -63,6 +76,26 @@ class Settings(Section):
     def _without_secrets(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """As Prefect stores the settings with every flow run: no address holds a password."""
         return redact(serialize(self))
+
+
+def _with_nulls(tree: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """A tree with None for every ``null`` of a setting that may be None; elsewhere it is a text like any other."""
+    found = dict(tree)
+    for key, value in tree.items():
+        field = model.model_fields.get(key)
+        if field is None:
+            continue
+        below = field.annotation
+        if value == "null" and is_nullable(field):
+            found[key] = None
+        elif isinstance(value, Mapping) and isinstance(below, type) and issubclass(below, BaseModel):
+            found[key] = _with_nulls(value, below)
+    return found
+
+
+def is_nullable(field: FieldInfo) -> bool:
+    """Whether a setting may be None."""
+    return type(None) in get_args(field.annotation)
 
 
 def walk_fields(model: type[BaseModel] = Settings, path: str = "") -> Iterator[tuple[str, FieldInfo]]:

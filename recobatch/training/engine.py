@@ -199,7 +199,7 @@ def _end_callbacks(
 def _digest(tables: Tables) -> str:
     digest = hashlib.sha256()
     for table in tables:
-        digest.update(np.ascontiguousarray(table.numpy()))
+        digest.update(table.numpy().tobytes())
     return digest.hexdigest()
 
 
