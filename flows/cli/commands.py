@@ -14,6 +14,7 @@ from flows.cli.options import (
     job_options,
     json_option,
     load_given,
+    preset_option,
     ratings_options,
     set_option,
     table_option,
@@ -163,6 +164,29 @@ def serve(
     given, assignments = given_settings(ratings, options)
     load_settings(given, assignments)  # an invalid setting is reported now, not when the first run starts
     serve_batches(settings_given(given, assignments), cron=cron, timezone=timezone)
+
+
+@cli.command()
+@preset_option
+@set_option
+@json_option
+def settings(preset: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
+    """Print every setting with its value and source.
+
+    A run with the same options, in the same folder and environment, has the same values.
+    """
+    from flows.cli.inspection import print_settings
+
+    print_settings({"preset": preset} if preset else {}, assignments, as_json=as_json)
+
+
+@cli.command()
+@json_option
+def models(as_json: bool) -> None:
+    """List the models that can be trained, and the presets that train them."""
+    from flows.cli.inspection import print_models
+
+    print_models(as_json=as_json)
 
 
 @cli.command()
