@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.job import CODE
 from recobatch.addresses import is_uri
+from recobatch.models import source_digest
 from recobatch.storage.workspace import code_fingerprint, file_digest, fingerprint
 from recobatch.vocabulary import Vocabulary
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 def shaping(settings: Settings, name: str) -> dict[str, Any]:
     """Every setting that shapes a model; MLflow's params, and what its reuse hangs on."""
     tree = settings.model_dump(mode="json", include={"preset", "seed", "ingest", "split", "model", "train"})
-    return {"model_name": name, **tree}
+    code = source_digest(name)
+    return {"model_name": name, **tree, **({"model_code": code} if code else {})}
 
 
 def inputs_fingerprint(settings: Settings, ratings: Ratings) -> str:
@@ -45,7 +47,8 @@ def _told_by(ratings: Ratings) -> dict[str, str | None]:
 def _shaping_table(settings: Settings) -> dict[str, Any]:
     aside = ("data", "table", "tracking", "work", "engine", "log", "notify")
     exclude: dict[str, bool | set[str]] = {**dict.fromkeys(aside, True), "score": {"threads"}}
-    return {"settings": settings.model_dump(mode="json", exclude=exclude), "code": code_fingerprint(CODE)}
+    models = filter(None, map(source_digest, settings.models))
+    return {"settings": settings.model_dump(mode="json", exclude=exclude), "code": [code_fingerprint(CODE), *models]}
 
 
 def metrics(model: TrainedModel, ratings: Ratings, parts: Parts) -> dict[str, float]:

@@ -26,7 +26,7 @@ from flows.settings.sections import (
 from recobatch.evaluation.drift import DriftOptions
 from recobatch.evaluation.gate import GateOptions
 from recobatch.ingest import IngestOptions
-from recobatch.models import MODEL_NAMES, ModelOptions
+from recobatch.models import MODEL_NAMES, ModelOptions, find_model, is_import_path
 from recobatch.scoring.predictions import ScoreOptions
 from recobatch.split import SplitOptions
 from recobatch.tracking import TrackingOptions
@@ -38,7 +38,11 @@ class Settings(Section):
 
     preset: Literal["notebook", "tuned"] = Field(default="notebook", description="Recipe to start from")
     seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of everything random")
-    models: tuple[str, ...] = Field(default=MODEL_NAMES, min_length=1, description="Models to train and compare")
+    models: tuple[str, ...] = Field(
+        default=MODEL_NAMES,
+        min_length=1,
+        description="Models to train and compare: names, or import paths such as ``mypkg.models:build``",
+    )
     engine: Literal["threads", "dask"] = Field(
         default="threads", description="Who scores shards: threads of this process, or Dask's workers"
     )
@@ -68,9 +72,18 @@ class Settings(Section):
     def _known_models(cls, value: object) -> object:
         names = (value,) if isinstance(value, str) else value
         for name in names if isinstance(names, list | tuple) else ():
-            if name not in MODEL_NAMES:
-                raise ValueError(f"found the model {name!r}, expected some of {', '.join(MODEL_NAMES)}")
+            if name not in MODEL_NAMES and not is_import_path(str(name)):
+                raise ValueError(
+                    f"found the model {name!r}, expected some of {', '.join(MODEL_NAMES)}, or an import path such as "
+                    f"mypkg.models:build"
+                )
+            find_model(name)  # from here on, this process knows an import path by its name
         return names
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The models' names in tables, reports and MLflow: an import path has the name that ``find_model`` gives it."""
+        return tuple(find_model(name).name for name in self.models)
 
     @model_serializer(mode="wrap", when_used="json")
     def _without_secrets(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:

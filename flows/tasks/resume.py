@@ -39,7 +39,7 @@ def take_up(job: Job, ratings: Ratings, parts: Parts) -> dict[str, TrackedRun]:
 def runs_of(job: Job, parts: Parts, noted: Mapping[str, Mapping[str, str]]) -> dict[str, TrackedRun]:
     """The runs in MLflow that a batch noted, to go on with; none where one of them or the output of a stage is gone."""
     folders = {}
-    for name in job.settings.models:
+    for name in job.settings.model_names:
         done = job.work.find(*training_stage(job.settings, name, parts))
         if done is None or done.report["fingerprint"] != noted[name]["factors"]:
             return {}

@@ -79,7 +79,7 @@ def train_all(
     Those of a batch that is taken up are trained and tracked already.
     """
     trained, runs = {}, taken_up or {}
-    for name in job.settings.models:
+    for name in job.settings.model_names:
         model = train_model.with_options(name=f"train {name}")(job, name, ratings, parts, runs.get(name))
         if name not in runs:
             track_model.with_options(name=f"track {name}")(job, model, ratings, parts)

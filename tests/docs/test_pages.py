@@ -1,5 +1,6 @@
 """Every block of README and docs is run by some test, or says why it cannot be; a new one fails until it is."""
 
+import ast
 import importlib
 import re
 import shlex
@@ -8,7 +9,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 from flows.cli.commands import cli
-from tests.support.pages import READ_IN_ORDER, RUN, SHOWN, blocks, pages
+from tests.support.pages import READ_IN_ORDER, RUN, SHOWN, blocks, pages, runnable
 from tests.support.paths import REPO
 
 WHOLE_PAGES_ELSEWHERE = {"docs/query/": '"query" / f"{tool}.md"', "docs/schedule.md": "schedule.md"}
@@ -54,6 +55,15 @@ def test_every_other_page_with_something_to_run_is_run():
     somewhere = (*READ_IN_ORDER, "docs/tutorial.md", *WHOLE_PAGES_ELSEWHERE)
     left = {block.page for page in pages() for block in blocks(page) if block.language in RUN and not block.excuse}
     assert [page for page in sorted(left) if not page.startswith(somewhere)] == []
+
+
+def test_a_python_block_that_only_defines_is_a_file():
+    """Else later blocks would use names that a reader has nowhere."""
+    for page in pages():
+        for block in runnable(page):
+            if block.language == "python" and not block.file:
+                defined = [type(part).__name__ for part in ast.parse(block.text).body]
+                assert not {"FunctionDef", "ClassDef"} & set(defined), f"{block} defines; name the file it belongs in"
 
 
 def test_tests_that_run_the_rest_name_these_pages():
