@@ -106,10 +106,10 @@ def test_both_models_of_a_pair(reader, expected):
 
 
 def test_the_readme_asks_the_same(reader, expected):
-    """The README shows two of the tools; the others answer the same question on their own pages."""
+    """The README shows one of the tools; the others answer the same question on their own pages."""
     snippets = [block for block in blocks(REPO / "README.md") if block.heading == "Reading the table"]
     shown = {tool: block for tool, mark in MARKS.items() for block in snippets if mark in block.text}
-    assert sorted(shown) == ["duckdb", "pandas"]
+    assert sorted(shown) == ["pandas"]
     if reader.tool in shown:
         with chdir(reader.folder):
             rows = rows_of(reader.session.run(shown[reader.tool]))

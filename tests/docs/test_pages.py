@@ -27,6 +27,7 @@ EXCUSED = {
     ),
     ("docs/recover.md", "rm -rf .recobatch .prefect"),
     ("docs/tutorial.md", "make setup"),
+    ("docs/upgrade.md", "git pull"),
 }
 """Blocks that no test runs, by page and first line; the page says why. Where it names a test instead, that runs it."""
 
@@ -121,4 +122,4 @@ def test_the_names_on_the_notebooks_page_exist():
 
 def test_the_readme_is_short():
     page = (REPO / "README.md").read_text(encoding="utf-8")
-    assert len(page.splitlines()) <= 150
+    assert len(page.split()) <= 1000
