@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-setup: $(STAMP) $(SPARK) ## create .venv and install from the hashed locks
+setup: $(STAMP) ## create .venv and install from the hashed lock: 3.8 GB
 
 $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("found Python %d.%d, required 3.11 to 3.13: make PYTHON=python3.12 ..." % v)'
@@ -24,7 +24,7 @@ $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# 450 MB that only a test of the consumers needs: the batch job starts without. PySpark is a source archive, of which uv's
+# 490 MB that only a test of the consumers needs: make test installs them, make setup does not. PySpark is a source archive, of which uv's
 # cache would keep another 2 GB with every clone: a cache of its own, gone afterwards, leaves the disk as it was.
 $(SPARK): requirements-spark.lock $(STAMP)
 	@rm -rf $(SPARK)-cache
@@ -39,7 +39,7 @@ JOBS ?= 2
 # A module stays on one worker, which has servers of its own; conftest.py puts the modules that take longest first.
 PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-test: $(STAMP) $(SPARK) ## the whole test suite, on JOBS=2 cores
+test: $(STAMP) $(SPARK) ## the whole test suite, on JOBS=2 cores; installs PySpark (490 MB) first
 	$(BIN)/python $(PYTEST) $(ARGS)
 
 quick: $(STAMP) ## the tests that need no server, browser or whole run: seconds, for every save

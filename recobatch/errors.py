@@ -21,12 +21,15 @@ class RecobatchError(Exception):
     """Base class of the package's exceptions. The message is one line: found, expected, where, hint."""
 
     exit_code: ClassVar[int] = 1
+    kind: ClassVar[str] = "failed"
+    """What went wrong, for programs: ``failed``, ``bad input``, ``refused`` or ``busy``."""
 
 
 class BadInput(RecobatchError):
     """The input cannot be used."""
 
     exit_code: ClassVar[int] = 2
+    kind: ClassVar[str] = "bad input"
 
 
 class BadRatings(BadInput):
@@ -57,9 +60,11 @@ class GateRefused(RecobatchError):
     """The quality gate refused to publish; the published table is unchanged."""
 
     exit_code: ClassVar[int] = 3
+    kind: ClassVar[str] = "refused"
 
 
 class TableBusy(RecobatchError):
     """Another run holds the table."""
 
     exit_code: ClassVar[int] = 4
+    kind: ClassVar[str] = "busy"

@@ -1,6 +1,7 @@
 """What is installed is what was locked, and what is built runs without rights."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -53,3 +54,12 @@ def test_all_that_the_container_writes_lands_on_its_volume():
     assert re.search(r"^WORKDIR /work$", final, re.MULTILINE)
     assert re.search(r"^VOLUME /work$", final, re.MULTILINE)
     assert re.search(r"\bHOME=/work\b", final)
+
+
+@pytest.mark.parametrize(("target", "installs"), [("setup", False), ("run", False), ("test", True)])
+def test_only_the_tests_install_spark(target, installs):
+    planned = subprocess.run(
+        ["make", "--always-make", "--dry-run", target], cwd=REPO, capture_output=True, text=True, check=True
+    ).stdout
+    assert "-r requirements.lock" in planned
+    assert ("-r requirements-spark.lock" in planned) is installs

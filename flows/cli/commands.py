@@ -2,57 +2,25 @@
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import click
 
-from flows.cli.signals import raise_on_signals, signal_behind
-from recobatch import __version__
-from recobatch.errors import RecobatchError
-
-if TYPE_CHECKING:
-    from flows.settings.tree import Settings
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def _options(*decorators: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
-    def apply(command: _Command) -> _Command:
-        for decorator in reversed(decorators):
-            command = decorator(command)
-        return command
-
-    return apply
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout.")
-table_option = click.option(
-    "--table", metavar="DIR", help="Folder or URI of the published table.  [default: predictions]"
-)
-set_option = click.option(
-    "--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting; may be repeated."
-)
-force_option = click.option("--force", is_flag=True, help="Publish even if nothing changed since what is published.")
-job_options = _options(
-    click.option("--preset", type=click.Choice(["notebook", "tuned"]), help="Recipe to start from."),
+from flows.cli.failures import run_command
+from flows.cli.options import (
+    force_option,
+    given_settings,
+    job_options,
+    json_option,
+    load_given,
+    preset_option,
+    ratings_options,
     set_option,
     table_option,
-    click.option(
-        "--engine", type=click.Choice(["threads", "dask"]), help="Who scores shards: threads, or Dask's workers."
-    ),
-    json_option,
 )
-ratings_options = _options(
-    click.argument("ratings", required=False),
-    click.option("--user-column", metavar="NAME", help="Column of user ids: a name, or a position from 0."),
-    click.option("--item-column", metavar="NAME", help="Column of item ids."),
-    click.option("--rating-column", metavar="NAME", help="Column of ratings."),
-    click.option("--time-column", metavar="NAME", help="Column of timestamps."),
-    click.option("--delimiter", metavar="CHAR", help="Field delimiter of a text file."),
-    click.option("--fresh", is_flag=True, help="Redo every stage, reuse nothing."),
-)
+from flows.cli.signals import raise_on_signals
+from recobatch import __version__
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -73,7 +41,7 @@ def run(ratings: str | None, force: bool, fresh: bool, as_json: bool, **options:
     """The whole job: ingest, train, compare, score, publish."""
     from flows.cli.launch import launch
 
-    launch("batch-scoring", _settings(ratings, options), as_json=as_json, fresh=fresh, force=force)
+    launch("batch-scoring", load_given(ratings, options), as_json=as_json, fresh=fresh, force=force)
 
 
 @cli.command()
@@ -83,7 +51,7 @@ def train(ratings: str | None, fresh: bool, as_json: bool, **options: Any) -> No
     """Ingest to registered models; nothing is scored."""
     from flows.cli.launch import launch
 
-    launch("train-models", _settings(ratings, options), as_json=as_json, fresh=fresh)
+    launch("train-models", load_given(ratings, options), as_json=as_json, fresh=fresh)
 
 
 @cli.command()
@@ -98,7 +66,7 @@ def score(ratings: str | None, force: bool, fresh: bool, as_json: bool, **option
     """
     from flows.cli.launch import launch
 
-    launch("score-pairs", _settings(ratings, options), as_json=as_json, fresh=fresh, force=force)
+    launch("score-pairs", load_given(ratings, options), as_json=as_json, fresh=fresh, force=force)
 
 
 @cli.command()
@@ -115,7 +83,7 @@ def compare(batches: tuple[str, ...], newest: int, assignments: tuple[str, ...],
     """
     from flows.cli.compare import print_batches
 
-    print_batches(_settings(None, {"assignments": assignments}), batches, newest=newest, as_json=as_json)
+    print_batches(load_given(None, {"assignments": assignments}), batches, newest=newest, as_json=as_json)
 
 
 @cli.command()
@@ -193,9 +161,32 @@ def serve(
     from flows.cli.serve import serve_batches
     from flows.settings.load import load_settings, settings_given
 
-    given, assignments = _given(ratings, options)
+    given, assignments = given_settings(ratings, options)
     load_settings(given, assignments)  # an invalid setting is reported now, not when the first run starts
     serve_batches(settings_given(given, assignments), cron=cron, timezone=timezone)
+
+
+@cli.command()
+@preset_option
+@set_option
+@json_option
+def settings(preset: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
+    """Print every setting with its value and source.
+
+    A run with the same options, in the same folder and environment, has the same values.
+    """
+    from flows.cli.inspection import print_settings
+
+    print_settings({"preset": preset} if preset else {}, assignments, as_json=as_json)
+
+
+@cli.command()
+@json_option
+def models(as_json: bool) -> None:
+    """List the models that can be trained, and the presets that train them."""
+    from flows.cli.inspection import print_models
+
+    print_models(as_json=as_json)
 
 
 @cli.command()
@@ -219,29 +210,6 @@ def synth(n_users: int, n_items: int, n_ratings: int, seed: int, path: Path) -> 
     click.echo(f"{path}: {n_ratings:,} ratings of {n_users:,} users and {n_items:,} items")
 
 
-def _settings(ratings: str | None, options: dict[str, Any]) -> "Settings":
-    from flows.settings.load import load_settings
-
-    return load_settings(*_given(ratings, options))
-
-
-def _given(ratings: str | None, options: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The options as a tree of settings, and the texts of ``--set``."""
-    data = {
-        "ratings": ratings,
-        **{name: options.pop(name, None) for name in ("user_column", "item_column", "rating_column", "time_column")},
-        "delimiter": options.pop("delimiter", None),
-    }
-    assignments = options.pop("assignments", ())
-    table = {"path": options.pop("table", None)}
-    return _without_none({**options, "data": data, "table": table}), assignments
-
-
-def _without_none(tree: dict[str, Any]) -> dict[str, Any]:
-    pruned = {key: _without_none(value) if isinstance(value, dict) else value for key, value in tree.items()}
-    return {key: value for key, value in pruned.items() if value is not None and value != {}}
-
-
 def _table_path(table: str | None) -> str:
     """The table's folder or URI, without the start-up cost of the settings tree where no file has to be read."""
     if path := table or os.environ.get("RECOBATCH_TABLE__PATH"):
@@ -254,34 +222,7 @@ def _table_path(table: str | None) -> str:
 
 
 def main() -> None:
-    """Entry point: one line on stderr and the proper exit code for whatever goes wrong on purpose."""
+    """Entry point."""
     raise_on_signals()
-    try:
-        code = cli.main(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        code = error.exit_code
-    except click.ClickException as error:
-        click.echo(f"recobatch: {_usage(error)}", err=True)
-        code = error.exit_code
-    except BaseException as error:
-        if stopped := signal_behind(error):
-            code = _stopped(*stopped)
-        elif isinstance(error, RecobatchError):
-            click.echo(f"recobatch: {error}", err=True)
-            code = error.exit_code
-        else:
-            raise
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _usage(error: click.ClickException) -> str:
-    """Wrong usage in one line, and where the right one is told."""
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    said = " ".join(error.format_message().split()).removesuffix(".")
-    return f"{said}; see {context.command_path if context else 'recobatch'} --help"
-
-
-def _stopped(how: str, code: int) -> int:
-    click.echo(f"recobatch: {how}; nothing half-done was published, run again to go on", err=True)
-    return code
+    as_json = "--json" in sys.argv[1:]
+    sys.exit(run_command(lambda: cli.main(standalone_mode=False), as_json=as_json))

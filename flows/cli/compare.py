@@ -1,7 +1,7 @@
 """Earlier batches as MLflow keeps them, side by side: the command ``compare``."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,20 @@ if TYPE_CHECKING:
 
 _FIGURES = ("test_mse", "test_rmse", "test_mae", "validation_mse", "train_seconds")
 _COUNTS = ("best_epoch", "epochs")
+_ENDED = {
+    "KILLED": "was killed",
+    "FAILED": "failed",
+    "RUNNING": "is still running, or its process ended without a word",
+}
+"""MLflow's status of a run → what it says of its batch, the worst first."""
+_NO_SETTINGS = ("model_name", "dataset.fingerprint")
 
 
 def print_batches(settings: "Settings", batch_ids: Sequence[str], *, newest: int, as_json: bool) -> None:
     """Print the models of earlier batches: no Prefect, no TensorFlow.
+
+    Changes are those from the nearest batch before with the same ratings, by the fingerprint of the data set: errors
+    on other ratings do not compare.
 
     Args:
         settings: Where MLflow is.
@@ -32,22 +42,58 @@ def print_batches(settings: "Settings", batch_ids: Sequence[str], *, newest: int
         BadInput: If there is no such batch, or none at all.
         RecobatchError: If MLflow does not answer.
     """
-    batches = [_summary(runs) for runs in _past_batches(settings, batch_ids, newest)]
+    batches = _with_changes([_summary(runs) for runs in _past_batches(settings, batch_ids, newest)])
     if as_json:
-        echo_json({"batches": batches})
+        echo_json({"batches": [{key: batch[key] for key in batch if key != "settings"} for batch in batches]})
         return
     console = Console(file=sys.stdout, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
-    before = None
-    for batch in map(Comparison.of_tracked, batches):
-        console.print(comparison_table(batch, before))
-        before = batch
+    known = {batch["batch_id"]: Comparison.of_tracked(batch) for batch in batches}
+    for place, batch in enumerate(batches):
+        console.print(comparison_table(known[batch["batch_id"]], known.get(batch["compared_with"])))
+        for line in _remarks(batch, batches[place - 1]["batch_id"] if place else None):
+            console.print(line, highlight=False, markup=False)
+
+
+def _with_changes(batches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each batch with the nearest batch before it that has the same data, and the settings that differ from it."""
+    for place, batch in enumerate(batches):
+        earlier = [each for each in reversed(batches[:place]) if _has_data_of(each, batch)]
+        before = earlier[0] if earlier else None
+        batch["compared_with"] = before and before["batch_id"]
+        batch["settings_changed"] = _changed(before["settings"], batch["settings"]) if before else {}
+    return list(batches)
+
+
+def _has_data_of(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return one["dataset_fingerprint"] is not None and one["dataset_fingerprint"] == other["dataset_fingerprint"]
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, dict[str, str | None]]:
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    return {key: {"before": before.get(key), "now": now.get(key)} for key in keys}
+
+
+def _remarks(batch: Mapping[str, Any], previous: str | None) -> Iterator[str]:
+    """What the table of a batch does not say: how it ended, and what else differs."""
+    if batch["status"] in _ENDED:
+        yield f"! This batch {_ENDED[batch['status']]}: its figures may be incomplete."
+    before = batch["compared_with"]
+    if previous is not None and before != previous:
+        beside = f"; changes are against batch {before}" if before else "; no changes are shown"
+        yield f"Other ratings than batch {previous}{beside}."
+    if changed := batch["settings_changed"]:
+        told = ", ".join(f"{key} {each['before'] or '–'} → {each['now'] or '–'}" for key, each in changed.items())
+        yield f"Settings that differ from batch {before}: {told}."
+    elif before:
+        yield f"Same settings as batch {before}."
 
 
 def _past_batches(settings: "Settings", batch_ids: Sequence[str], newest: int) -> list[list["PastRun"]]:
-    from recobatch.tracking import Tracker, has_history  # lazy: the end of a run needs none of it
+    from recobatch.tracking import Tracker, has_history, require_answer  # lazy: the end of a run needs none of it
 
     runs = []
     if has_history(settings.tracking, Path.cwd()):
+        require_answer(settings.tracking, Path.cwd())
         runs = Tracker(settings.tracking, Path.cwd()).past_runs(*dict.fromkeys(batch_ids), newest=newest)
     if not runs:
         raise BadInput(
@@ -72,7 +118,11 @@ def _summary(runs: Sequence["PastRun"]) -> dict[str, Any]:
     }
     published = {run.model: int(run.metrics["published_rows"]) for run in runs if "published_rows" in run.metrics}
     versions = {run.tags["table_version"] for run in runs if "table_version" in run.tags}
+    statuses = [run.status for run in runs]
     return {
+        "status": next((status for status in _ENDED if status in statuses), first.status),
+        "dataset_fingerprint": first.params.get("dataset.fingerprint"),
+        "settings": {key: value for key, value in first.params.items() if key not in _NO_SETTINGS},
         "batch_id": first.batch_id, "started": f"{first.started:%Y-%m-%d %H:%M:%S} UTC",
         "champion": first.tags.get("champion"), "gate": first.tags.get("gate"),
         "models": {run.model: _model(run) for run in runs}, "baselines": baselines,

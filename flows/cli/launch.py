@@ -47,6 +47,8 @@ def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -
     with display.live(), prefect_server() as server:
         with display.stage("start"):
             flow = _import_flow(name)
+            if name != "score-pairs":
+                _check_models(settings)
             with lap("open MLflow"):
                 _open_tracker(settings)
             if server is not None:
@@ -79,6 +81,14 @@ def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
         from flows.train import train_models
 
     return train_models if name == "train-models" else batch_scoring
+
+
+def _check_models(settings: Settings) -> None:
+    """Refuse a model of the user's own that cannot be used, before anything is read."""
+    from recobatch.models import check_model
+
+    for model in settings.models:
+        check_model(model)
 
 
 @contextmanager

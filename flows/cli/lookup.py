@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import pyarrow.parquet as pq
 
+from flows.cli.failures import FailedCheck
+from flows.cli.output import echo_json
 from recobatch.addresses import is_uri
 from recobatch.errors import BadTable
 from recobatch.scoring.top import best_items, best_of_parts
 
 if TYPE_CHECKING:
+    from recobatch.scoring.top import Part
     from recobatch.table import Published
 
 
@@ -24,14 +28,28 @@ def print_top(table: str, user_id: str, *, k: int, unseen_only: bool, model: str
         best = best_of_parts(parts, user_id, place=place, titles=snapshot.titles, k=k, unseen_only=unseen_only)
     else:
         best = best_items(Path(table), user_id, k=k, unseen_only=unseen_only, model=model)
+        parts = _current_parts(Path(table))
     rows = best.to_pylist()
     if as_json:
-        click.echo(json.dumps({"user_id": user_id, "items": rows}))
+        echo_json({"user_id": _with_own_type(user_id, parts[0]), "items": rows})
         return
     width = max((len(str(row["item_id"])) for row in rows), default=4)
     for row in rows:
         title = f"  {row['title']}" if row.get("title") else ""
         click.echo(f"{row['rank']:>4}  {row['prediction']:.3f}  {row['item_id']!s:>{width}}{title}")
+
+
+def _current_parts(root: Path) -> list[Path]:
+    link = root / "current"
+    pointer = root / "current.json"
+    folder = link.resolve() if link.is_dir() else root / "versions" / json.loads(pointer.read_bytes())["version"]
+    return sorted(folder.glob("table/*/*.parquet"))
+
+
+def _with_own_type(user_id: str, part: "Part") -> int | str:
+    """An id that was found in the table, as the table has it."""
+    column = pq.ParquetFile(part).schema_arrow.field("user_id").type
+    return user_id if str(column) == "string" else int(user_id)
 
 
 def print_verified(table: str, version: str | None, *, as_json: bool) -> None:
@@ -43,15 +61,16 @@ def print_verified(table: str, version: str | None, *, as_json: bool) -> None:
         "version": report.version, "ok": report.ok, "files": report.files, "rows": report.rows,
         "bytes": report.bytes, "problems": list(report.problems),
     }  # fmt: skip
-    if as_json:
-        click.echo(json.dumps(facts))
     if not report.ok:
         more = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
-        raise BadTable(
+        damage = BadTable(
             f"{table}: found version {report.version} damaged: {report.problems[0]}{more}; "
             f"point the table at a whole one with recobatch rollback"
         )
-    if not as_json:
+        raise FailedCheck(damage, facts)
+    if as_json:
+        echo_json(facts)
+    else:
         click.echo(f"{table}: version {report.version} is whole: {report.rows:,} predictions in {report.files} files")
 
 
@@ -70,14 +89,15 @@ def print_versions(table: str, *, as_json: bool) -> None:
         trouble = error
     back = {snapshot.version for snapshot in opened.rolled_back()}
     rows = [_told(snapshot) | {"rolled_back": snapshot.version in back} for snapshot in kept]
-    if as_json:
-        click.echo(json.dumps({"current": current, "versions": rows}))
-    else:
+    facts = {"current": current, "versions": rows}
+    if as_json and trouble is None:
+        echo_json(facts)
+    elif not as_json:
         width = max(len(row["version"]) for row in rows)
         for row in rows:
             click.echo(f"{'*' if row['version'] == current else ' '} {row['version']:<{width}}  {_line(row)}")
     if trouble is not None:
-        raise trouble
+        raise FailedCheck(trouble, facts)
 
 
 def _told(snapshot: "Published") -> dict[str, Any]:
@@ -105,6 +125,6 @@ def print_rollback(table: str, version: str | None, *, as_json: bool) -> None:
 
     snapshot = open_table(table).rollback(version)
     if as_json:
-        click.echo(json.dumps({"version": snapshot.version, "champion": snapshot.champion}))
+        echo_json({"version": snapshot.version, "champion": snapshot.champion})
     else:
         click.echo(f"{table}: now at version {snapshot.version}, champion {snapshot.champion}")

@@ -5,7 +5,7 @@ Later wins: defaults, the preset, ``recobatch.toml``, ``RECOBATCH_SECTION__KEY``
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,7 @@ def load_settings(
             a password stands elsewhere than in the environment, or the webhook's variable holds no address.
     """
     of_environment = from_environment(environment)
-    layers = [
-        (str(toml), read_toml(toml)),
-        ("environment", of_environment),
-        ("--set", from_assignments(assignments)),
-        ("command line", dict(given or {})),
-    ]
+    layers = _layers(given, assignments, of_environment, toml)
     for source, layer in layers:
         _check_known(layer, source)
         refuse_secrets(layer, of_environment, source)
@@ -68,6 +63,54 @@ def load_settings(
         return Settings.model_validate(tree)
     except ValidationError as error:
         raise BadSettings(_explain(error)) from None
+
+
+def trace_settings(
+    given: Mapping[str, Any] | None = None,
+    assignments: Iterable[str] = (),
+    *,
+    environment: Mapping[str, str] = os.environ,
+    toml: Path = Path(TOML_NAME),
+) -> tuple[Settings, dict[str, str]]:
+    """The settings of ``load_settings``, and where the value of each comes from.
+
+    Returns:
+        The tree, and ``section.key`` → ``default``, ``preset NAME``, the file, the variable, ``--set`` or
+        ``command line``.
+
+    Raises:
+        BadSettings: As ``load_settings``.
+    """
+    assignments = tuple(assignments)
+    settings = load_settings(given, assignments, environment=environment, toml=toml)
+    layers = _layers(given, assignments, from_environment(environment), toml)
+    layers.insert(0, (f"preset {settings.preset}", _preset(settings.preset)))
+    sources = dict.fromkeys(all_keys(), "default")
+    for source, layer in layers:
+        for key in _leaves(layer):
+            variable = f"RECOBATCH_{key}".upper().replace(".", "__")
+            sources[key] = variable if source == "environment" else source
+    return settings, sources
+
+
+def _layers(
+    given: Mapping[str, Any] | None, assignments: Iterable[str], of_environment: Mapping[str, Any], toml: Path
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """The sources, each with its name for messages; later ones win."""
+    return [
+        (str(toml), read_toml(toml)),
+        ("environment", of_environment),
+        ("--set", from_assignments(assignments)),
+        ("command line", dict(given or {})),
+    ]
+
+
+def _leaves(layer: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    for key, value in layer.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}"
 
 
 def settings_given(given: Mapping[str, Any], assignments: Iterable[str] = ()) -> dict[str, Any]:

@@ -28,15 +28,15 @@ def repeat_command(name: str, settings: Settings) -> str:
     if settings.preset != Settings.model_fields["preset"].default:
         words += ["--preset", settings.preset]
     changed = [
-        shlex.join(["--set", f"{key}={_text(value(settings))}"])
+        shlex.join(["--set", f"{key}={as_text(value(settings))}"])
         for key, value in ((key, attrgetter(key)) for key in all_keys() if key not in _BESIDE)
         if value(settings) != value(usual)
     ]
     return " \\\n  ".join([shlex.join(words), *changed])
 
 
-def _text(value: object) -> str:
-    """A value as ``--set`` takes it."""
+def as_text(value: object) -> str:
+    """A value as ``--set`` takes it, without passwords."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return "null" if value is None else masked(str(value))

@@ -75,9 +75,7 @@ def _put(layer: dict[str, Any], path: list[str], text: str, source: str) -> None
 
 
 def _parse(text: str, key: str) -> object:
-    """``null`` is None, commas part the elements of a list; all else stays text that the field's own type converts."""
-    if text == "null":
-        return None
+    """Commas part the elements of a list; all else stays text that the field's own type converts."""
     if "," in text and key in _lists():
         return [part.strip() for part in text.strip("[]").split(",") if part.strip()]
     return text

@@ -1,9 +1,16 @@
 """The frozen tree of every setting."""
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from flows.settings.secrets import redact
@@ -19,7 +26,7 @@ from flows.settings.sections import (
 from recobatch.evaluation.drift import DriftOptions
 from recobatch.evaluation.gate import GateOptions
 from recobatch.ingest import IngestOptions
-from recobatch.models import MODEL_NAMES, ModelOptions
+from recobatch.models import MODEL_NAMES, ModelOptions, find_model, is_import_path
 from recobatch.scoring.predictions import ScoreOptions
 from recobatch.split import SplitOptions
 from recobatch.tracking import TrackingOptions
@@ -31,7 +38,11 @@ class Settings(Section):
 
     preset: Literal["notebook", "tuned"] = Field(default="notebook", description="Recipe to start from")
     seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of everything random")
-    models: tuple[str, ...] = Field(default=MODEL_NAMES, min_length=1, description="Models to train and compare")
+    models: tuple[str, ...] = Field(
+        default=MODEL_NAMES,
+        min_length=1,
+        description="Models to train and compare: names, or import paths such as ``mypkg.models:build``",
+    )
     engine: Literal["threads", "dask"] = Field(
         default="threads", description="Who scores shards: threads of this process, or Dask's workers"
     )
@@ -50,19 +61,54 @@ class Settings(Section):
     log: LogSettings = LogSettings()
     notify: NotifySettings = NotifySettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nulls(cls, tree: object) -> object:
+        """The text ``null`` unsets a setting, whichever source it comes from: TOML has no other way to say it."""
+        return _with_nulls(tree, cls) if isinstance(tree, Mapping) else tree
+
     @field_validator("models", mode="before")
     @classmethod
     def _known_models(cls, value: object) -> object:
         names = (value,) if isinstance(value, str) else value
         for name in names if isinstance(names, list | tuple) else ():
-            if name not in MODEL_NAMES:
-                raise ValueError(f"found the model {name!r}, expected some of {', '.join(MODEL_NAMES)}")
+            if name not in MODEL_NAMES and not is_import_path(str(name)):
+                raise ValueError(
+                    f"found the model {name!r}, expected some of {', '.join(MODEL_NAMES)}, or an import path such as "
+                    f"mypkg.models:build"
+                )
+            find_model(name)  # from here on, this process knows an import path by its name
         return names
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The models' names in tables, reports and MLflow: an import path has the name that ``find_model`` gives it."""
+        return tuple(find_model(name).name for name in self.models)
 
     @model_serializer(mode="wrap", when_used="json")
     def _without_secrets(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """As Prefect stores the settings with every flow run: no address holds a password."""
         return redact(serialize(self))
+
+
+def _with_nulls(tree: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """A tree with None for every ``null`` of a setting that may be None; elsewhere it is a text like any other."""
+    found = dict(tree)
+    for key, value in tree.items():
+        field = model.model_fields.get(key)
+        if field is None:
+            continue
+        below = field.annotation
+        if value == "null" and is_nullable(field):
+            found[key] = None
+        elif isinstance(value, Mapping) and isinstance(below, type) and issubclass(below, BaseModel):
+            found[key] = _with_nulls(value, below)
+    return found
+
+
+def is_nullable(field: FieldInfo) -> bool:
+    """Whether a setting may be None."""
+    return type(None) in get_args(field.annotation)
 
 
 def walk_fields(model: type[BaseModel] = Settings, path: str = "") -> Iterator[tuple[str, FieldInfo]]:

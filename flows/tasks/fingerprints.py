@@ -6,6 +6,7 @@ from typing import Any
 from flows import CODE
 from flows.outputs import Ratings, ToScore
 from flows.settings.tree import Settings
+from recobatch.models import source_digest
 from recobatch.storage.fingerprints import code_fingerprint, file_digest, fingerprint, published_fingerprint
 
 _NOT_SHAPING = ("data", "table", "tracking", "work", "engine", "log", "notify")
@@ -15,7 +16,8 @@ _NOT_SHAPING = ("data", "table", "tracking", "work", "engine", "log", "notify")
 def shaping_settings(settings: Settings, name: str) -> dict[str, Any]:
     """Every setting that shapes a model: MLflow's params, and part of the key under which it is reused."""
     tree = settings.model_dump(mode="json", include={"preset", "seed", "ingest", "split", "model", "train"})
-    return {"model_name": name, **tree}
+    code = source_digest(name)
+    return {"model_name": name, **tree, **({"model_code": code} if code else {})}
 
 
 def inputs_fingerprint(settings: Settings, ratings: Ratings) -> str:
@@ -49,4 +51,10 @@ def _identity(ratings: Ratings) -> dict[str, str | None]:
 
 def _shaping_table(settings: Settings) -> dict[str, Any]:
     exclude: dict[str, bool | set[str]] = {**dict.fromkeys(_NOT_SHAPING, True), "score": {"threads"}}
-    return settings.model_dump(mode="json", exclude=exclude)
+    return {**settings.model_dump(mode="json", exclude=exclude), **_model_code(settings)}
+
+
+def _model_code(settings: Settings) -> dict[str, Any]:
+    """Digests of models given by import path, which the package's own code does not cover."""
+    digests = {name: code for name in settings.model_names if (code := source_digest(name))}
+    return {"model_code": digests} if digests else {}

@@ -49,7 +49,7 @@ def begin_scoring(services: Services, champion: ToScore) -> Job:
 def find_runs(services: Services, parts: Parts, noted: Mapping[str, Mapping[str, str]]) -> dict[str, TrackedRun]:
     """The MLflow runs of an earlier batch, to be resumed; none if one of them or the output of a stage is gone."""
     folders = {}
-    for name in services.settings.models:
+    for name in services.settings.model_names:
         done = services.work.find(*training_stage(services.settings, name, parts))
         if done is None or done.report["fingerprint"] != noted[name]["factors"]:
             return {}

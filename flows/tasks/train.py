@@ -18,7 +18,7 @@ from recobatch.training.fit import TrainingInputs, fit
 def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
     """Train the models one after the other, since each has the machine to itself, and choose the champion."""
     models = {}
-    for name in job.settings.models:
+    for name in job.settings.model_names:
         model = train_model.with_options(name=f"train {name}")(job, name, ratings, parts)
         if name not in job.resumed:
             track_model.with_options(name=f"track {name}")(job, model, ratings, parts)

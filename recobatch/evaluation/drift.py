@@ -112,7 +112,7 @@ def check_drift(now: BatchFacts, before: BatchFacts, missing: MissingIds, option
     if not exceeded:
         return
     found = "; ".join(f"drift.{key}: {text}, expected at most {getattr(options, key):g}" for key, text in exceeded)
-    override = " ".join(f"--set drift.{key}=null" for key, _ in exceeded)
+    override = " ".join(f"--set drift.{key}=null" for key in dict.fromkeys(key for key, _ in exceeded))
     raise GateRefused(
         f"found a batch that moved too far from version {version}: {found}; nothing was published, version {version} "
         f"stands; check the ratings, or pass {override} once if this is intended"
@@ -126,20 +126,20 @@ def _exceeds(value: float, options: DriftOptions, key: str) -> bool:
 
 def _measures(now: BatchFacts, before: BatchFacts, missing: MissingIds) -> Iterator[tuple[str, float, str]]:
     drop = 1 - now.ratings / before.ratings
-    yield "ratings_drop", drop, f"found {now.ratings:,} ratings after {before.ratings:,} ({drop:.0%} fewer)"
-    yield "users_gone", missing.users, f"found {missing.users:.0%} of the published users gone"
-    yield "items_gone", missing.items, f"found {missing.items:.0%} of the published items gone"
+    yield "ratings_drop", drop, f"{now.ratings:,} ratings after {before.ratings:,} ({drop:.0%} fewer)"
+    yield "users_gone", missing.users, f"{missing.users:.0%} of the published users gone"
+    yield "items_gone", missing.items, f"{missing.items:.0%} of the published items gone"
     if before.ratings_spread and now.ratings_spread:
         shift = before.ratings_spread.distance(now.ratings_spread)
-        yield "rating_shift", shift, f"found ratings {_moved(before.ratings_spread, now.ratings_spread, shift)}"
+        yield "rating_shift", shift, f"ratings {_moved(before.ratings_spread, now.ratings_spread, shift)}"
     if before.test_mse and now.test_mse is not None:
         rise = now.test_mse / before.test_mse - 1
         errors = f"{now.test_mse:.4f} of {now.champion} after {before.test_mse:.4f} of {before.champion}"
-        yield "error_rise", rise, f"found test MSE {errors} ({rise:+.0%})"
+        yield "error_rise", rise, f"test MSE {errors} ({rise:+.0%})"
     for name in sorted(now.predictions.keys() & before.predictions.keys()):
         old, new = before.predictions[name], now.predictions[name]
         shift = old.distance(new)
-        yield "prediction_shift", shift, f"found predictions of {name} {_moved(old, new, shift)}"
+        yield "prediction_shift", shift, f"predictions of {name} {_moved(old, new, shift)}"
 
 
 def _moved(old: Spread, new: Spread, shift: float) -> str:

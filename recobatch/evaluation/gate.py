@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from recobatch.errors import GateRefused
 
 Baseline = Literal["global_mean", "bias", "none"]
+_NOISE = 2.0
+"""Standard errors within which a difference is noise: about one chance in twenty."""
 
 
 class GateOptions(BaseModel):
@@ -33,6 +36,74 @@ class Candidate:
     """None without a validation part; the champion is then chosen by test error."""
     non_finite: int = 0
     """Number of predictions that are NaN or infinite."""
+    epochs: int | None = None
+    """Epochs that were trained; None if unknown."""
+    best_epoch: int | None = None
+    """Epoch whose weights were kept; None if unknown."""
+    stopped_early: bool = False
+    """Whether training ended before the last epoch of its recipe."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The validation error of a candidate beside the lowest one; squared rating units."""
+
+    name: str
+    mse: float
+    """Mean squared error on the validation ratings."""
+    se: float
+    """Standard error of ``mse``; NaN for fewer than two ratings."""
+    behind: float
+    """Difference to the lowest ``mse``; 0 for the best candidate."""
+    behind_se: float
+    """Standard error of ``behind``, from the differences rating by rating; 0 for the best candidate."""
+
+    @property
+    def is_within_noise(self) -> bool:
+        """Whether ``behind`` is at most two standard errors: other ratings could make this candidate the best."""
+        return not self.behind > _NOISE * self.behind_se
+
+    def __str__(self) -> str:
+        """As in ``0.8312 ± 0.0138 (+0.0023 ± 0.0031, within the noise)``."""
+        error = f"{self.mse:.4f} ± {self.se:.4f}"
+        if self.behind == 0:
+            return error
+        noise = ", within the noise" if self.is_within_noise else ""
+        return f"{error} (+{self.behind:.4f} ± {self.behind_se:.4f}{noise})"
+
+
+def compare_candidates(squared_errors: Mapping[str, np.ndarray]) -> dict[str, Standing]:
+    """Compare candidates on the same validation ratings.
+
+    Args:
+        squared_errors: Candidate → squared error of each rating, shape ``(n,)``, in the same order for all; as
+            ``on_validation`` of ``recobatch.training.train`` receives them.
+
+    Returns:
+        Candidate → its error, its standard error, and the paired difference from the lowest error.
+
+    Raises:
+        ValueError: If there are no ratings, or the candidates have different numbers of them.
+    """
+    sizes = {name: len(errors) for name, errors in squared_errors.items()}
+    if len(set(sizes.values())) != 1 or 0 in sizes.values():
+        raise ValueError(f"found {sizes} validation errors, expected the same positive number for each candidate")
+    best = squared_errors[min(squared_errors, key=lambda name: _or_infinite(float(squared_errors[name].mean())))]
+    return {
+        name: Standing(
+            name, float(errors.mean()), _standard_error(errors), float((errors - best).mean()),
+            0.0 if errors is best else _standard_error(errors - best),
+        )
+        for name, errors in squared_errors.items()
+    }  # fmt: skip
+
+
+def _standard_error(values: np.ndarray) -> float:
+    return float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else float("nan")
+
+
+def _or_infinite(value: float) -> float:
+    return value if value == value else float("inf")
 
 
 def choose_champion(candidates: Mapping[str, Candidate]) -> str:
@@ -47,7 +118,7 @@ def choose_champion(candidates: Mapping[str, Candidate]) -> str:
 
     def error(candidate: Candidate) -> float:
         value = candidate.validation_mse if on_validation else candidate.test_mse
-        return value if value is not None and value == value else float("inf")
+        return _or_infinite(float("inf") if value is None else value)
 
     best = min(candidates.values(), key=error)
     if error(best) == float("inf"):
@@ -96,6 +167,23 @@ def check_baseline(champion: Candidate, baselines: Mapping[str, float], options:
     if not champion.test_mse < baseline:
         raise GateRefused(
             f"gate.baseline: found test MSE {champion.test_mse:.4f} of the champion {champion.name}, expected less "
-            f"than {baseline:.4f} of the baseline {options.baseline}; nothing was published; train longer "
-            f"(--set train.epochs=…), try the other --preset, or pass --set gate.baseline=none once"
+            f"than {baseline:.4f} of the baseline {options.baseline}; nothing was published; {_remedy(champion)}, or "
+            f"pass --set gate.baseline=none once to publish it anyway"
         )
+
+
+def _remedy(champion: Candidate) -> str:
+    """What ended the training, and which setting changes that."""
+    if champion.epochs is None:
+        return "train longer (--set train.epochs=…, --set train.patience=null), try the other --preset"
+    if champion.stopped_early:
+        kept = "" if champion.best_epoch is None else f" and kept epoch {champion.best_epoch}"
+        return (
+            f"early stopping (train.patience) ended training after {champion.epochs} epochs{kept}: pass "
+            f"--set train.patience=null to train all epochs, or give it more ratings to validate on "
+            f"(--set train.validation_fraction=…)"
+        )
+    return (
+        f"training ran all {champion.epochs} epochs of train.epochs: pass --set train.epochs={2 * champion.epochs}, or "
+        f"try the other --preset"
+    )

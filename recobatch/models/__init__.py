@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from recobatch.factors import FactorModel
 from recobatch.models.options import ModelOptions
-from recobatch.models.registry import MODEL_NAMES, REGISTRY, ModelSpec, find_model
+from recobatch.models.registry import MODEL_NAMES, REGISTRY, ModelSpec, find_model, is_import_path, source_digest
 
 if TYPE_CHECKING:
     import keras
@@ -20,10 +20,13 @@ __all__ = [
     "ModelOptions",
     "ModelSpec",
     "build_model",
+    "check_model",
     "diagram_svg",
     "find_model",
+    "is_import_path",
     "load_model",
     "save_model",
+    "source_digest",
     "summary_text",
     "to_factors",
 ]
@@ -35,7 +38,7 @@ def build_model(
     """Build a registered model, compiled with MSE and Adam(1e-3) so that ``model.fit`` works too.
 
     Args:
-        name: One of ``MODEL_NAMES``.
+        name: One of ``MODEL_NAMES``, or the import path of a builder such as ``mypkg.models:build``.
         n_users: Users in the vocabulary.
         n_items: Items in the vocabulary.
         min_rating: Lowest possible rating.
@@ -44,12 +47,31 @@ def build_model(
         seed: Seed of the initial parameters.
 
     Raises:
-        BadSettings: If there is no model of that name.
+        BadSettings: If there is no model of that name, or what a builder of an import path returns is no Keras model
+            in the factor form.
     """
-    return find_model(name).build(
+    spec = find_model(name)
+    model = spec.build(
         n_users=int(n_users), n_items=int(n_items), min_rating=float(min_rating), max_rating=float(max_rating),
         options=options, seed=seed,
     )  # fmt: skip
+    if spec.name not in REGISTRY:
+        from recobatch.models import factor_form  # lazy: imports Keras
+
+        factor_form.check_factor_form(model, spec.title)
+    return model
+
+
+def check_model(name: str) -> None:
+    """Build a tiny model of an import path, so that one that cannot be used is refused before any work.
+
+    Raises:
+        BadSettings: As ``build_model``; nothing is checked of the package's own models.
+    """
+    if is_import_path(name):
+        build_model(
+            name, n_users=3, n_items=2, min_rating=1.0, max_rating=5.0, options=ModelOptions(n_factors=2), seed=0
+        )
 
 
 def to_factors(model: "keras.Model", *, rating_range: tuple[float, float] | None = None) -> FactorModel:

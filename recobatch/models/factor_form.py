@@ -56,6 +56,23 @@ def find_factor_form(model: keras.Model) -> FactorForm | None:
     return FactorForm(factors[user], factors[item], found.get(user), found.get(item), link, low, high)
 
 
+def check_factor_form(model: object, name: str) -> None:
+    """Check that a model can be trained and scored.
+
+    Raises:
+        BadSettings: If it is no functional Keras model of ``[user, item]`` that ends in the factor form.
+    """
+    if not isinstance(model, keras.Model):
+        raise BadSettings(
+            f"models: found {name!r} that builds {type(model).__name__}, expected a Keras model; return the keras.Model"
+        )
+    if not getattr(model, "inputs", None) or find_factor_form(model) is None:
+        raise BadSettings(
+            f"models: found {name!r} whose model {model.name!r} does not end in the factor form, expected Dot of a "
+            f"user's and an item's vector, at most Add of one bias each, sigmoid and Rescaling; see docs/models.md"
+        )
+
+
 def to_factors(model: keras.Model, *, rating_range: tuple[float, float] | None = None) -> FactorModel:
     """Convert a trained model to factors.
 

@@ -41,10 +41,13 @@ def training(champion: ModelResult) -> str:
         return f"{champion.name} diverged: its loss is not finite."
     if not len(champion.val_loss):
         return "No rows were held out while training, so only the training loss is drawn."
-    best, last = int(np.argmin(champion.val_loss)) + 1, len(champion.val_loss)
-    if best == last:
+    lowest, last = int(np.argmin(champion.val_loss)) + 1, len(champion.val_loss)
+    if lowest == last:
         return f"{champion.name} was still improving in its last epoch ({last}); more epochs may help."
-    return f"{champion.name} was best in epoch {best} of {last}; later epochs overfit."
+    found = f"The val_loss of {champion.name} was lowest in epoch {lowest} of {last}"
+    if champion.best_epoch in (None, lowest):
+        return f"{found}; later epochs overfit."
+    return f"{found}; its weights are those of epoch {champion.best_epoch}. Without train.patience the last are kept."
 
 
 def calibration(champion: str, groups: Calibration) -> str:

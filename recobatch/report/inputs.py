@@ -30,6 +30,8 @@ class ModelResult:
     test_rmse: float
     test_mae: float
     train_seconds: float
+    best_epoch: int | None = None
+    """Epoch whose weights the model holds, from 1; None if unknown."""
     run_id: str = ""
     """MLflow's id of the run."""
     run_url: str | None = None

@@ -3,7 +3,7 @@
 Importing this package does not import MLflow; creating a ``Tracker`` does.
 """
 
-from recobatch.tracking.history import PastRun, has_history
+from recobatch.tracking.history import PastRun, has_history, require_answer
 from recobatch.tracking.open_runs import OpenRuns
 from recobatch.tracking.options import DatasetInfo, TrackingOptions
 from recobatch.tracking.registry import RegisteredModel
@@ -22,4 +22,5 @@ __all__ = [
     "Tracker",
     "TrackingOptions",
     "has_history",
+    "require_answer",
 ]

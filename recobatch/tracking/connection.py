@@ -50,12 +50,17 @@ class Connection:
             self._experiment_id = self._find_or_create_experiment()
         return self._experiment_id
 
-    def open(self) -> bool:
-        """Try to reach the server, within a bounded time; returns whether it answered."""
+    def open(self, *, is_quiet: bool = False) -> bool:
+        """Try to reach the server, within a bounded time; returns whether it answered.
+
+        Args:
+            is_quiet: Whether to log nothing if it does not, where nothing is to be recorded.
+        """
         try:
             self._probe()
             _ = self.experiment_id
         except Exception as error:  # noqa: BLE001 - tracking must never stop a batch, whatever a server answers
+            self._is_loss_logged |= is_quiet
             self.lost(error)
             return False
         self.is_up, self._is_loss_logged = True, False

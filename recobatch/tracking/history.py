@@ -42,13 +42,26 @@ def has_history(options: TrackingOptions, root: Path) -> bool:
     return path is None or path.exists()
 
 
-def find_runs(connection: Connection, batch_ids: Sequence[str], newest: int) -> list[PastRun]:
-    """See ``Tracker.past_runs``."""
-    if not connection.is_up and not connection.open():
+def require_answer(options: TrackingOptions, root: Path) -> None:
+    """Check that the server can be read from.
+
+    Raises:
+        RecobatchError: If it does not answer.
+    """
+    _require_answer(Connection(options, root))
+
+
+def _require_answer(connection: Connection) -> None:
+    if not connection.is_up and not connection.open(is_quiet=True):
         raise RecobatchError(
             f"MLflow at {connection.shown}: found no answer, expected the runs of earlier batches; "
             f"start the server or set MLFLOW_TRACKING_URI"
         )
+
+
+def find_runs(connection: Connection, batch_ids: Sequence[str], newest: int) -> list[PastRun]:
+    """See ``Tracker.past_runs``."""
+    _require_answer(connection)
     if not batch_ids:
         runs = _search(connection, "")
         order = list(dict.fromkeys(run.batch_id for run in runs))[:newest]

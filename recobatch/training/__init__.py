@@ -6,6 +6,8 @@ Importing the package does not import TensorFlow, so that the command line can r
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from recobatch.interactions import EncodedInteractions
 from recobatch.training.history import History
 from recobatch.training.recipe import PRESETS, Preset, Recipe
@@ -19,6 +21,7 @@ __all__ = ["PRESETS", "History", "Preset", "Recipe", "train"]
 def train(
     model: "keras.Model", data: EncodedInteractions, *, validation: EncodedInteractions | None, recipe: Recipe,
     seed: int, on_epoch: Callable[[int, float, float], None] | None = None,
+    on_validation: Callable[[np.ndarray], None] | None = None,
     callbacks: "Sequence[keras.callbacks.Callback]" = (),
 ) -> History:  # fmt: skip
     """Train a model in place. It then holds the weights to keep, and remains an ordinary Keras model.
@@ -32,6 +35,10 @@ def train(
         recipe: Hyperparameters of training.
         seed: Seed of the order of ratings and of the held-out ratings.
         on_epoch: Called after each epoch with its number from 1, ``loss`` and ``val_loss`` (NaN without validation).
+        on_validation: Called once, before a refit, with the squared error of every validation rating by the kept
+            weights, float64, shape ``(n,)``. Models that hold out ratings of the same data with the same seed and
+            ``recipe.validation_fraction`` are given the same ratings in the same order; see
+            ``recobatch.evaluation.gate.compare_candidates``.
         callbacks: Keras callbacks with hooks of training and of epochs. The model holds the epoch's weights before
             ``on_epoch_end``; ``model.stop_training`` and changes of the optimizer's learning rate are honoured.
 
@@ -46,5 +53,6 @@ def train(
     from recobatch.training import engine  # lazy: imports TensorFlow
 
     return engine.train(
-        model, data, validation=validation, recipe=recipe, seed=seed, on_epoch=on_epoch, callbacks=callbacks
-    )
+        model, data, validation=validation, recipe=recipe, seed=seed, on_epoch=on_epoch, on_validation=on_validation,
+        callbacks=callbacks,
+    )  # fmt: skip

@@ -1,5 +1,6 @@
 """The training loop: epochs, validation, early stopping, callbacks. One engine for every model."""
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,16 +12,17 @@ import tensorflow as tf
 from recobatch.errors import BadSettings, RecobatchError
 from recobatch.interactions import EncodedInteractions
 from recobatch.training.callbacks import EpochCallbacks
-from recobatch.training.epoch import compile_epoch, compile_predict, penalty
+from recobatch.training.epoch import compile_epoch, penalty
 from recobatch.training.epoch_data import EpochData, build_epoch_data, padded_length
 from recobatch.training.history import History
 from recobatch.training.objective import Objective, Tables, objective_of
 from recobatch.training.recipe import Recipe
+from recobatch.training.stopping import EarlyStopping, standard_error
 from recobatch.training.updates import Slots, Update, update_of
+from recobatch.training.validation import hold_out, squared_errors
 
 OnEpoch = Callable[[int, float, float], None]
-_BLOCK = 1 << 16
-_MOST_HELD_OUT = 100_000
+OnValidation = Callable[[np.ndarray], None]
 _REFIT_FROM = 0.01
 _MOST_REPEATS = 4
 
@@ -30,12 +32,17 @@ class _Progress:
     """State of the training loop."""
 
     best: Tables
+    stopping: EarlyStopping | None
+    """None without a patience or without validation ratings: the last epoch is then kept."""
     best_epoch: int = 0
-    best_loss: float = float("inf")
+    best_errors: np.ndarray | None = None
+    """Squared error of every validation rating in the best epoch."""
     loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     """Learning rate of every epoch, with the changes by callbacks."""
+    digests: dict[str, int] = field(default_factory=dict)
+    """Digest of an epoch's weights → its number, where callbacks may restore them."""
     stopped: bool = False
     refitted: bool = False
 
@@ -83,12 +90,13 @@ class _Runner:
 
 def train(
     model: keras.Model, data: EncodedInteractions, *, validation: EncodedInteractions | None, recipe: Recipe, seed: int,
-    on_epoch: OnEpoch | None = None, callbacks: Sequence[keras.callbacks.Callback] = (),
+    on_epoch: OnEpoch | None = None, on_validation: OnValidation | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> History:  # fmt: skip
     """Train ``model`` in place; see ``recobatch.training.train``."""
     everything, rng, held_out = data, np.random.default_rng([seed, 1]), 0.0
     if validation is None and recipe.validation_fraction:
-        data, validation = _hold_out(data, recipe.validation_fraction, rng)
+        data, validation = hold_out(data, recipe.validation_fraction, rng)
         held_out = len(validation) / len(everything)
     _check(model, data, validation, recipe)
     objective = objective_of(model)
@@ -100,18 +108,23 @@ def train(
     order = rng if recipe.shuffle else None
     epoch_data = build_epoch_data(data, length=length, rng=order)
     compile_seconds = runner.compile(start, epoch_data)
-    progress = _Progress(best=start)
+    progress = _Progress(start, _stopping(recipe, validation))
     started = time.perf_counter()
     try:
         hooks.begin_training()
         _run(model, runner, progress, epoch_data, validation, on_epoch, hooks)
+        if hooks:
+            _end_callbacks(model, runner, progress, validation, hooks)
+        if on_validation is not None and progress.best_errors is not None:
+            on_validation(progress.best_errors)
         if recipe.refit and held_out >= _REFIT_FROM:
             _refit(runner, progress, start, build_epoch_data(everything, length=length, rng=order))
     finally:
         objective.write(model, progress.best)
-    hooks.end_training(progress.logs())
+    errors = progress.best_errors
     return History(
-        loss=progress.loss, val_loss=progress.val_loss, best_epoch=progress.best_epoch, stopped_early=progress.stopped,
+        loss=progress.loss, val_loss=progress.val_loss, best_epoch=progress.best_epoch,
+        val_se=None if errors is None else standard_error(errors), stopped_early=progress.stopped,
         refitted=progress.refitted, seconds=time.perf_counter() - started, compile_seconds=compile_seconds,
     )  # fmt: skip
 
@@ -131,6 +144,7 @@ def _run(
             on_epoch(number + 1, loss, progress.val_loss[-1] if validation is not None else float("nan"))
         if hooks:
             runner.objective.write(model, tables)
+            progress.digests[_digest(tables)] = number + 1
             hooks.end_epoch(number, runner.rate(number), progress.logs())
         if progress.stopped or model.stop_training:
             progress.stopped = number + 1 < runner.recipe.epochs
@@ -142,20 +156,51 @@ def _record(
 ) -> None:
     """Record an epoch's losses, keep its weights if they are the best, and check the patience."""
     progress.loss.append(loss)
-    epoch, patience = len(progress.loss), runner.recipe.patience
+    epoch, errors = len(progress.loss), None
     if not np.isfinite(loss):
         raise RecobatchError(
             f"training: found a loss of {loss} in epoch {epoch}, expected a finite one; lower "
             f"train.learning_rate, it is {runner.recipe.learning_rate:g}, or scale the ratings down"
         )
     if validation is not None:
-        progress.val_loss.append(_validate(runner, tables, validation))
-    if patience is None or validation is None:
-        progress.best, progress.best_epoch = tables, epoch
-    elif progress.val_loss[-1] < progress.best_loss:
-        progress.best, progress.best_epoch, progress.best_loss = tables, epoch, progress.val_loss[-1]
-    else:
-        progress.stopped = epoch - progress.best_epoch >= patience
+        errors = squared_errors(runner.objective, tables, validation)
+        progress.val_loss.append(float(errors.mean()) + float(penalty(tables, runner.update.l2)))
+    stopping = progress.stopping
+    if stopping is None or errors is None:
+        progress.best, progress.best_epoch, progress.best_errors = tables, epoch, errors
+        return
+    if stopping.is_best(epoch, progress.val_loss[-1], errors):
+        progress.best, progress.best_epoch, progress.best_errors = tables, epoch, errors
+    progress.stopped = stopping.should_stop()
+
+
+def _stopping(recipe: Recipe, validation: EncodedInteractions | None) -> EarlyStopping | None:
+    if recipe.patience is None or validation is None:
+        return None
+    return EarlyStopping(recipe.patience, recipe.min_epochs)
+
+
+def _end_callbacks(
+    model: keras.Model, runner: _Runner, progress: _Progress, validation: EncodedInteractions | None,
+    hooks: EpochCallbacks,
+) -> None:  # fmt: skip
+    """Call ``on_train_end``, and keep the weights that a callback restores, as ``EarlyStopping`` does."""
+    runner.objective.write(model, progress.best)
+    hooks.end_training(progress.logs())
+    restored = runner.objective.read(model)
+    if (digest := _digest(restored)) == _digest(progress.best):
+        return
+    progress.best = restored
+    progress.best_epoch = progress.digests.get(digest, len(progress.loss))
+    if validation is not None:
+        progress.best_errors = squared_errors(runner.objective, restored, validation)
+
+
+def _digest(tables: Tables) -> str:
+    digest = hashlib.sha256()
+    for table in tables:
+        digest.update(table.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _refit(runner: _Runner, progress: _Progress, start: Tables, epoch_data: EpochData) -> None:
@@ -164,17 +209,6 @@ def _refit(runner: _Runner, progress: _Progress, start: Tables, epoch_data: Epoc
     for number in range(progress.best_epoch):
         tables, slots, _ = runner.epoch(number, progress.rates[number], tables, slots, epoch_data)
     progress.best, progress.refitted = tables, True
-
-
-def _validate(runner: _Runner, tables: Tables, data: EncodedInteractions) -> float:
-    """Mean squared error plus penalties, as Keras' ``evaluate``."""
-    predict, total = compile_predict(runner.objective), 0.0
-    for start in range(0, len(data), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        prediction = predict(tables, tf.constant(data.user_index[rows]), tf.constant(data.item_index[rows])).numpy()
-        error = prediction.astype(np.float64) - data.rating[rows]
-        total += float(error @ error)
-    return total / len(data) + float(penalty(tables, runner.update.l2))
 
 
 def _batch_size(recipe: Recipe, data: EncodedInteractions) -> int:
@@ -186,15 +220,6 @@ def _batch_size(recipe: Recipe, data: EncodedInteractions) -> int:
     while size > 1 and size * most > _MOST_REPEATS * len(data):
         size //= 2
     return size
-
-
-def _hold_out(
-    data: EncodedInteractions, fraction: float, rng: np.random.Generator
-) -> tuple[EncodedInteractions, EncodedInteractions]:
-    size = min(_MOST_HELD_OUT, max(1, round(fraction * len(data))))
-    held = np.zeros(len(data), dtype=bool)
-    held[rng.choice(len(data), size, replace=False, shuffle=False)] = True
-    return data.take(~held), data.take(held)
 
 
 def _check(

@@ -15,7 +15,11 @@ class History:
     val_loss: list[float]
     """Mean squared error on the validation ratings plus penalties, per epoch; empty without validation ratings."""
     best_epoch: int
-    """Epoch, from 1, whose weights the model holds: the best one with a patience, else the last."""
+    """Epoch, from 1, whose weights the model holds: the best one with a patience, the one that a callback restored,
+    else the last. After a refit, the number of its epochs."""
+    val_se: float | None
+    """Standard error of the mean squared error on the validation ratings in that epoch, before a refit; None without
+    validation ratings."""
     stopped_early: bool
     """Whether early stopping or a callback ended training before the last epoch."""
     refitted: bool

@@ -34,8 +34,12 @@ class Recipe(BaseModel):
     """Share of the training ratings to hold out for ``val_loss`` when no validation ratings are given, at most 100,000
     ratings."""
     patience: int | None = Field(None, ge=1)
-    """Epochs without a better ``val_loss`` before training stops; the best weights are kept. None trains all epochs and
-    keeps the last weights."""
+    """Epochs with a worse ``val_loss`` than the best one before training stops; the best weights are kept. An epoch is
+    worse if its error is higher by more than twice the standard error of the difference over the same ratings; epochs
+    within that noise count a third. None trains all epochs and keeps the last weights."""
+    min_epochs: int = Field(1, ge=1)
+    """First epoch that ``patience`` considers; those before are never kept, nor counted as worse, unless training ends
+    with them. While the learning rate is high, the validation error is mostly noise."""
     refit: bool = False
     """Whether to train again from the start on all training ratings, including those held out, for the best number of
     epochs. Skipped if less than 1 % of the ratings was held out."""
@@ -55,7 +59,7 @@ PRESETS = {
         ModelOptions(n_factors=40, initial_scale=0.01, l2=0.0),
         Recipe(
             epochs=26, batch_size=256, optimizer="sgd", learning_rate=0.05, decay=0.9, l2_per_rating=0.055,
-            validation_fraction=0.05, patience=5, refit=True,
+            validation_fraction=0.1, patience=5, min_epochs=10, refit=True,
         ),
     ),
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """Every snippet of the pages about querying runs, and all five tools give the answers that were computed."""
 
 import os
+import re
 import shutil
 from collections import defaultdict
 from contextlib import chdir
@@ -105,10 +106,10 @@ def test_both_models_of_a_pair(reader, expected):
 
 
 def test_the_readme_asks_the_same(reader, expected):
-    """The README shows two of the tools; the others answer the same question on their own pages."""
+    """The README shows one of the tools; the others answer the same question on their own pages."""
     snippets = [block for block in blocks(REPO / "README.md") if block.heading == "Reading the table"]
     shown = {tool: block for tool, mark in MARKS.items() for block in snippets if mark in block.text}
-    assert sorted(shown) == ["duckdb", "pandas"]
+    assert sorted(shown) == ["pandas"]
     if reader.tool in shown:
         with chdir(reader.folder):
             rows = rows_of(reader.session.run(shown[reader.tool]))
@@ -128,13 +129,64 @@ def test_current_is_followed_and_a_pinned_version_stays(reader, expected):
         table.rollback("v2")
 
 
-@pytest.mark.parametrize("reader", ["pyarrow", "spark"], indirect=True)
-def test_what_was_made_through_the_link_fails_after_a_publish_and_is_never_a_mixture(reader, expected):
-    champion = reader.session.names["champion"]
+def test_every_snippet_resolves_the_version_once():
+    """Neither a page nor the README reads through the link: a file may be gone between listing and opening it."""
+    for page in (REPO / "README.md", *(REPO / "docs" / "query").glob("*.md")):
+        for block in blocks(page):
+            for line in block.text.splitlines():
+                if block.language in {"python", "sql"} and "predictions/current" in line:
+                    assert "resolve()" in line or "current.json" in line, f"{block}: {line}"
+
+
+@pytest.mark.parametrize("reader", ["polars", "pyarrow", "spark"], indirect=True)
+def test_what_is_read_lazily_stays_at_the_version_that_was_resolved(reader, expected):
     table = PredictionTable(expected.root)
     table.rollback("v1")
     try:
-        with chdir(reader.folder), pytest.raises(Exception, match=r"part-\d{5}-v2\.parquet"):
-            champion.head(N_USERS * N_ITEMS)
+        with chdir(reader.folder):
+            champion = reader.session.names["champion"]
+            rows = rows_of(champion.collect() if reader.tool == "polars" else _whole(champion))
     finally:
         table.rollback("v2")
+    assert sorted(rows) == expected.whole("v2")
+
+
+def _whole(champion):
+    return champion.to_table() if hasattr(champion, "to_table") else champion
+
+
+@pytest.mark.parametrize("reader", ["pyarrow", "spark"], indirect=True)
+def test_what_was_made_through_the_link_fails_after_a_publish_and_is_never_a_mixture(reader, expected):
+    import pyarrow.dataset as ds
+
+    table = PredictionTable(expected.root)
+    with chdir(reader.folder):
+        read = reader.session.names["spark"].read.parquet if reader.tool == "spark" else ds.dataset
+        champion = read("predictions/current/champion")
+        table.rollback("v1")
+        try:
+            with pytest.raises(Exception, match=r"part-\d{5}-v2\.parquet"):
+                champion.head(N_USERS * N_ITEMS)
+        finally:
+            table.rollback("v2")
+
+
+def test_the_folder_of_a_snapshot_is_no_table_and_every_tool_says_what_the_page_says(expected):
+    import duckdb
+    import pandas as pd
+    import polars as pl
+    import pyarrow.dataset as ds
+
+    page = (REPO / "docs" / "query" / "index.md").read_text(encoding="utf-8")
+    reads = {
+        "Could not open Parquet input source 'predictions/current/manifest.json'": pd.read_parquet,
+        "input source 'predictions/current/manifest.json'": lambda path: ds.dataset(path, format="parquet").to_table(),
+        "directory contained paths with different file extensions: first path: predictions/current/manifest.json": (
+            pl.read_parquet
+        ),
+        "Table with name predictions/current does not exist!": lambda path: duckdb.sql(f"FROM '{path}'"),
+    }
+    for words, read in reads.items():
+        assert words in page
+        with chdir(expected.root.parent), pytest.raises(Exception, match=re.escape(words)):
+            read("predictions/current")

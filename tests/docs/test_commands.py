@@ -36,12 +36,17 @@ class Shell:
         self.typed: set[str] = set()
 
     def read(self, page: Path) -> None:
-        """Run a page from top to bottom, but for what an earlier page had word for word."""
+        """Run a page from top to bottom, but for what an earlier page had word for word.
+
+        What is a file's content is saved and not run: a later block has of it what it imports.
+        """
         session = Session()
         for block in runnable(page):
             if (block.page, block.heading) in RUN_ELSEWHERE:
                 continue
-            if block.language == "bash":
+            if block.file:
+                (self.folder / block.file).write_text(block.text)
+            elif block.language == "bash":
                 self.run(block, block.text)
             elif block.language == "console":
                 self.compare(block)
@@ -49,7 +54,8 @@ class Shell:
                 (self.folder / "shown.toml").write_text(block.text)
                 load_settings(toml=self.folder / "shown.toml")
             else:
-                with chdir(self.folder):
+                with chdir(self.folder), pytest.MonkeyPatch.context() as patch:
+                    patch.syspath_prepend(self.folder)  # as of an interpreter that is started there
                     session.run(block)
 
     def run(self, block: Block, command: str) -> str:

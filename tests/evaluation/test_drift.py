@@ -29,7 +29,7 @@ def test_the_same_batch_passes():
         ({"ratings_spread": Spread(4.1, 1.0)}, NOBODY, "rating_shift", r"from 3\.50 ± 1\.00 to 4\.10 ± 1\.00"),
         ({"ratings_spread": Spread(3.5, 0.1)}, NOBODY, "rating_shift", r"to 3\.50 ± 0\.10 \(0\.90 deviations\)"),
         ({"test_mse": 0.89}, NOBODY, "error_rise", r"0\.8900 of bias after 0\.8000 of bias \(\+11%\)"),
-        ({"test_mse": math.nan}, NOBODY, "error_rise", "found test MSE nan"),
+        ({"test_mse": math.nan}, NOBODY, "error_rise", "error_rise: test MSE nan"),
         ({"predictions": {"bias": Spread(3.5, 0.0)}}, NOBODY, "prediction_shift", "predictions of bias moved"),
     ],
 )
@@ -54,6 +54,17 @@ def test_every_bound_that_trips_is_named():
     with pytest.raises(GateRefused) as caught:
         check(MissingIds(1.0, 1.0), ratings=1)
     assert all(f"drift.{key}" in str(caught.value) for key in ("ratings_drop", "users_gone", "items_gone"))
+
+
+def test_nothing_is_said_twice():
+    moved = {"bias": Spread(3.5, 0.0), "plain": Spread(3.4, 0.0)}
+    with pytest.raises(GateRefused) as caught:
+        check(MissingIds(1.0, 0.0), predictions=moved)
+    message = str(caught.value)
+    assert message.count("found") == 1
+    assert message.count("--set drift.prediction_shift=null") == 1
+    assert "predictions of bias moved" in message
+    assert "predictions of plain moved" in message
 
 
 def test_what_is_not_known_is_not_compared():

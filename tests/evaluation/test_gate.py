@@ -2,10 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from recobatch.errors import GateRefused
-from recobatch.evaluation.gate import Candidate, GateOptions, check_baseline, check_finite, choose_champion
+from recobatch.evaluation.gate import (
+    Candidate,
+    GateOptions,
+    check_baseline,
+    check_finite,
+    choose_champion,
+    compare_candidates,
+)
 
 BASELINES = {"global_mean": 1.29, "bias": 0.89}
 
@@ -58,3 +66,55 @@ def test_a_single_nan_prediction_is_refused():
     check_finite({"a": 0, "b": 0})
     with pytest.raises(GateRefused, match=r"1 predictions of b .*--set models=a"):
         check_finite({"a": 0, "b": 1})
+
+
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [
+        ({}, r"train longer \(--set train\.epochs=…, --set train\.patience=null\)"),
+        (
+            {"epochs": 12, "best_epoch": 7, "stopped_early": True},
+            r"early stopping \(train\.patience\) ended training after 12 epochs and kept epoch 7: .*patience=null",
+        ),
+        ({"epochs": 5, "best_epoch": 5}, r"training ran all 5 epochs of train\.epochs: pass --set train\.epochs=10"),
+    ],
+)
+def test_the_message_says_what_ended_training(ended, words):
+    with pytest.raises(GateRefused, match=words + r".*or pass --set gate\.baseline=none once"):
+        check_baseline(Candidate("m", 0.91, **ended), BASELINES, GateOptions(baseline="bias"))
+
+
+def test_paired_differences_show_what_the_spread_of_each_hides():
+    rng = np.random.default_rng(0)
+    ratings = rng.exponential(0.8, 4000)
+    found = compare_candidates(
+        {
+            "best": ratings,
+            "worse": ratings + rng.normal(0.02, 0.1, 4000),
+            "tied": ratings + rng.normal(0, 0.1, 4000) + 1e-3,
+        }
+    )
+    assert (found["best"].behind, found["best"].behind_se) == (0, 0)
+    assert found["worse"].behind_se < found["worse"].behind < 2 * found["worse"].se, "alone, either may be the lower"
+    assert [name for name, standing in found.items() if standing.is_within_noise] == ["best", "tied"]
+    assert found["worse"].behind == pytest.approx(found["worse"].mse - found["best"].mse)
+
+
+def test_a_standing_as_text():
+    a, b, c = np.array([[1.0, 2.0, 3.0, 2.0], [1.5, 1.7, 3.5, 1.7], [2.0, 3.0, 4.0, 3.1]])
+    found = compare_candidates({"a": a, "b": b, "c": c})
+    assert str(found["a"]) == "2.0000 ± 0.4082"
+    assert str(found["b"]).endswith("(+0.1000 ± 0.2309, within the noise)")
+    assert str(found["c"]).endswith("(+1.0250 ± 0.0250)")
+
+
+def test_candidates_without_a_finite_error_are_not_the_best():
+    found = compare_candidates({"a": np.array([math.nan, 1.0]), "b": np.array([2.0, 1.0])})
+    assert found["b"].behind == 0
+    assert math.isnan(found["a"].mse)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3), (0, 0)])
+def test_candidates_are_compared_on_the_same_ratings(sizes):
+    with pytest.raises(ValueError, match="expected the same positive number for each candidate"):
+        compare_candidates({str(place): np.zeros(size) for place, size in enumerate(sizes)})

@@ -8,6 +8,7 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 from recobatch.errors import BadInput
+from recobatch.report import findings
 from recobatch.report.page import write_report
 from tests.support.paths import REPO
 
@@ -81,12 +82,25 @@ def test_the_page_shows_the_results_of_the_batch(page, inputs):
         f"explicit_mf_bias predicts a rating with an average error of {champion.test_mae:.2f}",
         f"{champion.test_mse:.4f}", f"{inputs.models[0].test_mse:.4f}", "user and item means", "0.6000",
         f"explicit_mf ({inputs.models[0].test_mse:.3f}) is no better than user and item means (0.600)",
-        "was best in epoch 2 of 3", "7 rows (0.23%) were quarantined", "duplicate pair", "q.parquet",
+        "was lowest in epoch 2 of 3", "7 rows (0.23%) were quarantined", "duplicate pair", "q.parquet",
         f"{inputs.cold_rows} test rows are of users or items absent from training", "ab" * 32,
         "FROM 'predictions/current/champion/*.parquet'", "user_id = 'u''1'",
         "recobatch top 'u", "recobatch run tiny.csv", "train.epochs", "Version v1",
     ):  # fmt: skip
         assert word in text, word
+
+
+@pytest.mark.parametrize(
+    ("best_epoch", "words"),
+    [
+        (None, "; later epochs overfit"),
+        (2, "; later epochs overfit"),
+        (3, "; its weights are those of epoch 3. Without"),
+    ],
+)
+def test_the_epoch_whose_weights_are_kept_is_the_one_that_mlflow_has(inputs, best_epoch, words):
+    champion = replace(inputs.champion_result, best_epoch=best_epoch)
+    assert f"val_loss of explicit_mf_bias was lowest in epoch 2 of 3{words}" in findings.training(champion)
 
 
 def test_the_page_is_light_and_dark(page):

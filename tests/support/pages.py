@@ -1,8 +1,10 @@
 """The blocks of a markdown page, as CommonMark reads it, and what the page says of each.
 
-A block in a language that runs is run. One that cannot be says why, in a comment right before it:
+A block in a language that runs is run. One that cannot be says why, in a comment right before it; one that is a
+file's content names the file:
 
     <!-- not run: needs a Docker daemon -->
+    <!-- file: tastes.py -->
 """
 
 import re
@@ -23,6 +25,7 @@ READ_IN_ORDER = (
 )  # fmt: skip
 """After the tutorial, whose folder they go on with."""
 _EXCUSE = re.compile(r"<!-- not run: (.+?) -->", re.DOTALL)
+_FILE = re.compile(r"<!-- file: (\S+) -->")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Block:
     text: str
     excuse: str | None
     """Why it is not run, if the page says so."""
+    file: str | None = None
+    """Where a reader saves it instead of running it."""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -65,7 +70,7 @@ def pages() -> list[Path]:
 
 
 def _blocks(path: Path) -> Iterator[Block]:
-    heading, excuse = "", None
+    heading, excuse, file = "", None, None
     tokens = MarkdownIt("commonmark").parse(path.read_text(encoding="utf-8"))
     for place, token in enumerate(tokens):
         if token.type == "heading_open":
@@ -73,10 +78,12 @@ def _blocks(path: Path) -> Iterator[Block]:
         elif token.type == "html_block":
             found = _EXCUSE.search(token.content)
             excuse = " ".join(found[1].split()) if found else None
+            named = _FILE.search(token.content)
+            file = named[1] if named else None
         elif token.type in {"fence", "code_block"}:
             language = token.info.split()[0] if token.info.strip() else ""
             page = path.relative_to(REPO).as_posix()
-            yield Block(page, token.map[0] + 1, heading, language, token.content, excuse)
-            excuse = None
+            yield Block(page, token.map[0] + 1, heading, language, token.content, excuse, file)
+            excuse = file = None
         elif token.type.endswith("_open"):
-            excuse = None
+            excuse = file = None

@@ -130,7 +130,7 @@ def test_hand_and_tape_agree_on_sgd(low_rank):
 
 def test_what_is_no_factor_form_says_so():
     with pytest.raises(
-        BadSettings, match=r"found a last layer Dense that is no factor form, expected Dot .* model\.predict"
+        BadSettings, match=r"found the last layer Dense and not the factor form, expected Dot .* model\.predict"
     ):
         to_factors(deep())
 

@@ -124,7 +124,10 @@ class PerBatch(keras.callbacks.Callback):
             "found ModelCheckpoint with",
         ),
         (lambda folder: keras.callbacks.TensorBoard(folder, update_freq="batch"), "found TensorBoard with"),
-        (lambda folder: keras.callbacks.BackupAndRestore(folder), "found BackupAndRestore, .*reused by itself"),
+        (
+            lambda folder: keras.callbacks.BackupAndRestore(folder),
+            "found BackupAndRestore, .*finished trainings are cached",
+        ),
         (lambda folder: keras.callbacks.SwapEMAWeights(), r"found SwapEMAWeights, .*Recipe\(patience=…\)"),
     ],
 )

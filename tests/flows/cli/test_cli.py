@@ -1,5 +1,6 @@
 """The command line: what needs no flow, and what it must not import."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli.commands import _table_path, cli
-from recobatch.errors import BadSettings
+from flows.cli.commands import _table_path, cli, main
+from recobatch.errors import BadSettings, GateRefused, RecobatchError, TableBusy
 from tests.support.imports import modules_after
 from tools.settings_table import with_settings
 
@@ -67,6 +68,77 @@ def test_wrong_usage_is_exit_2_and_says_why(arguments, words, tmp_path, monkeypa
     assert words in err
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "kind"),
+    [
+        (["run", "--set", "train.epoch=1"], 2, "bad input"),
+        (["train", "--preset", "best"], 2, "usage"),
+        (["score", "--set", "x"], 2, "bad input"),
+        (["compare"], 2, "bad input"),
+        (["top", "1", "--table", "nowhere"], 2, "bad input"),
+        (["verify", "--table", "nowhere"], 2, "bad input"),
+        (["versions", "--table", "nowhere"], 2, "bad input"),
+        (["rollback", "--table", "nowhere"], 2, "bad input"),
+        (["serve", "--set", "seed=-1"], 2, "bad input"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_a_failure_is_a_json_object_too(arguments, code, kind, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    told = []
+    for more in ([], ["--json"]):
+        found, out, err = outcome([*arguments, *more], monkeypatch, capsys)
+        assert found == code
+        told.append((out, err))
+    (plain, said), (printed, also_said) = told
+    assert plain == ""
+    assert said == also_said, "stderr is the same"
+    failure = json.loads(printed.splitlines()[-1])
+    assert failure == {"error": said.removeprefix("recobatch: ").rstrip("\n"), "exit_code": code, "kind": kind}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "kind"),
+    [
+        (GateRefused("gate.x: found 1"), 3, "refused"),
+        (TableBusy("held"), 4, "busy"),
+        (RecobatchError("no"), 1, "failed"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_every_exit_code_has_its_object(error, code, kind, tmp_path, monkeypatch, capsys):
+    def launch(*_, **__):
+        raise error
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("flows.cli.launch.launch", launch)
+    found, out, err = outcome(["run", "--json"], monkeypatch, capsys)
+    failure = json.loads(out)
+    assert (found, failure["exit_code"], failure["kind"]) == (code, code, kind)
+    assert err.lstrip("\n") == f"recobatch: {failure['error']}\n"
+
+
+def test_an_error_that_nobody_foresaw_keeps_its_traceback(tmp_path, monkeypatch, capsys):
+    def launch(*_, **__):
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("flows.cli.launch.launch", launch)
+    with pytest.raises(ZeroDivisionError):
+        outcome(["run", "--json"], monkeypatch, capsys)
+    expected = {"error": "ZeroDivisionError: by zero", "exit_code": 1, "kind": "unexpected"}
+    assert json.loads(capsys.readouterr().out) == expected
+
+
+def outcome(arguments, monkeypatch, capsys):
+    """Exit code, stdout and stderr of the entry point."""
+    monkeypatch.setattr("sys.argv", ["recobatch", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    return exit_.value.code, *capsys.readouterr()
 
 
 def test_synthetic_ratings_from_the_command_line(tmp_path):

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from flows.cli.commands import cli, main
 from recobatch.table import PredictionTable
-from tests.support.small_table import make_model, publish, write_inputs
+from tests.support.small_table import make_ids, make_model, publish, write_inputs
 
 
 @pytest.fixture
@@ -63,6 +63,37 @@ def test_a_table_whose_current_version_is_damaged_still_shows_the_others(table, 
     assert "*" not in out
     assert err.startswith("recobatch: ")
     assert len(err.splitlines()) == 1
+    monkeypatch.setattr("sys.argv", ["recobatch", "versions", "--json", "--table", str(table.root)])
+    with pytest.raises(SystemExit):
+        main()
+    (line,) = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+    assert (told["current"], told["exit_code"], f"recobatch: {told['error']}\n") == (None, 2, err)
+    assert {"first", "second"} <= {each["version"] for each in told["versions"]}
+
+
+def test_a_damaged_snapshot_is_one_object_with_its_problems(table, monkeypatch, capsys):
+    next(table.snapshot().path.rglob("part-*.parquet")).write_bytes(b"PAR1")
+    monkeypatch.setattr("sys.argv", ["recobatch", "verify", "--json", "--table", str(table.root)])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    (line,) = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+    assert (exit_.value.code, told["exit_code"], told["kind"], told["ok"]) == (2, 2, "bad input", False)
+    assert told["problems"]
+    assert "damaged" in told["error"]
+
+
+@pytest.mark.parametrize("link", [True, False], ids=["link", "pointer"])
+@pytest.mark.parametrize(("text", "user"), [(False, 13), (True, "id-0000001")], ids=["integers", "texts"])
+def test_a_user_has_their_own_type(tmp_path, text, user, link):
+    table = PredictionTable(tmp_path / "predictions")
+    ids = {"users": make_ids(60, text=text), "items": make_ids(40, text=text)}
+    publish(table, "v1", write_inputs(tmp_path / "inputs", make_model(60, 40), **ids))
+    if not link:
+        (table.root / "current").unlink()
+    done = CliRunner().invoke(cli, ["top", str(user), "-k", "1", "--json", "--table", str(table.root)])
+    assert json.loads(done.output)["user_id"] == user
 
 
 def test_a_batch_has_the_error_of_its_champion(table):

@@ -8,6 +8,7 @@ from rich.console import Console
 from flows.results.comparison import Comparison, comparison_table
 from flows.results.summary import BatchSummary
 from tests.support.imports import modules_after
+from tests.support.mlflow_server import free_port
 
 QUICK = ("--set", "model.n_factors=4", "--set", "gate.baseline=none", "--table", "compared", "--json")
 
@@ -86,6 +87,58 @@ def test_without_any_batch_nothing_is_made(recobatch, tmp_path, monkeypatch):
     assert outcome.code == 2
     assert "found no batch, expected one to compare; run recobatch run first" in outcome.refusal
     assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_that_differ_are_named(batches, recobatch):
+    ids = [batches[name]["batch_id"] for name in ("short", "long")]
+    shown = recobatch("compare", *ids).out
+    assert f"Settings that differ from batch {ids[0]}: train.epochs 2 → 3." in shown
+    first, second = recobatch("compare", *ids, "--json").json["batches"]
+    assert (first["compared_with"], first["settings_changed"]) == (None, {})
+    assert second["compared_with"] == ids[0]
+    assert second["settings_changed"] == {"train.epochs": {"before": "2", "now": "3"}}
+    assert "settings" not in second
+
+
+def test_only_a_batch_of_the_same_ratings_is_compared_with(batches, recobatch, ratings_csv):
+    other = ratings_csv.with_name("other.csv")
+    other.write_text("".join(ratings_csv.read_text().splitlines(keepends=True)[:-100]))
+    of_other = recobatch("train", other, *QUICK, "--set", "train.epochs=2").json["batch_id"]
+    short, long = (batches[name]["batch_id"] for name in ("short", "long"))
+    shown = " ".join(recobatch("compare", short, of_other, long).out.split())
+    assert f"Other ratings than batch {short}; no changes are shown." in shown
+    assert f"Other ratings than batch {of_other}; changes are against batch {short}." in shown
+    assert shown.count("Settings that differ") == 1
+    one, two, three = recobatch("compare", short, of_other, long, "--json").json["batches"]
+    assert one["dataset_fingerprint"] == three["dataset_fingerprint"] != two["dataset_fingerprint"]
+    assert [each["compared_with"] for each in (one, two, three)] == [None, None, short]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [("KILLED", "was killed"), ("FAILED", "failed"), ("RUNNING", "is still running, or its process ended")],
+)
+def test_a_batch_that_did_not_end_well_says_so(batches, recobatch, status, words, at_project):
+    from mlflow import MlflowClient
+
+    batch = batches["long"]
+    run_id = batch["models"]["explicit_mf"]["mlflow_run_id"]
+    client = MlflowClient(f"sqlite:///{at_project}/mlflow.db")
+    client.update_run(run_id, status)
+    try:
+        assert f"! This batch {words}" in recobatch("compare", batch["batch_id"]).out
+        (told,) = recobatch("compare", batch["batch_id"], "--json").json["batches"]
+        assert told["status"] == status
+    finally:
+        client.update_run(run_id, "FINISHED")
+    assert "! This batch" not in recobatch("compare", batch["batch_id"]).out
+
+
+def test_without_mlflow_one_line_says_so_and_nothing_of_records(recobatch, caplog):
+    outcome = recobatch("compare", "--set", f"tracking.uri=http://127.0.0.1:{free_port()}")
+    assert outcome.code == 1
+    assert "found no answer, expected the runs of earlier batches; start the server" in outcome.refusal
+    assert "kept on disk" not in outcome.err + caplog.text
 
 
 @pytest.mark.process

@@ -1,9 +1,11 @@
 """One tree of settings, from four sources."""
 
+from operator import attrgetter
+
 import pytest
 
 from flows.settings.load import load_settings
-from flows.settings.tree import Settings, all_keys
+from flows.settings.tree import Settings, all_keys, is_nullable, walk_fields
 from recobatch.errors import BadSettings
 
 
@@ -59,6 +61,39 @@ def test_values_take_the_type_of_their_field(load):
 
 def test_null_unsets(load):
     assert load(None, ["ingest.rating_range=null"], text="[ingest]\nrating_range = [1, 5]").ingest.rating_range is None
+
+
+NULLABLE = [key for key, field in walk_fields() if is_nullable(field)]
+
+
+@pytest.mark.parametrize("key", NULLABLE)
+@pytest.mark.parametrize("source", ["toml", "environment", "--set", "parameters"])
+def test_null_has_one_spelling_in_every_source(load, source, key):
+    section, _, name = key.partition(".")
+    settings = load(
+        {"preset": "tuned"} | ({section: {name: "null"}} if source == "parameters" else {}),
+        [f"{key}=null"] if source == "--set" else [],
+        environment={f"RECOBATCH_{section}__{name}".upper(): "null"} if source == "environment" else {},
+        text=f'[{section}]\n{name} = "null"\n' if source == "toml" else None,
+    )
+    assert attrgetter(key)(settings) is None
+
+
+def test_null_of_a_flow_s_parameter_survives_the_preset(monkeypatch, tmp_path):
+    from flows.job import Job
+
+    monkeypatch.chdir(tmp_path)
+    for null in ("null", None):
+        given = Settings.model_validate({"preset": "tuned", "train": {"patience": null}, "drift": {"users_gone": null}})
+        settings = Job.open(given).settings
+        assert (settings.train.patience, settings.drift.users_gone) == (None, None)
+
+
+def test_what_cannot_be_null_says_so(load):
+    assert {"train.patience", "drift.error_rise", "data.user_column"} <= set(NULLABLE)
+    assert load({"data": {"ratings": "null"}}).data.ratings == "null"
+    with pytest.raises(BadSettings, match=r"train\.epochs: found 'null', expected:.*integer"):
+        load(text='[train]\nepochs = "null"')
 
 
 @pytest.mark.parametrize(

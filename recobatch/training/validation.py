@@ -1,0 +1,31 @@
+"""Ratings held out from training, and the errors on them."""
+
+import numpy as np
+import tensorflow as tf
+
+from recobatch.interactions import EncodedInteractions
+from recobatch.training.epoch import compile_predict
+from recobatch.training.objective import Objective, Tables
+
+_BLOCK = 1 << 16
+_MOST_HELD_OUT = 100_000
+
+
+def hold_out(
+    data: EncodedInteractions, fraction: float, rng: np.random.Generator
+) -> tuple[EncodedInteractions, EncodedInteractions]:
+    """Divide ratings at random into those to train on and a share to validate on, at most ``_MOST_HELD_OUT``."""
+    size = min(_MOST_HELD_OUT, max(1, round(fraction * len(data))))
+    held = np.zeros(len(data), dtype=bool)
+    held[rng.choice(len(data), size, replace=False, shuffle=False)] = True
+    return data.take(~held), data.take(held)
+
+
+def squared_errors(objective: Objective, tables: Tables, data: EncodedInteractions) -> np.ndarray:
+    """Squared error of every rating: float64, shape ``(n,)``."""
+    predict, errors = compile_predict(objective), np.empty(len(data))
+    for start in range(0, len(data), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        prediction = predict(tables, tf.constant(data.user_index[rows]), tf.constant(data.item_index[rows])).numpy()
+        errors[rows] = (prediction.astype(np.float64) - data.rating[rows]) ** 2
+    return errors
