@@ -31,7 +31,7 @@ def published_already(
     snapshot = job.table.current()
     if snapshot is None:
         return None
-    if _inputs(snapshot) == inputs:
+    if snapshot.manifest.inputs == inputs:
         if problems := job.table.damage():
             get_run_logger().warning("version %s is damaged and published again: %s", snapshot.version, problems[0])
             return None
@@ -40,7 +40,7 @@ def published_already(
         if end is not None:
             end(snapshot)
         return _stands(job, snapshot, key, {})
-    if back := next((each.version for each in job.table.rolled_back() if _inputs(each) == inputs), None):
+    if back := next((each.version for each in job.table.rolled_back() if each.inputs == inputs), None):
         get_run_logger().warning(
             "version %s was made from the same and was rolled back; version %s stands (--force publishes again)",
             back, snapshot.version,
@@ -48,11 +48,6 @@ def published_already(
         job.table.clean()
         return _stands(job, snapshot, key, {"rolled_back": back})
     return None
-
-
-def _inputs(snapshot: Published) -> str | None:
-    inputs: str | None = snapshot.manifest.extra.get("inputs")
-    return inputs
 
 
 def _stands(job: Job, snapshot: Published, key: str, why: dict[str, str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from contextlib import chdir
 
 import pytest
 
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.pages import blocks
 from tests.support.paths import REPO
 from tests.support.small_table import N_ITEMS, N_USERS
@@ -119,7 +119,7 @@ def test_current_is_followed_and_a_pinned_version_stays(reader, expected):
     assert sorted(reader.answers["Follow the current version"][-1]) == expected.whole("v2")
     note, read = slice(0, 1), slice(1, 2)
     reader.ask("Pin a version", note)
-    table = PredictionTable(expected.root)
+    table = open_table(expected.root)
     table.rollback("v1")
     try:
         assert sorted(reader.ask("Pin a version", read)[0]) == expected.whole("v2") != expected.whole("v1")
@@ -131,7 +131,7 @@ def test_current_is_followed_and_a_pinned_version_stays(reader, expected):
 @pytest.mark.parametrize("reader", ["pyarrow", "spark"], indirect=True)
 def test_what_was_made_through_the_link_fails_after_a_publish_and_is_never_a_mixture(reader, expected):
     champion = reader.session.names["champion"]
-    table = PredictionTable(expected.root)
+    table = open_table(expected.root)
     table.rollback("v1")
     try:
         with chdir(reader.folder), pytest.raises(Exception, match=r"part-\d{5}-v2\.parquet"):

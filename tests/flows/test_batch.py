@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.results.closing import print_closing
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.flow_runs import MODELS, QUICK, latest_flow_run, task_runs
 from tests.support.summary_keys import undocumented
 
@@ -93,7 +93,7 @@ def test_a_refused_champion_leaves_the_old_table(batch, recobatch, ratings_csv, 
 
 
 def test_a_held_table_is_busy(batch, at_project, project):
-    from recobatch.table import PredictionTable
+    from recobatch.table import open_table
 
     held = subprocess.Popen(
         [sys.executable, "-c", _HOLD, str(at_project / "busy")],
@@ -108,14 +108,14 @@ def test_a_held_table_is_busy(batch, at_project, project):
         assert "night batch" in outcome.refusal
     finally:
         held.communicate("\n")
-    assert PredictionTable(at_project / "busy").current() is None
+    assert open_table(at_project / "busy").current() is None
 
 
 _HOLD = """
 import sys
 from pathlib import Path
-from recobatch.table import PredictionTable
-with PredictionTable(Path(sys.argv[1])).lock(holder="night batch"):
+from recobatch.table import open_table
+with open_table(Path(sys.argv[1])).lock(holder="night batch"):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -179,7 +179,7 @@ def test_training_and_scoring_apart_give_the_same_table(recobatch, ratings_csv, 
 
 
 def test_a_night_holds_the_next_batch_to_the_ratings_of_the_last_one(batch, recobatch, at_project):
-    table = PredictionTable(at_project / "days")
+    table = open_table(at_project / "days")
     batch("--table", "days")
     before = table.current().manifest.extra["facts"]["ratings_spread"]
     scored = recobatch("score", "--table", "days", "--json")

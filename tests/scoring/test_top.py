@@ -13,7 +13,7 @@ import pytest
 from recobatch.errors import BadInput, BadTable
 from recobatch.scoring.predictions import ScoreOptions, score_block
 from recobatch.scoring.top import best_items, top_shard
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.brute_force import best_unseen
 from tests.support.small_table import make_ids, make_model, make_rated, publish, write_inputs
 
@@ -53,7 +53,7 @@ def published(tmp_path_factory):
     inputs = write_inputs(folder / "in", make_model(N_USERS, N_ITEMS))
     titles = pa.table({"item_id": make_ids(N_ITEMS).ids[:-1], "title": [f"Film {n}" for n in range(N_ITEMS - 1)]})
     options = ScoreOptions(rows_per_shard=250, rows_per_group=70)
-    publish(PredictionTable(folder / "table"), "v1", inputs, names=("bias", "plain"), options=options, titles=titles)
+    publish(open_table(folder / "table"), "v1", inputs, names=("bias", "plain"), options=options, titles=titles)
     return folder / "table"
 
 
@@ -99,7 +99,7 @@ def test_text_ids(tmp_path):
     inputs = write_inputs(
         tmp_path / "in", make_model(40, 9), users=make_ids(40, text=True), items=make_ids(9, text=True)
     )
-    publish(PredictionTable(tmp_path / "t"), "v1", inputs, options=ScoreOptions(rows_per_shard=90, rows_per_group=20))
+    publish(open_table(tmp_path / "t"), "v1", inputs, options=ScoreOptions(rows_per_shard=90, rows_per_group=20))
     best = best_items(tmp_path / "t", "id-0000025", k=2)
     assert best.column_names == ["rank", "item_id", "prediction", "rated"], "no titles were handed in"
     assert best["item_id"].type == pa.string()

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from recobatch.errors import BadTable, RecobatchError
-from recobatch.table import PredictionTable
-from recobatch.table.layout import claim
+from recobatch.table import open_table
+from recobatch.table.layout import initialize
 from tests.support.small_table import publish
 
 
@@ -21,7 +21,7 @@ from tests.support.small_table import publish
 def test_a_folder_that_is_not_ours_is_untouched(tmp_path, use):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(BadTable, match=r"found 1 entries that are not of a prediction table \(thesis\.tex\).*--table"):
-        use(PredictionTable(tmp_path))
+        use(open_table(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
@@ -29,38 +29,38 @@ def test_many_foreign_names_stop_at_five(tmp_path):
     for n in range(9):
         (tmp_path / f"{n}.txt").touch()
     with pytest.raises(BadTable, match=r"\(0\.txt, 1\.txt, 2\.txt, 3\.txt, 4\.txt, …\)"):
-        claim(tmp_path)
+        initialize(tmp_path)
 
 
 def test_clean_leaves_a_foreign_folder_alone(tmp_path):
     (tmp_path / ".tmp-mine").touch()
-    assert PredictionTable(tmp_path).clean() == []
+    assert open_table(tmp_path).clean() == []
     assert (tmp_path / ".tmp-mine").exists()
 
 
 def test_a_file_in_the_place_of_the_folder(tmp_path):
     (tmp_path / "predictions").write_text("x")
     with pytest.raises(BadTable, match="found something that is no folder"):
-        PredictionTable(tmp_path / "predictions").stage("v1")
+        open_table(tmp_path / "predictions").stage("v1")
 
 
 def test_a_link_to_nowhere(tmp_path):
     (tmp_path / "predictions").symlink_to(tmp_path / "gone")
     with pytest.raises(BadTable, match="found something that is no folder"):
-        PredictionTable(tmp_path / "predictions").stage("v1")
+        open_table(tmp_path / "predictions").stage("v1")
 
 
 def test_a_parent_that_is_a_file(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(RecobatchError, match="refused to"):
-        PredictionTable(tmp_path / "file" / "predictions").stage("v1")
+        open_table(tmp_path / "file" / "predictions").stage("v1")
 
 
 def test_a_run_that_died_before_marking_the_folder_is_no_obstacle(tmp_path, inputs):
     (tmp_path / "versions").mkdir()
     (tmp_path / ".tmp-.recobatch-table-1234").write_text("{")
     (tmp_path / ".lock").touch()
-    table = PredictionTable(tmp_path)
+    table = open_table(tmp_path)
     publish(table, "v1", inputs)
     assert table.verify().ok
     assert not list(tmp_path.glob(".tmp-*"))
@@ -69,20 +69,20 @@ def test_a_run_that_died_before_marking_the_folder_is_no_obstacle(tmp_path, inpu
 def test_an_empty_folder_and_a_missing_parent_become_tables(tmp_path, inputs):
     (tmp_path / "empty").mkdir()
     for root in (tmp_path / "empty", tmp_path / "a" / "b" / "c"):
-        publish(PredictionTable(root), "v1", inputs)
-        assert PredictionTable(root).current().version == "v1"
+        publish(open_table(root), "v1", inputs)
+        assert open_table(root).current().version == "v1"
 
 
-def test_a_rival_that_cleans_while_the_folder_is_claimed_is_no_obstacle(tmp_path, monkeypatch):
-    """Two first runs at once: the faster one has claimed, locked and cleaned while the slower one still claims."""
+def test_a_rival_that_cleans_while_the_folder_is_initialized_is_no_obstacle(tmp_path, monkeypatch):
+    """Two first runs at once: the faster one has locked and cleaned while the slower one still initializes."""
     root, real = tmp_path / "predictions", os.fsync
 
     def fsync(handle):
         monkeypatch.undo()
-        with PredictionTable(root).lock(holder="rival"):
-            PredictionTable(root).clean()
+        with open_table(root).lock(holder="rival"):
+            open_table(root).clean()
         real(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    claim(root)
-    assert PredictionTable(root).current() is None
+    initialize(root)
+    assert open_table(root).current() is None

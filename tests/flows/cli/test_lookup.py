@@ -6,14 +6,14 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli.commands import cli, main
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.small_table import make_model, publish, write_inputs
 
 
 @pytest.fixture
 def table(tmp_path):
     """Three versions of 60 users and 40 items, the newest of which is current."""
-    table, inputs = PredictionTable(tmp_path / "predictions"), write_inputs(tmp_path / "inputs", make_model(60, 40))
+    table, inputs = open_table(tmp_path / "predictions"), write_inputs(tmp_path / "inputs", make_model(60, 40))
     for version in ("first", "second", "third"):
         publish(table, version, inputs, names=("one", "two"))
     return table
