@@ -54,7 +54,7 @@ class Catalog:
     holder: str = ""
     """Who wrote it: a batch id."""
     token: str = ""
-    """Never the same twice, so that no two states have the same entity tag; empty if it was not stored like this."""
+    """Never the same twice, so that no two states have the same entity tag; empty if it differs from what is stored."""
     problem: str = ""
     """Why it is not known which version is current; empty if it is known."""
 
@@ -91,6 +91,11 @@ class Catalog:
             return cls(version, str(content.get("champion", "")), snapshots, back, holder, token)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(error) from error
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it differs from what is stored and can be stored."""
+        return not self.token and bool(self.champion) and self.version in self.snapshots
 
     @property
     def next_sequence(self) -> int:

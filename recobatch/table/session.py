@@ -46,6 +46,18 @@ class Session:
             TableBusy: If another run has written it meanwhile; the message names it.
             RecobatchError: If the store refuses; the message says what readers see.
         """
+        self.repair()
+        self._write(catalog)
+
+    def repair(self) -> None:
+        """Store the catalog that this session found, where a dead run had moved only the link.
+
+        Before anything else is written: which version the link was moved from follows from what is stored.
+        """
+        if self.catalog.is_stale:
+            self._write(self.catalog.renewed(self.holder))
+
+    def _write(self, catalog: Catalog) -> None:
         self._lock.check()
         try:
             self._etag = self._store.write_catalog(catalog, over=self._etag)

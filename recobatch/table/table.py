@@ -240,12 +240,12 @@ class Table:
 
     def _remove_unpublished(self, writer: Session, *, kept: set[str]) -> list[str]:
         """Remove versions that the catalog does not list, once no rival that is only slow can point at them."""
-        catalog = writer.catalog
-        if catalog.version not in catalog.snapshots or not catalog.champion:
+        writer.repair()
+        if not writer.catalog.version:
             return []  # without a pointer to rewrite, such a rival could
-        gone = [version for version in self.store.versions() if version not in {*catalog.snapshots, *kept}]
-        if gone or not catalog.token:
-            writer.move(catalog.renewed(writer.holder))
+        gone = [version for version in self.store.versions() if version not in {*writer.catalog.snapshots, *kept}]
+        if gone:
+            writer.move(writer.catalog.renewed(writer.holder))
         for version in gone:
             self.store.delete(version)
         return [f"{self.store.location}/{VERSIONS}/{version}" for version in gone]
