@@ -1,12 +1,16 @@
 """A folder that is not ours is never touched."""
 
+import json
 import os
+from contextlib import suppress
 
 import pytest
 
 from recobatch.errors import BadTable, RecobatchError
+from recobatch.table import lock as lock_module
 from recobatch.table import open_table
-from recobatch.table.layout import initialize
+from recobatch.table.layout import initialize, withdraw
+from tests.support.faults.disk import Crash, crashing
 from tests.support.small_table import publish
 
 
@@ -86,3 +90,82 @@ def test_a_rival_that_cleans_while_the_folder_is_initialized_is_no_obstacle(tmp_
     monkeypatch.setattr(os, "fsync", fsync)
     initialize(root)
     assert open_table(root).current() is None
+
+
+# A run that ends before it has staged anything leaves no table behind.
+
+
+def test_a_lock_under_which_nothing_was_staged_leaves_no_folder(tmp_path):
+    table = open_table(tmp_path / "a" / "predictions")
+    with table.lock(holder="ends"):
+        assert table.clean() == []
+        assert table.current() is None
+    assert not table.root.exists()
+    with pytest.raises(KeyError), table.lock(holder="fails"):
+        raise KeyError
+    assert not table.root.exists()
+    assert table.current() is None
+
+
+def test_a_folder_that_was_there_stays_and_is_empty(tmp_path):
+    root = tmp_path / "predictions"
+    root.mkdir(mode=0o750)
+    with open_table(root).lock(holder="refused"):
+        pass
+    assert list(root.iterdir()) == []
+    assert root.stat().st_mode & 0o777 == 0o750
+
+
+def test_what_was_staged_or_published_stays(tmp_path, inputs):
+    table = open_table(tmp_path / "staged")
+    with table.lock(holder="dies"):
+        staging = table.stage("v1", shaped_by="abc")
+    assert staging.path.exists()
+    with table.lock(holder="next"):
+        assert table.resume("abc").version == "v1"
+        table.clean()
+    assert list(table.root.iterdir()) == [], "whose folder was there before"
+    publish(table, "v1", inputs)
+    with table.lock(holder="refused"):
+        pass
+    assert table.verify().ok
+
+
+def test_a_folder_with_anything_else_in_it_stays_as_it_is(tmp_path):
+    table = open_table(tmp_path)
+    initialize(tmp_path)
+    (tmp_path / "notes.txt").touch()
+    with table.lock(holder="refused"):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", ".recobatch-table", "versions", "notes.txt"}
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_killed_while_the_empty_table_is_removed(tmp_path, inputs, at):
+    table = open_table(tmp_path / "predictions")
+    lock = table.lock(holder="refused")
+    lock.__enter__()
+    with suppress(Crash), crashing(at).mounted():
+        lock.__exit__(None, None, None)
+    assert table.current() is None
+    publish(table, "v1", inputs)
+    assert table.verify().ok
+    assert len(list(table.root.iterdir())) == 5
+
+
+def test_a_rival_that_meets_the_end_of_a_refused_run_locks_a_table_of_its_own(tmp_path, monkeypatch):
+    """The lock file that it has opened is removed before it is locked."""
+    root, real, rounds = tmp_path / "predictions", lock_module.FolderLock._acquire, []
+
+    def acquire(lock):
+        if not rounds:
+            rounds.append("removed meanwhile")
+            withdraw(root)
+            root.rmdir()
+        real(lock)
+
+    monkeypatch.setattr(lock_module.FolderLock, "_acquire", acquire)
+    with open_table(root).lock(holder="rival"):
+        assert (root / ".recobatch-table").exists()
+        assert json.loads((root / ".lock").read_text())["holder"] == "rival"
+    assert not root.exists()
