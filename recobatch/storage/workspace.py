@@ -1,7 +1,7 @@
-"""Where stages leave their output, and whether it is whole.
+"""The folder of stage outputs, which are reused where they are whole.
 
 A stage's folder is named after a fingerprint of everything that shaped it, is built under another name and renamed
-when whole. So a rerun finds what it may reuse by name alone, whoever died when, and checks it by digest.
+when whole. So a rerun finds what it may reuse by name alone, and checks it by digest.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from recobatch.storage.scratch import scratch_folder, sweep
 
 _DONE = "done.json"
 _OURS = re.compile(r"\.?[a-z][\w-]*-[0-9a-f]{12,40}")
-"""Names of outputs, of outputs in the making, and of the champion's files as 0.1.0 kept them."""
+"""Names of outputs, of unfinished outputs, and of the champion's files as 0.1.0 kept them."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class StageOutput:
     path: Path
     """Folder with the stage's files."""
     report: dict[str, Any]
-    """What the stage said of its work; plain JSON values."""
+    """The stage's report; plain JSON values."""
     reused: bool
-    """Whether an earlier run had made it."""
+    """Whether an earlier run made it."""
     key: str
     """Fingerprint of the stage's inputs, settings and code; 64 hex digits."""
 
@@ -92,9 +92,9 @@ class Workspace:
         return self.root / f"{name}-{key[:20]}", key
 
     def prune(self, *, keep_days: float) -> None:
-        """Remove what runs that died left unfinished, and outputs that no run has used for ``keep_days`` days.
+        """Remove unfinished outputs of dead runs, and outputs that no run has used for ``keep_days`` days.
 
-        Folders of other names are somebody else's.
+        Folders with other names are left alone.
         """
         sweep(self.root)
         oldest = time.time() - keep_days * 86_400
@@ -146,7 +146,7 @@ def _whole(folder: Path) -> dict[str, Any] | None:
 
 
 def _put_in_place(scratch: Path, folder: Path) -> None:
-    """Rename into place, and replace what another run has put there meanwhile or what lies there damaged."""
+    """Rename into place, replacing the output of another run or a damaged one."""
     try:
         scratch.rename(folder)
     except OSError:
@@ -159,7 +159,7 @@ def _put_in_place(scratch: Path, folder: Path) -> None:
 def source_fingerprint(uri: str) -> str:
     """Identify the content behind a path or URI, so that a changed file is read again.
 
-    A local file counts by its bytes, a remote one by what its file system says of it (etag, size, time); one that
+    A local file is identified by its bytes, a remote one by its file system's metadata (etag, size, time); one that
     cannot be identified never equals an earlier one.
     """
     path = Path(uri)
@@ -170,13 +170,13 @@ def source_fingerprint(uri: str) -> str:
         return (
             _web_fingerprint(uri, filesystem.info(remote)) if uri.startswith("http") else str(filesystem.ukey(remote))
         )
-    except Exception:  # noqa: BLE001 - every vendor has its own; what is wrong the download will tell
+    except Exception:  # noqa: BLE001 - every vendor has its own kinds; the download reports the reason
         return uuid4().hex
 
 
 def _web_fingerprint(uri: str, info: Mapping[str, Any]) -> str:
-    """By what the web server says of the content; fsspec's own key of a web page is its address, whatever is there."""
-    told = {name: info.get(name) for name in ("ETag", "Content-MD5", "Digest", "Last-Modified")}
-    if not any(told.values()):
+    """By the headers of the web server; fsspec's own key of a web page is its address, whatever its content."""
+    headers = {name: info.get(name) for name in ("ETag", "Content-MD5", "Digest", "Last-Modified")}
+    if not any(headers.values()):
         return uuid4().hex
-    return fingerprint({**told, "size": info.get("size"), "address": without_secrets(uri)})
+    return fingerprint({**headers, "size": info.get("size"), "address": without_secrets(uri)})

@@ -13,7 +13,7 @@ from recobatch.storage.durable import explained, fsync_file, fsync_folder, remov
 from recobatch.table import layout
 from recobatch.table.catalog import Catalog, CatalogEntry
 from recobatch.table.layout import CHAMPION, CURRENT, LOCK, MANIFEST, POINTER, TITLES, TRASH, VERSIONS
-from recobatch.table.lock import FolderLock
+from recobatch.table.lock import TableLock
 from recobatch.table.manifest import Manifest
 from recobatch.table.resume import forget
 from recobatch.table.store import ETag, PreconditionFailed
@@ -51,7 +51,7 @@ class FolderStore:
         layout.initialize(self.root)
 
     @contextmanager
-    def exclusive(self, holder: str) -> Iterator[FolderLock]:
+    def exclusive(self, holder: str) -> Iterator[TableLock]:
         """Hold the folder's lock; at the end, remove a table in which nothing was published or staged."""
         owner = os.getpid()
         lock, made = self._acquire(holder)
@@ -65,13 +65,14 @@ class FolderStore:
                         self.root.rmdir()
                 lock.release()
 
-    def _acquire(self, holder: str) -> tuple[FolderLock, bool]:
+    def _acquire(self, holder: str) -> tuple[TableLock, bool]:
         """The lock, and whether the folder was made for it."""
         for _ in range(_ATTEMPTS):
-            made = not self.root.exists()
+            with explained("open the table folder", self.root, outcome="nothing was touched"):
+                made = not self.root.exists()
             try:
                 self.initialize()
-                lock = FolderLock(self.root / LOCK, holder)
+                lock = TableLock(self.root / LOCK, holder)
             except RecobatchError as error:
                 if isinstance(error.__cause__, FileNotFoundError):
                     continue  # removed by a run that ended without staging anything
@@ -88,8 +89,9 @@ class FolderStore:
         if not self.is_table():
             layout.check_free(self.root)
             return Catalog(), None
-        stored, link = self._stored(), self._linked()
-        manifests = {folder: self._manifest(folder) for folder in self.versions()}
+        with explained("read the table", self.root, outcome="nothing was touched"):
+            stored, link = self._stored(), self._linked()
+            manifests = {version: self._manifest(version) for version in self.versions()}
         entries = {
             version: CatalogEntry.of(manifest) if manifest else stored.snapshots.get(version, CatalogEntry(version, 0))
             for version, manifest in manifests.items()

@@ -16,7 +16,7 @@ from recobatch.storage.durable import explained
 # the process drops it: so a process that holds a table never opens that file again. ``session`` takes care of both.
 
 
-class FolderLock:
+class TableLock:
     """The lock file of a table, held until ``release`` or the end of the process."""
 
     def __init__(self, path: Path, holder: str) -> None:

@@ -2,13 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock as Mutex
 
 from recobatch.errors import TableBusy
-from recobatch.table.catalog import Catalog
+from recobatch.table.catalog import Catalog, CatalogEntry
+from recobatch.table.layout import VERSIONS
 from recobatch.table.manifest import Manifest
 from recobatch.table.store import Lock, PreconditionFailed, Store
 
@@ -70,6 +71,31 @@ class Session:
         self._store.put(staging, manifest)
         self.move(self.catalog.pointing_at(manifest, self.holder))
         shutil.rmtree(staging, ignore_errors=True)  # what cannot be removed now is removed by the next run
+
+    def remove(self, entries: Sequence[CatalogEntry]) -> None:
+        """Remove published versions: all from the catalog, then the files of each."""
+        self.move(self.catalog.without(entries, self.holder))
+        for entry in entries:
+            self._store.delete(entry.version)
+
+    def remove_unpublished(self, *, kept: Collection[str]) -> list[str]:
+        """Remove versions that the catalog does not list, once no rival that is only slow can point at them.
+
+        Args:
+            kept: Versions that may be resumed.
+
+        Returns:
+            Paths or URIs of what was removed.
+        """
+        self.repair()
+        if not self.catalog.version:
+            return []  # without a pointer to rewrite, such a rival could
+        gone = [version for version in self._store.versions() if version not in {*self.catalog.snapshots, *kept}]
+        if gone:
+            self.move(self.catalog.renewed(self.holder))
+        for version in gone:
+            self._store.delete(version)
+        return [f"{self._store.location}/{VERSIONS}/{version}" for version in gone]
 
     def _overtaken(self, now: Catalog) -> str:
         found = f"version {now.version}, written by batch {now.holder}" if now.version else "none"

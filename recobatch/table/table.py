@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recobatch.errors import BadSettings, BadTable, RecobatchError
 from recobatch.storage.durable import TEMPORARY, explained, remove
 from recobatch.table.catalog import Catalog, CatalogEntry
-from recobatch.table.layout import STAGING, TRASH, VERSIONS, safe_name
+from recobatch.table.layout import STAGING, TRASH, safe_name
 from recobatch.table.published import Published
 from recobatch.table.resume import Unfinished, list_unfinished, remember, select
 from recobatch.table.session import Session, current_session, session
@@ -26,8 +26,7 @@ class TableOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     keep: int = Field(default=3, ge=1)
-    """Snapshots kept after a publish: the current one, the one that a roll-back leads to, then the newest. What was
-    rolled back is removed first."""
+    """Snapshots kept after a publish: the current one, its good predecessor, then the newest, rolled back ones last"""
 
 
 class Table:
@@ -236,19 +235,7 @@ class Table:
             with explained("remove what an earlier run left", self.store.scratch):
                 for path in litter:
                     remove(path)
-            return [*litter, *self._remove_unpublished(writer, kept=set(kept.values()))]
-
-    def _remove_unpublished(self, writer: Session, *, kept: set[str]) -> list[str]:
-        """Remove versions that the catalog does not list, once no rival that is only slow can point at them."""
-        writer.repair()
-        if not writer.catalog.version:
-            return []  # without a pointer to rewrite, such a rival could
-        gone = [version for version in self.store.versions() if version not in {*writer.catalog.snapshots, *kept}]
-        if gone:
-            writer.move(writer.catalog.renewed(writer.holder))
-        for version in gone:
-            self.store.delete(version)
-        return [f"{self.store.location}/{VERSIONS}/{version}" for version in gone]
+            return [*litter, *writer.remove_unpublished(kept=set(kept.values()))]
 
     def retain(self, keep: int) -> list[str]:
         """Remove all but ``keep`` snapshots; returns the versions removed, in the order of removal.
@@ -262,15 +249,10 @@ class Table:
         if keep < 1:
             raise BadSettings(f"table.keep: found {keep}, expected at least 1; the current snapshot is always kept")
         with self._exclusive("retain") as writer:
-            catalog = writer.catalog
-            sound = {snapshot.version: CatalogEntry.of(snapshot.manifest) for snapshot in self._sound(catalog)}
-            if catalog.version not in sound:
-                return []
-            gone = catalog.to_remove(keep, among=sound)
+            sound = {each.version: CatalogEntry.of(each.manifest) for each in self._sound(writer.catalog)}
+            gone = writer.catalog.to_remove(keep, among=sound) if writer.catalog.version in sound else []
             if gone:
-                writer.move(catalog.without([sound[version] for version in gone], writer.holder))
-            for version in gone:
-                self.store.delete(version)
+                writer.remove([sound[version] for version in gone])
         return gone
 
     def _catalog(self) -> Catalog:

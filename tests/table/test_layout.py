@@ -155,7 +155,7 @@ def test_killed_while_the_empty_table_is_removed(tmp_path, inputs, at):
 
 def test_a_rival_that_meets_the_end_of_a_refused_run_locks_a_table_of_its_own(tmp_path, monkeypatch):
     """The lock file that it has opened is removed before it is locked."""
-    root, real, rounds = tmp_path / "predictions", lock_module.FolderLock._acquire, []
+    root, real, rounds = tmp_path / "predictions", lock_module.TableLock._acquire, []
 
     def acquire(lock):
         if not rounds:
@@ -164,7 +164,7 @@ def test_a_rival_that_meets_the_end_of_a_refused_run_locks_a_table_of_its_own(tm
             root.rmdir()
         real(lock)
 
-    monkeypatch.setattr(lock_module.FolderLock, "_acquire", acquire)
+    monkeypatch.setattr(lock_module.TableLock, "_acquire", acquire)
     with open_table(root).lock(holder="rival"):
         assert (root / ".recobatch-table").exists()
         assert json.loads((root / ".lock").read_text())["holder"] == "rival"
