@@ -22,7 +22,7 @@ class CatalogEntry:
     parent: str | None = None
     """The version that was current when it was published, where that is known."""
     inputs: str | None = None
-    """Fingerprint of what it was made from, where that is known."""
+    """Fingerprint of what it was made from, where known; empty if that was published again after a roll-back."""
 
     @classmethod
     def of(cls, manifest: Manifest) -> "CatalogEntry":
@@ -106,11 +106,13 @@ class Catalog:
     def pointing_at(self, manifest: Manifest, holder: str = "") -> "Catalog":
         """The catalog after a snapshot was made the current one, be it new or an earlier one.
 
-        The version that was current is marked as rolled back where it is the later of the two; the snapshot itself is
-        not marked any more, for somebody named it.
+        The version that was current is marked as rolled back where it is the later of the two. A snapshot that is named
+        is not marked any more. What a new snapshot was made from may be published again, although it was rolled back.
         """
         entry = CatalogEntry.of(manifest)
         back, before = dict(self.rolled_back), self.snapshots.get(self.version)
+        if entry.version not in self.snapshots and entry.inputs:
+            back = {v: replace(each, inputs="") if each.inputs == entry.inputs else each for v, each in back.items()}
         if before is not None and before.sequence > entry.sequence:
             back[before.version] = before
         back.pop(entry.version, None)

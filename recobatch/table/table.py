@@ -270,6 +270,8 @@ class Table:
     def _with_inputs(self, entry: CatalogEntry) -> CatalogEntry:
         """Earlier tables note no inputs; a snapshot that is kept does."""
         try:
-            return entry if entry.inputs else CatalogEntry.of(Published.open(self.store, entry.version).manifest)
+            if entry.inputs is not None:
+                return entry
+            return CatalogEntry.of(Published.open(self.store, entry.version).manifest)
         except BadTable:
             return entry

@@ -214,6 +214,9 @@ def test_what_was_rolled_back_does_not_come_back_by_itself(batch, recobatch, at_
     assert f"version {second} was made from the same and was rolled back; version {first} stands" in caplog.text
     print_closing(night.json, shown := StringIO())
     assert f"Nothing published: this was version {second}, which was rolled back" in shown.getvalue()
+    batch("--table", "back", "--set", "top.k=8", "--set", "table.keep=1")
+    later = batch("--table", "back", "--set", "top.k=7").json
+    assert (later["unchanged"], later["rolled_back"]) == (True, second), "also after the next publish, and its removal"
     meant = batch("--table", "back", "--set", "top.k=7", "--force")
     assert "unchanged" not in meant.json
     assert (at_project / "back" / "current").readlink().name == meant.json["table"]["version"]

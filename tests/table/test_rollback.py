@@ -19,12 +19,12 @@ def table(request, tmp_path):
 def publish(table, inputs):
     """Publish versions one after the other; each notes what it was made from."""
 
-    def publish(*versions, keep=10):
+    def publish(*versions, keep=10, inputs_of=None):
         for version in versions:
             with table.lock(holder=version):
                 staging = table.stage(version)
                 entries = {"plain": score_into(staging, "plain", inputs)}
-                made_from = {"inputs": f"inputs of {version}"}
+                made_from = {"inputs": f"inputs of {inputs_of or version}"}
                 staging.publish(entries, champion="plain", expected_rows=2400, extra=made_from)
                 table.retain(keep)
 
@@ -67,6 +67,15 @@ def test_marks_outlive_publishes_and_retention(table, publish):
     assert kept(table) == ["next", "newest"]
     (mark,) = table.rolled_back()
     assert (mark.version, mark.inputs) == ("bad", "inputs of bad"), "so that they are not published again"
+
+
+def test_what_was_published_again_on_purpose_is_free(table, publish):
+    publish("good", "bad")
+    table.rollback()
+    publish("forced", inputs_of="bad")
+    assert [(entry.version, entry.inputs) for entry in table.rolled_back()] == [("bad", "")]
+    assert table.rollback().version == "good"
+    assert table.rolled_back()[-1].inputs == "inputs of bad", "until that is rolled back too"
 
 
 def test_a_version_that_is_named_is_good_again(table, publish):
