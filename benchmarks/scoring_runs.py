@@ -27,7 +27,7 @@ from recobatch.scoring.predictions import (
     score_shard,
 )
 from recobatch.scoring.top import best_items, top_shard
-from recobatch.table import ModelEntry, PredictionTable
+from recobatch.table import ModelEntry, open_table
 from recobatch.vocabulary import Vocabulary
 
 THREADS = os.cpu_count() or 1
@@ -58,7 +58,7 @@ def make_inputs(folder: Path, users: int, items: int, factors: int, rated: int, 
 def publish(folder: Path, out: Path, names: list[str], users: int, *, top: int) -> dict:
     """Factors on the disk to a published, verified-by-footer, fsynced snapshot."""
     inputs = {name: ModelFolder(folder / name) for name in names}
-    options, table = ScoreOptions(), PredictionTable(out)
+    options, table = ScoreOptions(), open_table(out)
     for each in inputs.values():
         each.load()
     with clock() as seconds, table.lock(holder="benchmark"), ThreadPoolExecutor(THREADS) as pool:

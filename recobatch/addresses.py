@@ -1,6 +1,10 @@
-"""Detect passwords and signatures in addresses, and mask them."""
+"""Parse addresses, which are paths or URIs, and detect and mask the secrets in them."""
 
 import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 _USER_INFO = re.compile(r"(\w://)[^/?#\s]*@")
 """User info ends at the last ``@`` of the authority: a password may contain one, or a quote."""
@@ -8,6 +12,50 @@ _QUERY = re.compile(r"(\w://[^\s?'\"]*)\?[^\s'\"]*")
 _PASSWORD = re.compile(r"\w://[^/?#\s]*:[^/?#\s]*@|https?://[^/?#\s]+@")
 """A user name alone is not a secret, but on http it may be a token; ``abfs://container@account`` is a container."""
 _SIGNATURE = re.compile(r"\w://[^\s?]*\?(?:[^#]*&)?[^=&#]*(?:sig|token|key|secret|passw|pwd|auth|cred)[^=&#]*=", re.I)
+
+
+@dataclass(frozen=True)
+class Address:
+    """A path or a URI."""
+
+    text: str
+    """As it was given."""
+    scheme: str = ""
+    """Empty for a path."""
+    authority: str = ""
+    """Host or bucket of a URI."""
+    path: str = ""
+    """Path within the authority, with its leading slash."""
+    query: str = ""
+    fragment: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Distinguish a path from a URI, which contains ``://``.
+
+        Raises:
+            ValueError: If the host of a URI is malformed.
+        """
+        if not is_uri(text):
+            return cls(text, path=text)
+        parts = urlsplit(text)
+        return cls(text, parts.scheme, parts.netloc, parts.path, parts.query, parts.fragment)
+
+    @property
+    def is_uri(self) -> bool:
+        return is_uri(self.text)
+
+    @property
+    def local(self) -> Path | None:
+        """The path on this machine that a path or a ``file:`` URI names; None for a remote address."""
+        if not self.is_uri:
+            return Path(self.path).expanduser()
+        return Path(url2pathname(self.path)) if self.scheme == "file" else None
+
+    @property
+    def name(self) -> str:
+        """Last part of the path, else the authority."""
+        return Path(self.path).name or self.authority
 
 
 def is_uri(where: str) -> bool:
@@ -25,7 +73,7 @@ def holds_secret(text: str) -> bool:
 
 def without_secrets(uri: str) -> str:
     """A path or URI without user, password and query, which may contain a signature."""
-    if "://" not in uri or uri.startswith("file:"):
+    if not is_uri(uri) or uri.startswith("file:"):
         return uri
     return re.split(r"[?#]", _USER_INFO.sub(r"\1", uri), maxsplit=1)[0]
 

@@ -1,8 +1,10 @@
-"""What an address gives away, and what is left of it where it is shown."""
+"""The parts of an address, the secrets in it, and what is left of it where it is shown."""
+
+from pathlib import Path
 
 import pytest
 
-from recobatch.addresses import holds_secret, masked, without_secrets
+from recobatch.addresses import Address, holds_secret, is_uri, masked, without_secrets
 
 SECRET = {
     "s3://key:hush@bucket/a/b.csv": "s3://bucket/a/b.csv",
@@ -48,3 +50,28 @@ def test_a_password_or_signature_is_found_and_masked_within_a_text(address):
 @pytest.mark.parametrize("address", [a for a in HARMLESS if not a.startswith("file:")])
 def test_other_addresses_are_left_in_peace(address):
     assert not holds_secret(address)
+
+
+@pytest.mark.parametrize(("text", "parts"), [
+    ("predictions", ("", "", "predictions", "", "")),
+    ("/data/odd?name#1.csv", ("", "", "/data/odd?name#1.csv", "", "")),
+    ("s3://bucket/a/b.csv", ("s3", "bucket", "/a/b.csv", "", "")),
+    ("https://host:1/a.csv?v=2#top", ("https", "host:1", "/a.csv", "v=2", "top")),
+    ("file:///data/a%20b.csv", ("file", "", "/data/a%20b.csv", "", "")),
+])  # fmt: skip
+def test_an_address_is_parsed_once(text, parts):
+    address = Address.parse(text)
+    assert (address.scheme, address.authority, address.path, address.query, address.fragment) == parts
+    assert address.is_uri == is_uri(text) == bool(address.scheme)
+
+
+@pytest.mark.parametrize(("text", "local", "name"), [
+    ("data/a.csv", Path("data/a.csv"), "a.csv"),
+    ("~/a.csv", Path.home() / "a.csv", "a.csv"),
+    ("file:///data/a%20b.csv", Path("/data/a b.csv"), "a%20b.csv"),
+    ("s3://bucket/a/b.csv", None, "b.csv"),
+    ("s3://bucket", None, "bucket"),
+])  # fmt: skip
+def test_only_paths_and_file_uris_are_on_this_machine(text, local, name):
+    assert Address.parse(text).local == local
+    assert Address.parse(text).name == name

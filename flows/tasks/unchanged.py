@@ -37,7 +37,7 @@ def find_unchanged(services: Services, inputs: str) -> Unchanged | None:
     snapshot = table.current()
     if snapshot is None:
         return None
-    if _inputs(snapshot) == inputs:
+    if snapshot.manifest.inputs == inputs:
         if problems := table.damage():
             log.warning("version %s is damaged and published again: %s", snapshot.version, problems[0])
             return None
@@ -45,7 +45,7 @@ def find_unchanged(services: Services, inputs: str) -> Unchanged | None:
         services.stages.log("compare", message)
         table.clean()
         return Unchanged(snapshot)
-    if back := next((each.version for each in table.rolled_back() if _inputs(each) == inputs), None):
+    if back := next((each.version for each in table.rolled_back() if each.inputs == inputs), None):
         log.warning(
             "version %s was made from the same inputs and was rolled back; version %s stays current (--force publishes "
             "again)",
@@ -61,8 +61,3 @@ def show_unchanged(services: Services, unchanged: Unchanged, key: str) -> BatchS
     summary = summarize_unchanged(services, unchanged.snapshot, unchanged.rolled_back)
     show_result(services, key, summary)
     return summary
-
-
-def _inputs(snapshot: Published) -> str | None:
-    inputs: str | None = snapshot.manifest.extra.get("inputs")
-    return inputs

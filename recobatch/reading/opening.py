@@ -11,12 +11,10 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import pyarrow as pa
 
-from recobatch.addresses import holds_secret, masked, without_secrets
+from recobatch.addresses import Address, holds_secret, masked, without_secrets
 from recobatch.errors import BadRatings, RatingsUnreachable
 
 NOTHING = "nothing there"
@@ -41,15 +39,13 @@ def localized(uri: str) -> Iterator[Path]:
     Raises:
         BadRatings: If there is no such file, or it cannot be fetched or read.
     """
-    scheme = urlsplit(uri).scheme
-    if "://" not in uri:
-        yield _readable_file(Path(uri).expanduser())
-    elif scheme == "file":
-        yield _readable_file(Path(url2pathname(urlsplit(uri).path)))
+    address = Address.parse(uri)
+    if address.local is not None:
+        yield _readable_file(address.local)
     else:
         with tempfile.TemporaryDirectory(prefix="recobatch-") as folder:
             path = Path(folder, "ratings")
-            _download(uri, scheme, path)
+            _download(address, path)
             yield path
 
 
@@ -80,9 +76,10 @@ def why_unreadable(path: Path) -> str | None:
     return None
 
 
-def _download(uri: str, scheme: str, path: Path) -> None:
+def _download(address: Address, path: Path) -> None:
+    uri = address.text
     try:
-        _fetch(uri, scheme, path)
+        _fetch(address, path)
     except (FileNotFoundError, IsADirectoryError, PermissionError, ImportError, ValueError) as error:
         raise BadRatings(
             f"{_not_fetched(uri, error)}; check the address, or download it and give the local path"
@@ -98,28 +95,28 @@ def _download(uri: str, scheme: str, path: Path) -> None:
         )
 
 
-def _fetch(uri: str, scheme: str, path: Path) -> None:
+def _fetch(address: Address, path: Path) -> None:
     import fsspec  # the lazy import keeps local runs fast
 
     try:
-        filesystem, remote = fsspec.core.url_to_fs(uri, **_network_options(scheme))
+        filesystem, remote = fsspec.core.url_to_fs(address.text, **_network_options(address.scheme))
     except ImportError:
-        if scheme not in {"s3", "gs", "gcs"}:
+        if address.scheme not in {"s3", "gs", "gcs"}:
             raise
-        _fetch_by_arrow(uri, scheme, path)
+        _fetch_by_arrow(address, path)
     else:
         filesystem.get_file(remote, str(path))
 
 
-def _fetch_by_arrow(uri: str, scheme: str, path: Path) -> None:
+def _fetch_by_arrow(address: Address, path: Path) -> None:
     """Download from S3 or Google Cloud Storage with pyarrow."""
     import pyarrow.fs
 
-    if scheme == "s3":
-        source, remote = pyarrow.fs.FileSystem.from_uri(uri)
+    if address.scheme == "s3":
+        source, remote = pyarrow.fs.FileSystem.from_uri(address.text)
     else:  # whose default is to retry for 15 minutes
         source = pyarrow.fs.GcsFileSystem(retry_time_limit=datetime.timedelta(seconds=_SECONDS_OF_RETRIES))
-        remote = f"{urlsplit(uri).netloc}{urlsplit(uri).path}"
+        remote = f"{address.authority}{address.path}"
     if source.get_file_info(remote).type == pyarrow.fs.FileType.Directory:
         raise IsADirectoryError("a folder")
     pyarrow.fs.copy_files(remote, str(path), source, pyarrow.fs.LocalFileSystem())

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
+from recobatch.addresses import Address
 from recobatch.errors import BadRatings, RatingsNotFound
 from recobatch.reading import ReadOptions
 from recobatch.reading.opening import NOTHING, why_unreadable
@@ -52,19 +51,10 @@ def resolve(ratings: str, *, cache_dir: Path, on_progress: Progress | None = Non
         layout = ReadOptions(user_column=0, item_column=1, rating_column=2, time_column=3, delimiter="\t", header=False)
         return Source(ratings, str(path), ratings, titles, layout)
     check_path(ratings)
-    local = _local(ratings)
-    if local is None:
-        parts = urlsplit(ratings)
-        return Source(Path(parts.path).name or parts.netloc, ratings, ratings, None)
+    address = Address.parse(ratings)
+    if (local := address.local) is None:
+        return Source(address.name, ratings, ratings, None)
     return Source(local.name, str(local), str(local.absolute()), find_titles(local))
-
-
-def _local(ratings: str) -> Path | None:
-    """The local file of a path or ``file:`` URI; None for a remote one."""
-    if "://" not in ratings:
-        return Path(ratings).expanduser()
-    parts = urlsplit(ratings)
-    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
 
 
 def check_path(ratings: str) -> None:
@@ -74,7 +64,7 @@ def check_path(ratings: str) -> None:
         RatingsNotFound: If there is no file at the path.
         BadRatings: If there is something else, or a file that cannot be read.
     """
-    path = None if ratings in KNOWN else _local(ratings)
+    path = None if ratings in KNOWN else Address.parse(ratings).local
     if path is None or (found := why_unreadable(path)) is None:
         return
     known = ", ".join(KNOWN)

@@ -14,9 +14,9 @@ from pathlib import Path
 from recobatch.errors import RecobatchError
 
 TEMPORARY = ".tmp-"
-"""Prefix of files and links that exist for an instant; whoever finds one may remove it."""
+"""Prefix of files and links that exist for an instant; any that is found may be removed."""
 
-_WAY_OUT = {
+_HINTS = {
     errno.ENOSPC: "free space there and run again",
     errno.EDQUOT: "free space there and run again",
     errno.EROFS: "mount it writable or choose another folder",
@@ -27,12 +27,12 @@ _WAY_OUT = {
     errno.ENOTDIR: "a file lies where a folder is needed: move it or choose another folder",
 }
 
-_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 @contextmanager
 def explained(action: str, path: Path, *, outcome: str = "nothing was published") -> Iterator[None]:
-    """Turn an ``OSError`` of the body into one line that says what, where, and the way out.
+    """Turn an ``OSError`` of the body into one line: found, expected, where, hint.
 
     Args:
         action: What was being done, as in "write the shard".
@@ -49,17 +49,17 @@ def explained(action: str, path: Path, *, outcome: str = "nothing was published"
 
 
 def is_disk_trouble(error: BaseException | None) -> bool:
-    """Whether it is the disk that is full, damaged or read-only, rather than anything that a program asked of it."""
-    return isinstance(error, OSError) and error.errno in _TROUBLE
+    """Whether the disk is full, damaged or read-only, as opposed to an error of the program."""
+    return isinstance(error, OSError) and error.errno in _DISK_ERRORS
 
 
 def refusal(error: OSError, action: str, path: Path, *, outcome: str = "nothing was published") -> str:
     """One line for an ``OSError``; see ``explained``."""
-    way_out = _WAY_OUT.get(error.errno or 0, "look at the folder and run again")
+    hint = _HINTS.get(error.errno or 0, "look at the folder and run again")
     reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
     return (
         f"{path}: found that the disk refused to {action} ({reason}), expected a working, writable folder; "
-        f"{outcome}; {way_out}"
+        f"{outcome}; {hint}"
     )
 
 
@@ -82,7 +82,7 @@ def fsync_file(path: Path) -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Put a file in place whole: a reader sees the old content or the new one. Fsync its folder afterwards."""
+    """Replace a file in one step: a reader sees the old content or the new. Fsync its folder afterwards."""
     unfinished = path.with_name(f"{TEMPORARY}{path.name}-{secrets.token_hex(4)}")
     try:
         with unfinished.open("xb") as file:

@@ -1,31 +1,31 @@
-"""A folder that one living process works in: others can tell, and the kernel frees it however that process ends."""
+"""The lock of a folder that one process works in; the kernel frees it when that process ends."""
 
 import fcntl
 import os
 from pathlib import Path
 
 
-class Claim:
-    """A folder of ours until it is closed; see ``claim``."""
+class FolderLock:
+    """A locked folder, until it is closed; see ``try_lock``."""
 
     def __init__(self, handle: int) -> None:
         self._handle = handle
         self.closed = False
 
     def close(self) -> None:
-        """Let go of the folder; harmless when it was let go of already."""
+        """Unlock the folder; a second call does nothing."""
         if not self.closed:
             self.closed = True
             os.close(self._handle)
 
 
-def claim(folder: Path) -> Claim | None:
-    """Take a folder that nobody works in; none where somebody does, or where it is gone by now.
+def try_lock(folder: Path) -> FolderLock | None:
+    """Lock a folder; None if another process has locked it, or if it does not exist any more.
 
-    Whoever makes a folder claims it next, and makes another where a neighbour that looks for left-overs was faster.
+    A process that makes a folder locks it next; if another process that sweeps the parent was faster, it makes another.
 
     Raises:
-        OSError: If the file system knows no locks.
+        OSError: If the file system supports no locks.
     """
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -42,4 +42,4 @@ def claim(folder: Path) -> Claim | None:
     if not folder.exists():
         os.close(handle)
         return None
-    return Claim(handle)
+    return FolderLock(handle)

@@ -1,4 +1,4 @@
-"""What several processes need and one of them makes: the others wait until it stands."""
+"""Initialize something once for several processes: the others wait until it is done."""
 
 import fcntl
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import TextIO
 
 
 def lock_to_initialize(lock: Path, is_done: Callable[[], bool]) -> TextIO | None:
-    """Wait until something is initialized, or until it is for this process to initialize it.
+    """Wait until something is initialized, or until this process has the lock to initialize it.
 
     Args:
         lock: The lock file; it and its folder are made if missing.

@@ -1,4 +1,4 @@
-"""Folders in the making: each is claimed by its builder, so what a dead one left can go at once."""
+"""Unfinished folders, each locked by its builder, so that those of dead builders can be removed at once."""
 
 import re
 import shutil
@@ -8,24 +8,24 @@ from pathlib import Path
 from uuid import uuid4
 
 from recobatch.storage.durable import explained
-from recobatch.storage.folder_lock import Claim, claim
+from recobatch.storage.folder_lock import FolderLock, try_lock
 
 _OURS = re.compile(r"\.[a-z][\w-]*-[0-9a-f]{12}")
 
 
 @contextmanager
 def scratch_folder(root: Path, name: str) -> Iterator[Path]:
-    """Make an empty folder ``.<name>-<random>`` in ``root``, which nobody sweeps for the time of the ``with`` block.
+    """Make an empty folder ``.<name>-<random>`` in ``root``, locked against ``sweep`` during the ``with`` block.
 
     Raises:
         RecobatchError: If the disk refuses it.
     """
-    folder, ours = _claimed(root, name)
+    folder, lock = _make_locked(root, name)
     try:
         yield folder
     finally:
-        if ours is not None:
-            ours.close()
+        if lock is not None:
+            lock.close()
 
 
 @contextmanager
@@ -43,26 +43,26 @@ def sweep(root: Path) -> list[Path]:
     return [folder for folder in root.glob(".*-*") if _OURS.fullmatch(folder.name) and _removed(folder)]
 
 
-def _claimed(root: Path, name: str) -> tuple[Path, Claim | None]:
+def _make_locked(root: Path, name: str) -> tuple[Path, FolderLock | None]:
     while True:
         folder = root / f".{name}-{uuid4().hex[:12]}"
         with explained("make a folder for the stage's output", root):
             folder.mkdir(parents=True)
         try:
-            ours = claim(folder)
-        except OSError:  # where a file system knows no locks, nothing is swept either
+            lock = try_lock(folder)
+        except OSError:  # where a file system supports no locks, nothing is swept either
             return folder, None
-        if ours is not None:
-            return folder, ours
+        if lock is not None:
+            return folder, lock
 
 
 def _removed(folder: Path) -> bool:
     try:
-        left = claim(folder)
+        lock = try_lock(folder)
     except OSError:
         return False
-    if left is None:
+    if lock is None:
         return False
     shutil.rmtree(folder, ignore_errors=True)
-    left.close()
+    lock.close()
     return not folder.exists()

@@ -1,7 +1,7 @@
-"""Where stages leave their output, and whether it is whole.
+"""The folder of stage outputs, which are reused where they are whole.
 
 A stage's folder is named after a fingerprint of everything that shaped it, is built under another name and renamed
-when whole. So a rerun finds what it may reuse by name alone, whoever died when, and checks it by digest.
+when whole. So a rerun finds what it may reuse by name alone, and checks it by digest.
 """
 
 import json
@@ -21,7 +21,7 @@ from recobatch.storage.scratch import scratch_folder, sweep
 
 _DONE = "done.json"
 _OURS = re.compile(r"\.?[a-z][\w-]*-[0-9a-f]{12,40}")
-"""Names of outputs, of outputs in the making, and of the champion's files as 0.1.0 kept them."""
+"""Names of outputs, of unfinished outputs, and of the champion's files as 0.1.0 kept them."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class StageOutput:
     path: Path
     """Folder with the stage's files."""
     report: dict[str, Any]
-    """What the stage said of its work; plain JSON values."""
+    """The stage's report; plain JSON values."""
     reused: bool
-    """Whether an earlier run had made it."""
+    """Whether an earlier run made it."""
     key: str
     """Fingerprint of the stage's inputs, settings and code; 64 hex digits."""
 
@@ -88,9 +88,9 @@ class Workspace:
         return self.root / f"{name}-{key[:20]}", key
 
     def prune(self, *, keep_days: float) -> None:
-        """Remove what runs that died left unfinished, and outputs that no run has used for ``keep_days`` days.
+        """Remove unfinished outputs of dead runs, and outputs that no run has used for ``keep_days`` days.
 
-        Folders of other names are somebody else's.
+        Folders with other names are left alone.
         """
         sweep(self.root)
         oldest = time.time() - keep_days * 86_400
@@ -116,7 +116,7 @@ def _whole(folder: Path) -> dict[str, Any] | None:
 
 
 def _put_in_place(scratch: Path, folder: Path) -> None:
-    """Rename into place, and replace what another run has put there meanwhile or what lies there damaged."""
+    """Rename into place, replacing the output of another run or a damaged one."""
     try:
         scratch.rename(folder)
     except OSError:

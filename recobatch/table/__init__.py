@@ -1,31 +1,31 @@
 """Snapshots of predictions: stage, verify, publish, roll back, retain.
 
-table = PredictionTable(Path("predictions"))
+table = open_table("predictions")    # or "s3://bucket/predictions"
 with table.lock(holder=batch_id):
     table.clean()
-    staging = table.stage(version)   # or table.resume(key): what a dead run left of the same predictions
+    staging = table.stage(version)   # or table.resume(key): the same predictions that a dead run left unfinished
     ...                              # write shards to staging.shard_path(model, number)
     snapshot = staging.publish(...)  # readers see it from here on
     table.retain(keep=3)
 """
 
+from recobatch.table.catalog import CatalogEntry
 from recobatch.table.ids import published_items, published_users
 from recobatch.table.manifest import FileEntry, Manifest, ModelEntry, ModelFacts
-from recobatch.table.opening import Table, open_table
-from recobatch.table.prediction_table import PredictionTable, TableOptions
+from recobatch.table.opening import open_table
+from recobatch.table.published import Published
 from recobatch.table.resume import Unfinished, keep_report, kept_report
-from recobatch.table.snapshots import Published, Snapshot
 from recobatch.table.staging import Staging
+from recobatch.table.table import Table, TableOptions
 from recobatch.table.verify import VerifyReport
 
 __all__ = [
+    "CatalogEntry",
     "FileEntry",
     "Manifest",
     "ModelEntry",
     "ModelFacts",
-    "PredictionTable",
     "Published",
-    "Snapshot",
     "Staging",
     "Table",
     "TableOptions",

@@ -1,4 +1,4 @@
-"""Which users and items a published snapshot knows."""
+"""The users and items of a published snapshot."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recobatch.errors import BadTable
-from recobatch.table.snapshots import Published
+from recobatch.table.published import Published
 
 
 def published_users(snapshot: Published) -> pa.Array:
@@ -44,7 +44,7 @@ def _readable(snapshot: Published) -> Iterator[None]:
 
 
 def _users(snapshot: Published) -> pa.Array:
-    # The best items are fewer rows, but leave out whoever has rated everything.
+    # The best items are fewer rows, but leave out users who have rated everything.
     users = _distinct_users(snapshot.parts("top"))
     n_users = snapshot.rows[snapshot.champion] // len(_items(snapshot))
     return users if len(users) == n_users else _distinct_users(snapshot.parts("table"))
@@ -60,7 +60,7 @@ def _distinct_users(parts: Sequence[Path | pa.NativeFile]) -> pa.Array:
 
 
 def _items(snapshot: Published) -> pa.Array:
-    """Those of the first user, for every user has them all."""
+    """The items of the first user, which are all items."""
     first = pq.ParquetFile(snapshot.parts("table")[0])
     items: list[pa.Array] = []
     user = None

@@ -2,19 +2,23 @@
 
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from recobatch.errors import BadSettings, BadTable
 from recobatch.storage.durable import TEMPORARY, explained, fsync_folder
 
 MARKER = ".recobatch-table"
-"""A file that says: this folder is a prediction table."""
+"""A file that marks a folder as a prediction table."""
+MARK = b'{"format": 1}\n'
+"""Content of the marker."""
 LOCK = ".lock"
 STAGING = ".staging-"
-"""Prefix of folders in which a snapshot grows; never read by anybody else."""
+"""Prefix of folders in which a snapshot is staged; consumers never read there."""
 TRASH = ".trash-"
-"""Prefix of snapshots on their way out."""
+"""Prefix of snapshots that are being removed."""
 VERSIONS = "versions"
 CURRENT = "current"
 POINTER = "current.json"
@@ -40,13 +44,13 @@ def safe_name(kind: str, name: str) -> str:
 
 
 def is_table(root: Path) -> bool:
-    """Whether a folder carries the mark of a prediction table."""
+    """Whether a folder is marked as a prediction table."""
     with explained("open the table folder", root, outcome="nothing was touched"):
         return (root / MARKER).is_file()
 
 
-def claim(root: Path) -> None:
-    """Make ``root`` a prediction table unless it is one.
+def initialize(root: Path) -> None:
+    """Mark ``root`` as a prediction table unless it is one.
 
     Raises:
         BadTable: If something lies there that this program did not make; it is left untouched.
@@ -58,9 +62,9 @@ def claim(root: Path) -> None:
     with explained("make the table folder", root):
         root.mkdir(parents=True, exist_ok=True)
         (root / VERSIONS).mkdir(exist_ok=True)
-        # Not by way of a temporary file: a rival that was faster would clean it away. That it is there is what counts.
+        # Not by way of a temporary file: a faster rival would remove it. Only that the marker exists counts.
         with suppress(FileExistsError), (root / MARKER).open("xb") as marker:
-            marker.write(b'{"format": 1}\n')
+            marker.write(MARK)
             marker.flush()
             os.fsync(marker.fileno())
         fsync_folder(root)
@@ -79,15 +83,33 @@ def check_free(root: Path) -> None:
     with explained("list the folder", root):
         foreign = sorted(entry.name for entry in root.iterdir() if not _is_ours_before_marking(entry))
     if foreign and not is_table(root):  # another run may have marked it meanwhile
-        shown = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
-        raise BadTable(
-            f"{root}: found {len(foreign)} entries that are not of a prediction table ({shown}), expected an empty "
-            f"folder or one with {MARKER}; nothing was touched, pass another --table"
-        )
+        refuse_foreign(root, foreign, "an empty folder or one")
+
+
+def refuse_foreign(where: Path | str, foreign: Sequence[str], expected: str) -> NoReturn:
+    """Raise ``BadTable`` for entries that are not of a table."""
+    shown = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
+    raise BadTable(
+        f"{where}: found {len(foreign)} entries that are not of a prediction table ({shown}), expected {expected} "
+        f"with {MARKER}; nothing was touched, pass another --table"
+    )
+
+
+def withdraw(root: Path) -> None:
+    """Remove a table in which nothing was published or staged, but not its folder; hold its lock.
+
+    The marker goes first: what an interrupted call leaves behind is a folder that ``initialize`` accepts.
+    """
+    ours = {MARKER, LOCK, VERSIONS}
+    with suppress(OSError):  # whatever cannot be removed now is an empty table, which the next run uses
+        if {entry.name for entry in root.iterdir()} <= ours and not any((root / VERSIONS).iterdir()):
+            (root / MARKER).unlink()
+            (root / VERSIONS).rmdir()
+            (root / LOCK).unlink()
 
 
 def _is_ours_before_marking(entry: Path) -> bool:
-    """What a run that was killed between making the folder and marking it leaves behind."""
+    """Whether a run that was killed between making the folder and marking it may have left an entry."""
     if entry.name == VERSIONS:
         return entry.is_dir() and not any(entry.iterdir())
     return entry.name == LOCK or entry.name.startswith(TEMPORARY)

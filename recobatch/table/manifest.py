@@ -1,23 +1,21 @@
-"""What a snapshot says of itself: every file, every model, and a digest over the statement."""
+"""The manifest of a snapshot: every file, every model, and a digest over itself."""
 
 import hashlib
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from recobatch.errors import BadTable
 from recobatch.scoring.shards import ShardReport
-from recobatch.table.layout import MANIFEST
 
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model's part of a snapshot, as the batch hands it over."""
+    """One model's part of a snapshot, as the batch passes it to ``Staging.publish``."""
 
     name: str
     mlflow_run_id: str
@@ -118,6 +116,14 @@ class Manifest:
     """Every file of the snapshot but this one."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Whatever the batch wants to keep with the snapshot; JSON."""
+    parent: str | None = None
+    """The version that was current when this one was published; null for the first, missing in earlier releases."""
+
+    @property
+    def inputs(self) -> str | None:
+        """Fingerprint of what the snapshot was made from, where the batch keeps one in ``extra``."""
+        inputs = self.extra.get("inputs")
+        return None if inputs is None else str(inputs)
 
     def dump(self) -> bytes:
         """The manifest as JSON that carries a digest of itself."""
@@ -125,21 +131,8 @@ class Manifest:
         return json.dumps(content | {"digest": _digest(content)}, indent=2, allow_nan=False).encode() + b"\n"
 
     @classmethod
-    def load(cls, folder: Path) -> "Manifest":
-        """Read the manifest of a snapshot.
-
-        Raises:
-            BadTable: If it is missing, unreadable, of another format, or was edited.
-        """
-        path = folder / MANIFEST
-        try:
-            return cls.parse(path.read_bytes(), str(path))
-        except OSError as error:
-            raise BadTable(_unreadable(str(path), error)) from error
-
-    @classmethod
-    def parse(cls, text: bytes, where: str) -> "Manifest":
-        """Read a manifest that was fetched already; ``where`` is for the message.
+    def load(cls, text: bytes, where: str) -> "Manifest":
+        """Read a manifest; ``where`` it lies is for the message.
 
         Raises:
             BadTable: If it is unreadable, of another format, or was edited.
@@ -158,14 +151,10 @@ class Manifest:
                 "files": tuple(FileEntry(**file) for file in content["files"]),
             })  # fmt: skip
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadTable(_unreadable(where, error)) from error
-
-
-def _unreadable(where: str, error: Exception) -> str:
-    return (
-        f"{where}: found no readable manifest ({error}), expected one as recobatch wrote it; "
-        f"restore it, or roll back to another snapshot"
-    )
+            raise BadTable(
+                f"{where}: found no readable manifest ({error}), expected one as recobatch wrote it; "
+                f"restore it, or roll back to another snapshot"
+            ) from error
 
 
 def _digest(content: Mapping[str, Any]) -> str:

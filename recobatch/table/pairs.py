@@ -1,4 +1,4 @@
-"""Whether rows are every pair of two vocabularies, each exactly once and in order; in one pass and little memory."""
+"""Check that rows are every pair of two vocabularies, exactly once and in order; in one pass and little memory."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +9,7 @@ from recobatch.vocabulary import Vocabulary
 
 
 class PairCheck:
-    """Takes rows block by block: the first user's items are what every user must have, and fingerprints do the rest."""
+    """Checks rows block by block: every user must have the first user's items, and fingerprints check the rest."""
 
     def __init__(self) -> None:
         self._users: list[pa.Array] = []
@@ -18,7 +18,7 @@ class PairCheck:
         self._rows = 0
 
     def take(self, block: pa.Table) -> str | None:
-        """Check ``user_id`` and ``item_id`` of the next rows; returns what is wrong, if something is."""
+        """Check ``user_id`` and ``item_id`` of the next rows; returns the problem, if there is one."""
         self._rows += block.num_rows
         rows = block if self._rest is None else pa.concat_tables([self._rest, block])
         if self._items is None:
@@ -26,8 +26,8 @@ class PairCheck:
         return self._consume(rows)
 
     def finish(self, facts: ModelFacts) -> list[str]:
-        """What is wrong with all rows together: their number, their users, their items."""
-        if self._items is None and self._rest is not None:  # one user only: nobody came after to tell where it ends
+        """Problems of all rows together: their number, their users, their items."""
+        if self._items is None and self._rest is not None:  # one user only: no next user marks its end
             self._items = self._rest["item_id"].combine_chunks()
             self._consume(self._rest)
         problems = []
@@ -43,7 +43,7 @@ class PairCheck:
         return problems
 
     def _consume(self, rows: pa.Table) -> str | None:
-        """Check the whole users at the front of ``rows`` and keep what is left for the next time."""
+        """Check the complete users at the front of ``rows`` and keep the rest for the next block."""
         if self._items is None or not len(self._items):
             self._rest = rows
             return None
@@ -64,7 +64,7 @@ class PairCheck:
 
 
 def _items_of_first_user(rows: pa.Table) -> pa.Array | None:
-    """Items of the first user, once the next user has begun."""
+    """Items of the first user, once rows of the next user are there."""
     if not rows.num_rows:
         return None
     users = rows["user_id"].combine_chunks()

@@ -1,4 +1,4 @@
-"""What a staging folder remembers, so that the run after a dead one goes on where it was."""
+"""Notes in a staging folder, by which the run after a dead one resumes it."""
 
 import hashlib
 import json
@@ -25,33 +25,34 @@ class Unfinished:
     shaped_by: str
     """Fingerprint of everything that its predictions depend on."""
     notes: Mapping[str, Any]
-    """What the dead run wanted the next one to know."""
+    """JSON that the dead run left for the next one."""
     finished: int
-    """Files that were noted as finished."""
+    """Number of finished files."""
 
 
 def remember(staging: Path, version: str, shaped_by: str, notes: Mapping[str, Any]) -> None:
-    """Write down what everything in a staging folder is shaped by."""
+    """Note the fingerprint of everything that the files in a staging folder depend on."""
     content = {"version": version, "shaped_by": shaped_by, "notes": dict(notes)}
     with explained("begin a staging folder", staging):
         write_file(staging / _KEY, json.dumps(content).encode())
 
 
 def list_unfinished(root: Path) -> list[Unfinished]:
-    """What dead runs left that may be gone on with, the one with the most finished files first."""
+    """Staging folders that can be resumed, the one with the most finished files first."""
     found = []
     for folder in root.glob(f"{STAGING}*"):
         try:
-            told = json.loads((folder / _KEY).read_bytes())
+            content = json.loads((folder / _KEY).read_bytes())
             finished = len(list((folder / _REPORTS).glob("*.json")))
-            found.append(Unfinished(folder, str(told["version"]), told["shaped_by"], dict(told["notes"]), finished))
+            version, shaped_by = str(content["version"]), content["shaped_by"]
+            found.append(Unfinished(folder, version, shaped_by, dict(content["notes"]), finished))
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # of another kind, or it died too early to be of use
+            continue  # staged without a fingerprint, or the run died too early
     return sorted(found, key=lambda left: (left.finished, left.path.name), reverse=True)
 
 
-def take_up(unfinished: Sequence[Unfinished], shaped_by: str) -> Unfinished | None:
-    """The first that is of the very same predictions, cleared of what was being written when its run died."""
+def select(unfinished: Sequence[Unfinished], shaped_by: str) -> Unfinished | None:
+    """The first with the same predictions, without the files that were unfinished when its run died."""
     for left in unfinished:
         if left.shaped_by == shaped_by != "":
             _remove_unfinished(left.path)
@@ -60,7 +61,7 @@ def take_up(unfinished: Sequence[Unfinished], shaped_by: str) -> Unfinished | No
 
 
 def _remove_unfinished(staging: Path) -> None:
-    """Remove all but the finished files and the memory of them: what was being written when the run died."""
+    """Remove all but the finished files and their notes."""
     kept = {staging / _KEY}
     for note in (staging / _REPORTS).glob("*.json"):
         try:
@@ -74,7 +75,7 @@ def _remove_unfinished(staging: Path) -> None:
 
 
 def keep_report(staging: Path, report: ShardReport) -> None:
-    """Remember a finished shard. Not fsynced: where a power cut takes the note, the shard is written again."""
+    """Note a finished shard. Not fsynced: if a power cut loses the note, the shard is written again."""
     name = report.path.relative_to(staging).as_posix()
     with explained("note a finished shard", report.path):
         (staging / _REPORTS).mkdir(exist_ok=True)
@@ -82,7 +83,7 @@ def keep_report(staging: Path, report: ShardReport) -> None:
 
 
 def kept_report(staging: Path, path: Path) -> ShardReport | None:
-    """The report of a shard that a dead run finished, if the file is still what it was, by size and sha256."""
+    """The report of a shard that a dead run finished, if the file still has its size and sha256."""
     try:
         report = ShardReport(**json.loads(_report_path(staging, path).read_bytes()) | {"path": path})
         if path.stat().st_size != report.bytes:
@@ -94,7 +95,7 @@ def kept_report(staging: Path, path: Path) -> ShardReport | None:
 
 
 def forget(staging: Path) -> None:
-    """Remove the memory, before the folder is published."""
+    """Remove the notes, before the folder is published."""
     if (staging / _REPORTS).is_dir():
         shutil.rmtree(staging / _REPORTS)
     (staging / _KEY).unlink(missing_ok=True)

@@ -1,7 +1,6 @@
-"""A snapshot while it grows, out of every reader's sight, until it is published in one step."""
+"""A snapshot before it is published in one step: consumers never read where it is staged."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -15,23 +14,24 @@ import pyarrow.parquet as pq
 
 from recobatch.errors import BadSettings, BadTable, RecobatchError
 from recobatch.scoring.shards import ShardReport
-from recobatch.storage.durable import explained, fsync_file, fsync_folder
+from recobatch.storage.durable import explained
 from recobatch.table.layout import CHAMPION, MANIFEST, TITLES, safe_name
 from recobatch.table.manifest import Column, FileEntry, Manifest, ModelEntry, ModelFacts
-from recobatch.table.snapshots import Published
+from recobatch.table.published import Published
+from recobatch.table.session import Session
+from recobatch.table.store import Store
 
 
 @dataclass(frozen=True, eq=False)
 class Staging:
-    """A folder in which one version is put together."""
+    """A folder on this machine in which one version is staged."""
 
     path: Path
     version: str
-    exclusive: Callable[[str], AbstractContextManager[None]]
-    """Takes the table's lock for a holder, unless it is held already."""
-    next_sequence: Callable[[], int]
-    land: Callable[[Path, Manifest], Published]
-    """Moves the finished folder into place and points the table at it."""
+    store: Store
+    """Where it will be published."""
+    exclusive: Callable[[str], AbstractContextManager[Session]]
+    """Locks the table for a holder, unless this process holds it already."""
 
     def shard_path(self, model: str, shard: int) -> Path:
         """Where shard number ``shard`` of a model's predictions is to be written.
@@ -71,39 +71,30 @@ class Staging:
 
         Raises:
             BadSettings: If the champion is not among the models.
-            TableBusy: If somebody else is writing.
+            TableBusy: If another run is writing, or has published since this one began.
             RecobatchError: If a file is missing, cut off or of the wrong size, or the disk refuses; the table that
                 stood before still stands.
         """
         if champion not in models:
             raise BadSettings(f"champion: found {champion!r}, expected one of {', '.join(sorted(models))}")
-        with self.exclusive(f"publish {self.version}"):
-            manifest = self._finish(models, champion, expected_rows, dict(extra or {}), titles)
-            return self.land(self.path, manifest)
-
-    def _finish(
-        self,
-        models: Mapping[str, ModelEntry],
-        champion: str,
-        expected_rows: int,
-        extra: dict[str, Any],
-        titles: pa.Table | None,
-    ) -> Manifest:
-        columns = self._check(models, expected_rows)
-        files = [self._entry(report) for entry in models.values() for report in (*entry.shards, *entry.top)]
-        if titles is not None:
-            files.append(self._write_titles(titles))
-        manifest = Manifest(
-            self.version, self.next_sequence(), datetime.now(UTC).isoformat(timespec="seconds"), champion, columns,
-            {name: ModelFacts.of(entry) for name, entry in models.items()}, tuple(files), extra,
-        )  # fmt: skip
-        with explained("finish the snapshot", self.path):
-            (self.path / MANIFEST).write_bytes(manifest.dump())
-            self._link_champion(champion)
-        return manifest
+        with self.exclusive(f"publish {self.version}") as session:
+            columns = self._check(models, expected_rows)
+            files = [self._entry(report) for entry in models.values() for report in (*entry.shards, *entry.top)]
+            if titles is not None:
+                files.append(self._write_titles(titles))
+            manifest = Manifest(
+                self.version, session.catalog.next_sequence, datetime.now(UTC).isoformat(timespec="seconds"), champion,
+                columns, {name: ModelFacts.of(entry) for name, entry in models.items()}, tuple(files),
+                dict(extra or {}), session.catalog.version or None,
+            )  # fmt: skip
+            with explained("finish the snapshot", self.path):
+                (self.path / MANIFEST).write_bytes(manifest.dump())
+                self._link_champion(champion)
+            session.publish(self.path, manifest)
+        return Published(manifest, self.store)
 
     def discard(self) -> None:
-        """Remove what was staged; whatever cannot be removed now is removed by the next run."""
+        """Remove what was staged; what cannot be removed now is removed by the next run."""
         with suppress(OSError):
             shutil.rmtree(self.path)
 
@@ -123,7 +114,7 @@ class Staging:
         return schemas.pop()
 
     def _check_file(self, report: ShardReport) -> tuple[Column, ...]:
-        """Hold a file's size and footer to its report."""
+        """Compare a file's size and footer with its report."""
         if not report.path.is_relative_to(self.path):
             _refuse(report.path, "a file outside the staging folder", f"one within {self.path}")
         try:
@@ -154,18 +145,6 @@ class Staging:
         link = self.path / CHAMPION
         link.unlink(missing_ok=True)
         link.symlink_to(Path("table") / f"model={champion}")
-
-
-def fsync_snapshot(folder: Path) -> None:
-    """Files first, then folders from the inside out: a name on the disk never leads to missing content.
-
-    The shards are on the disk already: ``open_shard`` fsyncs each, beside the shards that are still computed.
-    """
-    for path in (folder / MANIFEST, folder / TITLES):
-        if path.exists():
-            fsync_file(path)
-    for inner, _, _ in os.walk(folder, topdown=False):
-        fsync_folder(Path(inner))
 
 
 def _check_cover(model: str, shards: Sequence[ShardReport], expected_rows: int) -> None:

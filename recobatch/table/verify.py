@@ -1,4 +1,4 @@
-"""Whether a published snapshot is what its manifest says, down to every pair."""
+"""Compare a published snapshot with its manifest, down to every pair."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from recobatch.table.layout import CHAMPION, MANIFEST
+from recobatch.errors import BadTable
+from recobatch.table.layout import MANIFEST
 from recobatch.table.manifest import FileEntry, Manifest
 from recobatch.table.pairs import PairCheck
-from recobatch.table.snapshots import Snapshot
+from recobatch.table.published import Published
 
 
 @dataclass(frozen=True)
@@ -37,61 +38,70 @@ class VerifyReport:
         return not self.problems
 
 
-def verify_snapshot(snapshot: Snapshot) -> VerifyReport:
+def verify_snapshot(snapshot: Published) -> VerifyReport:
     """Read every byte and every pair of a snapshot.
 
     Checks that exactly the files of the manifest are there; the bytes, sha256, rows and columns of each; and that each
-    model's files hold, in order, every user of its vocabulary with every item of its vocabulary once.
+    model's files hold, in order, every user of its vocabulary with every item of its vocabulary once. A file in an
+    object store is copied to the folder for temporary files while it is checked, one at a time.
     """
-    manifest = snapshot.manifest
-    problems = check_files(snapshot)
-    if not problems:
-        for model in manifest.models:
-            problems += _check_pairs(snapshot, model)
-    return VerifyReport.of(manifest, problems)
+    problems = check_sizes(snapshot)
+    if not problems or not snapshot.store.is_remote:
+        problems += _check_contents(snapshot, with_pairs=not problems)
+    return VerifyReport.of(snapshot.manifest, problems)
 
 
-def check_sizes(snapshot: Snapshot) -> list[str]:
-    """Hold the names and bytes of every file to the manifest without reading any; one line per problem."""
-    wrong = (_check_size(snapshot.path / entry.path, entry) for entry in snapshot.manifest.files)
-    return _check_names(snapshot) + [problem for problem in wrong if problem]
+def check_files(snapshot: Published) -> list[str]:
+    """Compare the names, bytes, sha256, rows and columns of every file with the manifest; one line per problem."""
+    return check_sizes(snapshot) + _check_contents(snapshot, with_pairs=False)
 
 
-def check_files(snapshot: Snapshot) -> list[str]:
-    """Hold the names, bytes, sha256, rows and columns of every file to the manifest; one line per problem."""
-    problems = _check_names(snapshot)
-    for entry in snapshot.manifest.files:
-        problems += _check_file(snapshot.path / entry.path, entry, snapshot.manifest)
+def check_sizes(snapshot: Published) -> list[str]:
+    """Compare the names and bytes of every file with the manifest without reading any; one line per problem."""
+    found = snapshot.store.sizes(snapshot.version)
+    listed = {entry.path: entry.bytes for entry in snapshot.manifest.files}
+    there, expected = found.keys() - {MANIFEST}, listed.keys()
+    missing = sorted(expected - there) + ([] if MANIFEST in found else [MANIFEST])
+    return [
+        *(f"{name}: found no such file, expected as the manifest lists it" for name in missing),
+        *(f"{name}: found a file that the manifest does not list" for name in sorted(there - expected)),
+        *snapshot.store.check_links(snapshot.manifest),
+        *(
+            f"{name}: found {found[name]:,} bytes, expected {size:,}"
+            for name, size in listed.items()
+            if name in found and found[name] != size
+        ),
+    ]
+
+
+def _check_contents(snapshot: Published, *, with_pairs: bool) -> list[str]:
+    """Read every file that has its size; pairs are only of interest where nothing else is wrong."""
+    manifest, found = snapshot.manifest, snapshot.store.sizes(snapshot.version)
+    problems: list[str] = []
+    pairs = {name: PairCheck() for name in manifest.models}
+    for entry in sorted(manifest.files, key=lambda file: file.path):
+        _check_name(snapshot, entry.path)
+        if found.get(entry.path) != entry.bytes:
+            continue  # reported with the names and sizes
+        with snapshot.store.local_copy(snapshot.name_of(entry.path)) as path:
+            problems += _check_file(path, entry, manifest)
+            if with_pairs and not problems and entry.path.startswith("table/model="):
+                problems += _check_pairs(path, entry.path, pairs[_model_of(entry.path)])
+    if with_pairs and not problems:
+        for model, check in pairs.items():
+            problems += [f"table/model={model}: {problem}" for problem in check.finish(manifest.models[model])]
     return problems
 
 
-def _check_names(snapshot: Snapshot) -> list[str]:
-    listed = {entry.path for entry in snapshot.manifest.files} | {MANIFEST, CHAMPION}
-    there = {
-        path.relative_to(snapshot.path).as_posix()
-        for path in snapshot.path.rglob("*")
-        if path.is_symlink() or not path.is_dir()
-    }
-    problems = [f"{name}: found no such file, expected as the manifest lists it" for name in sorted(listed - there)]
-    problems += [f"{name}: found a file that the manifest does not list" for name in sorted(there - listed)]
-    champion, wanted = snapshot.path / CHAMPION, f"table/model={snapshot.champion}"
-    if champion.is_symlink() and champion.readlink().as_posix() != wanted:
-        problems.append(f"{CHAMPION}: found a link to {champion.readlink()}, expected {wanted}")
-    return problems
-
-
-def _check_size(path: Path, entry: FileEntry) -> str | None:
-    # A file that is not there is told by its name.
-    if not path.is_file() or (size := path.stat().st_size) == entry.bytes:
-        return None
-    return f"{entry.path}: found {size:,} bytes, expected {entry.bytes:,}"
+def _check_name(snapshot: Published, name: str) -> None:
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise BadTable(
+            f"{snapshot.location}: found a manifest that lists {name!r}, expected names within the snapshot; "
+            f"roll back to another snapshot"
+        )
 
 
 def _check_file(path: Path, entry: FileEntry, manifest: Manifest) -> list[str]:
-    if not path.is_file():
-        return []  # told already
-    if (problem := _check_size(path, entry)) is not None:
-        return [problem]
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != entry.sha256:
@@ -107,13 +117,15 @@ def _check_file(path: Path, entry: FileEntry, manifest: Manifest) -> list[str]:
     return []
 
 
-def _check_pairs(snapshot: Snapshot, model: str) -> list[str]:
-    """Hold the pairs in a model's files to its vocabularies' fingerprints."""
-    place, pairs = f"table/model={model}", PairCheck()
-    for name in sorted(entry.path for entry in snapshot.manifest.files if entry.path.startswith(f"{place}/")):
-        file = pq.ParquetFile(snapshot.path / name)
-        for group in range(file.num_row_groups):
-            problem = pairs.take(file.read_row_group(group, columns=["user_id", "item_id"]))
-            if problem:
-                return [f"{name}: {problem}"]
-    return [f"{place}: {problem}" for problem in pairs.finish(snapshot.manifest.models[model])]
+def _check_pairs(path: Path, name: str, pairs: PairCheck) -> list[str]:
+    """Compare the pairs in a model's file with those of the files before it."""
+    file = pq.ParquetFile(path)
+    for group in range(file.num_row_groups):
+        problem = pairs.take(file.read_row_group(group, columns=["user_id", "item_id"]))
+        if problem:
+            return [f"{name}: {problem}"]
+    return []
+
+
+def _model_of(name: str) -> str:
+    return name.split("/")[1].removeprefix("model=")

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from recobatch.storage.durable import link_or_copy
-from recobatch.storage.folder_lock import Claim, claim
+from recobatch.storage.folder_lock import FolderLock, try_lock
 from recobatch.tracking.connection import Connection
 
 log = logging.getLogger("recobatch.tracking")
@@ -62,7 +62,7 @@ class RunState:
 class Journal:
     """One run's records on disk, open in this process alone."""
 
-    def __init__(self, folder: Path, lock: Claim) -> None:
+    def __init__(self, folder: Path, lock: FolderLock) -> None:
         self.folder = folder
         self.name = folder.name
         self.state = RunState()
@@ -88,7 +88,7 @@ class Journal:
         label = re.sub(r"[^\w.]", "_", label)
         folder = outbox / f"{time.time_ns() // 1_000_000}-{label}-{secrets.token_hex(4)}"
         folder.mkdir(parents=True)
-        lock = claim(folder)
+        lock = try_lock(folder)
         if lock is None:  # another process that delivers left-overs looked at the folder in this very moment
             return cls.create(outbox, label, state)
         journal = cls(folder, lock)
@@ -99,7 +99,7 @@ class Journal:
     @classmethod
     def reopen(cls, folder: Path) -> Self | None:
         """Open a closed journal; None if it was delivered meanwhile or another process has it open."""
-        lock = claim(folder)
+        lock = try_lock(folder)
         return None if lock is None else cls(folder, lock)
 
     @classmethod

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from recobatch.scoring.predictions import ScoreOptions, score_block
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.small_table import N_ITEMS, N_USERS, make_ids, make_model, make_rated, score_into, write_inputs
 
 MODELS = ("explicit_mf", "explicit_mf_bias")
@@ -55,7 +55,7 @@ def expected(tmp_path_factory) -> Expected:
     users, items = make_ids(N_USERS), make_ids(N_ITEMS)
     titles = pa.table({"item_id": items.ids, "title": [f"Film {n}" for n in range(N_ITEMS)]})
     options = ScoreOptions(rows_per_shard=1200, rows_per_group=600)
-    table = PredictionTable(folder / "predictions")
+    table = open_table(folder / "predictions")
     predictions = {}
     for number, version in enumerate(("v1", "v2")):
         with table.lock(holder=version):

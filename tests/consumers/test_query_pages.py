@@ -8,7 +8,7 @@ from contextlib import chdir
 
 import pytest
 
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.pages import blocks
 from tests.support.paths import REPO
 from tests.support.small_table import N_ITEMS, N_USERS
@@ -120,7 +120,7 @@ def test_current_is_followed_and_a_pinned_version_stays(reader, expected):
     assert sorted(reader.answers["Follow the current version"][-1]) == expected.whole("v2")
     note, read = slice(0, 1), slice(1, 2)
     reader.ask("Pin a version", note)
-    table = PredictionTable(expected.root)
+    table = open_table(expected.root)
     table.rollback("v1")
     try:
         assert sorted(reader.ask("Pin a version", read)[0]) == expected.whole("v2") != expected.whole("v1")
@@ -140,7 +140,7 @@ def test_every_snippet_resolves_the_version_once():
 
 @pytest.mark.parametrize("reader", ["polars", "pyarrow", "spark"], indirect=True)
 def test_what_is_read_lazily_stays_at_the_version_that_was_resolved(reader, expected):
-    table = PredictionTable(expected.root)
+    table = open_table(expected.root)
     table.rollback("v1")
     try:
         with chdir(reader.folder):
@@ -159,7 +159,7 @@ def _whole(champion):
 def test_what_was_made_through_the_link_fails_after_a_publish_and_is_never_a_mixture(reader, expected):
     import pyarrow.dataset as ds
 
-    table = PredictionTable(expected.root)
+    table = open_table(expected.root)
     with chdir(reader.folder):
         read = reader.session.names["spark"].read.parquet if reader.tool == "spark" else ds.dataset
         champion = read("predictions/current/champion")

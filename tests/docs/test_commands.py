@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.settings.load import load_settings
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.pages import READ_IN_ORDER, RUN_ELSEWHERE, Block, runnable
 from tests.support.paths import REPO
 from tests.support.snippets import Session
@@ -94,7 +94,7 @@ def shell(tmp_path_factory, prefect_api):
 
 
 def test_the_tutorial_ends_where_it_says(shell):
-    table = PredictionTable(shell.folder / "predictions")
+    table = open_table(shell.folder / "predictions")
     first, second = table.snapshots()
     assert table.current().version == first.version
     with (shell.folder / "ratings.csv").open() as file:

@@ -3,7 +3,7 @@
 import pyarrow.parquet as pq
 import pytest
 
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.paths import REPO
 from tests.support.small_table import make_ids, make_model, publish, write_inputs
 from tools.schema_tables import describe, with_schema
@@ -20,7 +20,7 @@ def test_the_page_is_up_to_date():
 def test_published_files_are_as_the_page_says(tmp_path, table, text):
     ids = {"users": make_ids(300, text=text), "items": make_ids(200, text=text)}
     inputs = write_inputs(tmp_path / "in", make_model(300, 200), **ids)
-    snapshot = publish(PredictionTable(tmp_path / "predictions"), "v1", inputs, top=10)
+    snapshot = publish(open_table(tmp_path / "predictions"), "v1", inputs, top=10)
     files = sorted((snapshot.path / table).rglob("*.parquet"))
     assert files
     section = PAGE.partition("/model=<name>/*.parquet`" if table == "table" else "## The best unseen items")[2]
@@ -39,7 +39,7 @@ def test_published_files_are_as_the_page_says(tmp_path, table, text):
 
 def test_published_files_name_version_model_and_run(tmp_path):
     inputs = write_inputs(tmp_path / "in", make_model(30, 20))
-    snapshot = publish(PredictionTable(tmp_path / "predictions"), "v1", inputs)
+    snapshot = publish(open_table(tmp_path / "predictions"), "v1", inputs)
     for file in snapshot.path.rglob("part-*.parquet"):
         said = {key.decode() for key in pq.read_metadata(file).metadata} - {"ARROW:schema"}
         assert said == {"version", "model", "mlflow_run_id"}

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from recobatch.errors import RecobatchError
+from recobatch.table.session import current_session
 from tests.support.faults.disk import FULL_SWEEP, Crash
 from tests.support.faults.faulty_bucket import FaultyBucket, Inputs, check_tidy, check_whole, publish_number
 from tests.support.object_tables import in_memory
@@ -30,14 +31,14 @@ def test_struck_at_every_request(tmp_path, inputs, error, afterwards, first):
         if first:
             table = in_memory(tmp_path / f"scratch-{at}", FaultyBucket)
         before, number = check_whole(table), next(numbers)
-        table._bucket.arm(at, error=error, afterwards=afterwards)
+        table.store.bucket.arm(at, error=error, afterwards=afterwards)
         try:
             publish_number(table, inputs, number)
             failed = False
         except (RecobatchError, Crash):
             failed = True
-        reached = len(table._bucket.seen) >= at
-        table._bucket.at = 0
+        reached = len(table.store.bucket.seen) >= at
+        table.store.bucket.at = 0
         struck += reached
         assert check_whole(table) in ((before, number) if failed else (number,)), at
         publish_number(table, inputs, following := next(numbers))
@@ -55,16 +56,16 @@ def test_a_lost_answer_is_no_failure(tmp_path, inputs):
     outcomes = []
     for at in itertools.count(1):
         table = in_memory(tmp_path / f"scratch-{at}", FaultyBucket)
-        table._bucket.arm(at, error=RecobatchError, afterwards=True)
+        table.store.bucket.arm(at, error=RecobatchError, afterwards=True)
         try:
             publish_number(table, inputs, 1)
         except RecobatchError:
             pass
         else:
-            outcomes.append(table._bucket.seen[at - 1] if len(table._bucket.seen) >= at else "none")
-        if len(table._bucket.seen) < at:
+            outcomes.append(table.store.bucket.seen[at - 1] if len(table.store.bucket.seen) >= at else "none")
+        if len(table.store.bucket.seen) < at:
             break
-        table._bucket.at = 0
+        table.store.bucket.at = 0
         if table.current() is not None:
             assert check_whole(table) == 1
     assert outcomes.count("write") >= 2, "the pointer, and the lease that is given back"
@@ -75,9 +76,10 @@ def test_it_is_said_when_nobody_knows(tmp_path, inputs, monkeypatch):
     publish_number(table, inputs, 1)
     with table.lock(holder="a"), monkeypatch.context() as away:
         for request in ("read", "write"):
-            away.setattr(table._bucket, request, _nobody_answers)
-        with pytest.raises(RecobatchError, match=r"not known whether version v1 is current, recobatch verify tells"):
-            table._session.move(table._session.catalog)
+            away.setattr(table.store.bucket, request, _nobody_answers)
+        writer = current_session(table.store)
+        with pytest.raises(RecobatchError, match=r"not known whether version v1 is current, recobatch verify shows it"):
+            writer.move(writer.catalog)
     assert check_whole(table) == 1
 
 

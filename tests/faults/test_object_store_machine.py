@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from recobatch.errors import RecobatchError, TableBusy
+from recobatch.errors import BadTable, RecobatchError, TableBusy
 from recobatch.table.object_store import lease
 from tests.support.faults.disk import FULL_SWEEP, Crash
 from tests.support.faults.faulty_bucket import FaultyBucket, Inputs, check_tidy, check_whole, publish_number
+from tests.support.faults.history import History
 from tests.support.faults.numbered import N_ITEMS, N_USERS, OPTIONS
 from tests.support.object_tables import another_handle, in_memory
 from tests.support.small_table import score_into
@@ -36,9 +37,7 @@ class BucketMachine(RuleBasedStateMachine):
         self.ours = in_memory(self.folder / "ours", FaultyBucket)
         self.theirs = another_handle(self.ours, self.folder / "theirs")
         self.inputs, self.numbers = Inputs(self.folder), itertools.count(1)
-        self.published: list[int] = []
-        self.current: int | None = None
-        self.back: set[int] = set()  # what readers saw after what they see now
+        self.history = History()
         self.stalled = None
         self.moved_since = False
 
@@ -48,42 +47,53 @@ class BucketMachine(RuleBasedStateMachine):
         self.far_apart.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @property
+    def published(self):
+        return self.history.known
+
+    @property
+    def current(self):
+        return self.history.current
+
+    def begin_version(self):
+        number = next(self.numbers)
+        self.history.parents[number] = self.current
+        return number
+
     def lapse(self):
         """Two minutes later nobody holds a lease but who renews it, and whoever died or stalls does not."""
-        if (found := self.theirs._bucket.read(lease.LEASE)) is not None:
+        if (found := self.theirs.store.bucket.read(lease.LEASE)) is not None:
             card = json.loads(found[0]) | {"expires": 0}
-            self.theirs._bucket.write(lease.LEASE, json.dumps(card).encode(), over=found[1])
+            self.theirs.store.bucket.write(lease.LEASE, json.dumps(card).encode(), over=found[1])
 
     def learn(self, *, allowed):
-        listed = [int(snapshot.version[1:]) for snapshot in self.theirs.snapshots()]
-        assert (listed, check_whole(self.theirs)) in allowed, allowed
-        if (listed, check_whole(self.theirs)) != (self.published, self.current):
+        listed, current = [int(snapshot.version[1:]) for snapshot in self.theirs.snapshots()], check_whole(self.theirs)
+        assert (listed, current) in allowed, allowed
+        if (listed, current) != (self.published, self.current):
             self.moved_since = True
-        self.published, before, self.current = listed, self.current, check_whole(self.theirs)
-        if self.current != before:
-            self.back = {number for number in self.back | {before} - {None} if number > self.current}
-        back = [f"v{number}" for number in listed if number in self.back]
-        assert [snapshot.version for snapshot in self.theirs.rolled_back()] == back
+        self.history.known = listed
+        self.history.see(current)
+        back = [f"v{number}" for number in sorted(self.history.back)]
+        assert [entry.version for entry in self.theirs.rolled_back()] == back
 
     def states_after(self, number, keep):
-        known = [*self.published, number]
-        kept = [n for n in known if n in known[-keep:]]
-        return [(self.published, self.current), (known, number), (kept, number)]
+        published = self.history.while_publishing(number, keep)
+        return [(self.published, self.current), published[0], published[-1]]
 
     @rule(keep=st.integers(1, 3))
     def the_other_machine_publishes(self, keep):
         self.lapse()
-        publish_number(self.theirs, self.inputs, number := next(self.numbers), keep=keep)
+        publish_number(self.theirs, self.inputs, number := self.begin_version(), keep=keep)
         self.learn(allowed=self.states_after(number, keep)[-1:])
 
     @precondition(lambda self: self.stalled is None)
     @rule(at=st.integers(1, 20), afterwards=st.booleans(), dies=st.booleans())
     def we_publish_and_are_struck(self, at, afterwards, dies):
         self.lapse()
-        self.ours._bucket.arm(at, error=Crash if dies else RecobatchError, afterwards=afterwards)
+        self.ours.store.bucket.arm(at, error=Crash if dies else RecobatchError, afterwards=afterwards)
         with suppress(Crash, RecobatchError):
-            publish_number(self.ours, self.inputs, number := next(self.numbers))
-        self.ours._bucket.at = 0
+            publish_number(self.ours, self.inputs, number := self.begin_version())
+        self.ours.store.bucket.at = 0
         self.learn(allowed=self.states_after(number, 3))
 
     @precondition(lambda self: self.stalled is None)
@@ -92,7 +102,7 @@ class BucketMachine(RuleBasedStateMachine):
         self.lapse()
         lock = self.ours.lock(holder="slow")
         lock.__enter__()
-        number = next(self.numbers)
+        number = self.begin_version()
         staging = self.ours.stage(f"v{number}")
         entries = {"plain": score_into(staging, "plain", self.inputs.of(number), options=OPTIONS)}
         self.stalled, self.moved_since = (lock, number, staging, entries), False
@@ -122,11 +132,24 @@ class BucketMachine(RuleBasedStateMachine):
         self.moved_since = True
         self.learn(allowed=[(self.published, target)])
 
+    @precondition(lambda self: self.current is not None)
+    @rule()
+    def the_other_machine_rolls_back_to_the_good_version_before(self):
+        self.lapse()
+        expected = self.history.before(self.current, self.published)
+        if expected is None:
+            with pytest.raises(BadTable, match="found no snapshot older than"):
+                self.theirs.rollback()
+        else:
+            assert self.theirs.rollback().version == f"v{expected}"
+            self.moved_since = True
+            self.learn(allowed=[(self.published, expected)])
+
     @precondition(lambda self: self.published)
     @rule(keep=st.integers(1, 3))
     def the_other_machine_retains(self, keep):
         self.lapse()
-        gone = [number for number in self.published[:-keep] if number != self.current]
+        gone = self.history.removed(keep, self.published, self.current)
         assert self.theirs.retain(keep) == [f"v{number}" for number in gone]
         self.learn(allowed=[([number for number in self.published if number not in gone], self.current)])
 

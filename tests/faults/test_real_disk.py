@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from recobatch.errors import RecobatchError
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.faults.numbered import check_whole, inputs_of, publish_number, read_number
 from tests.support.paths import REPO
 
@@ -75,7 +75,7 @@ def test_no_permission(folder):
     folder.chmod(0o755)
     root.chmod(0o555)
     (root / ".lock").chmod(0o444)
-    table = PredictionTable(root)
+    table = open_table(root)
     try:
         for action in (lambda: table.stage("v2"), table.clean, lambda: table.rollback("v1"), lambda: table.retain(1)):
             told = as_somebody_else(action)

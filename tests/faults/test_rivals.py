@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from recobatch.errors import TableBusy
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.faults.disk import FULL_SWEEP
 from tests.support.faults.numbered import check_tidy, check_whole, read_number
 from tests.support.faults.whole_run import Project
@@ -69,7 +69,7 @@ def test_whole_runs_at_once_in_an_empty_folder(tmp_path):
 
 def test_the_loser_changes_nothing(three, writer):
     before = sorted(path.name for path in three.rglob("*"))
-    with PredictionTable(three).lock(holder="batch-1"):
+    with open_table(three).lock(holder="batch-1"):
         code, told = writer.publish(three, 4)
         assert code == TableBusy.exit_code
         assert "held by batch batch-1" in told["error"]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recobatch.sources.synthetic import write_synthetic
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.databases import mlflow_database
 from tests.support.faults.disk import FULL_SWEEP
 from tests.support.faults.reading import reading
@@ -95,7 +95,7 @@ def predictions(root):
 def test_killed_at_any_moment_while_consumers_read(begin, project, undisturbed):
     length, truth = dict.fromkeys(("--fresh", "--force"), undisturbed[0]), undisturbed[1]
     root, counts, seen = project / "struck", Counter(), []
-    table = PredictionTable(root)
+    table = open_table(root)
     with reading(root, pause=0.1) as readers:
         for moment in np.random.default_rng(3).uniform(0.1, 1, 4 * MOMENTS):
             if counts["killed"] == MOMENTS:
@@ -131,7 +131,7 @@ def test_a_run_that_died_twice_does_nothing_twice(begin, project, undisturbed):
     root, own = project / "taken", ("--set", "work.path=own", "--set", "score.threads=1")
     strike_when(begin("taken", *own), lambda: list((project / "own").glob("train-explicit_mf-*")))
     strike_when(begin("taken", *own), lambda: len(list(root.glob(".staging-*/reports/*.json"))) >= 60)
-    left = PredictionTable(root).unfinished()[0]
+    left = open_table(root).unfinished()[0]
     summary = finish(begin("taken", *own))
     assert {"ingest", "encode", "split", *(f"train {name}" for name in MODELS)} <= set(summary["reused"])
     scored = [stage for stage in summary["reused"] if stage.startswith("score")]
@@ -139,11 +139,11 @@ def test_a_run_that_died_twice_does_nothing_twice(begin, project, undisturbed):
     assert scored[1].startswith("score explicit_mf_bias: ")
     assert summary["batch_id"] == summary["table"]["version"] == left.version
     assert predictions(root) == undisturbed[1]
-    assert PredictionTable(root).verify().ok
+    assert open_table(root).verify().ok
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
-    for name, facts in PredictionTable(root).current().manifest.models.items():
+    for name, facts in open_table(root).current().manifest.models.items():
         run = client.get_run(facts.mlflow_run_id)
         assert (run.info.status, run.data.tags["batch_id"], run.data.tags["model"]) == ("FINISHED", left.version, name)
         assert len(run.outputs.model_outputs) == 1
@@ -152,7 +152,7 @@ def test_a_run_that_died_twice_does_nothing_twice(begin, project, undisturbed):
 @pytest.mark.slow
 def test_a_run_killed_after_it_had_published_is_ended_by_the_next(begin, project):
     """That one publishes nothing, but MLflow shows the batch as finished, and its report is there."""
-    table = PredictionTable(project / "ended")
+    table = open_table(project / "ended")
     strike_when(begin("ended", "--fresh"), lambda: (table.root / "current.json").exists())
     published = table.current()
     assert not (project / ".recobatch" / "reports" / f"{published.version}.html").exists()

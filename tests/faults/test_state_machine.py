@@ -1,7 +1,6 @@
 """Publish, crash anywhere, recover, roll back, retain, read, in any order: the table is never wrong."""
 
 import errno
-import json
 import shutil
 import tempfile
 from contextlib import nullcontext, suppress
@@ -13,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from recobatch.errors import BadTable, RecobatchError
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.faults.disk import FULL_SWEEP, Crash, crashing, refusing
+from tests.support.faults.history import History
 from tests.support.faults.numbered import check_tidy, check_whole, inputs_of, publish_number, read_number
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -29,18 +29,25 @@ class TableMachine(RuleBasedStateMachine):
     def begin(self):
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY, prefix="recobatch-"))
         self.root = self.folder / "predictions"
-        self.table = PredictionTable(self.root)
-        self.known: list[int] = []  # every snapshot, in the order of publishing
-        self.current: int | None = None
-        self.back: set[int] = set()  # what readers saw after what they see now
+        self.table = open_table(self.root)
+        self.history = History()
         self.next = 1
 
     def teardown(self):
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @property
+    def known(self):
+        return self.history.known
+
+    @property
+    def current(self):
+        return self.history.current
+
     def publish(self, disk=None, keep=3):
         number = self.next
         self.next += 1
+        self.history.parents[number] = self.current
         inputs = inputs_of(self.folder, number)
         with disk.mounted() if disk else nullcontext():
             publish_number(self.root, inputs, number, keep=keep)
@@ -49,30 +56,20 @@ class TableMachine(RuleBasedStateMachine):
         """After a failure: take what is there, if it is one of the states that may be."""
         now, current = (check_whole(self.root) if self.root.exists() else []), read_number(self.root)
         assert (now, current) in allowed, (now, current, allowed)
-        self.known = now
-        self.see(current)
+        self.history.known = now
+        self.history.see(current)
 
-    def see(self, number):
-        """From here on readers see another version."""
-        if number != self.current:
-            self.back = {other for other in self.back | {self.current} - {None} if other > number}
-        self.current = number
-
-    def after_publish(self, number, keep=3):
+    def after_publish(self, number):
         """Every state a publish of ``number`` may be interrupted in."""
-        states = [(self.known, self.current), ([*self.known, number], self.current)]
-        known = [*self.known, number]
-        states.append((list(known), number))
-        for old in known[:-keep]:
-            known = [other for other in known if other != old]
-            states.append((list(known), number))
-        return states
+        before = [(self.known, self.current), ([*self.known, number], self.current)]
+        return before + self.history.while_publishing(number, keep=3)
 
     @rule(keep=st.integers(1, 4))
     def publishes(self, keep):
         self.publish(keep=keep)
-        self.known = [*self.known, self.next - 1][-keep:]
-        self.see(self.next - 1)
+        number = self.next - 1
+        self.history.known = self.history.while_publishing(number, keep)[-1][0]
+        self.history.see(number)
         check_tidy(self.root)
 
     @rule(at=CALLS)
@@ -92,7 +89,7 @@ class TableMachine(RuleBasedStateMachine):
     def rolls_back(self, data):
         target = data.draw(st.sampled_from(self.known))
         self.table.rollback(f"v{target}")
-        self.see(target)
+        self.history.see(target)
 
     @precondition(lambda self: self.known)
     @rule(data=st.data(), at=st.integers(1, 12))
@@ -104,20 +101,21 @@ class TableMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.current is not None)
     @rule()
-    def rolls_back_one(self):
-        earlier = [number for number in self.known if number < self.current]
-        try:
-            assert self.table.rollback().version == f"v{earlier[-1]}"
-            self.see(earlier[-1])
-        except BadTable:
-            assert not earlier
+    def rolls_back_to_the_good_version_before(self):
+        expected = self.history.before(self.current, self.known)
+        if expected is None:
+            with pytest.raises(BadTable, match="found no snapshot older than"):
+                self.table.rollback()
+        else:
+            assert self.table.rollback().version == f"v{expected}"
+            self.history.see(expected)
 
     @precondition(lambda self: self.known)
     @rule(keep=st.integers(1, 3))
     def retains(self, keep):
-        gone = [number for number in self.known[:-keep] if number != self.current]
+        gone = self.history.removed(keep, self.known, self.current)
         assert self.table.retain(keep) == [f"v{number}" for number in gone]
-        self.known = [number for number in self.known if number not in gone]
+        self.history.known = [number for number in self.known if number not in gone]
 
     @rule()
     def cleans(self):
@@ -133,12 +131,10 @@ class TableMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_was_rolled_back_is_known(self):
-        """But for the time between a crash in mid-rollback and the next writer."""
+        """Whatever was published, removed or interrupted since."""
         if hasattr(self, "root") and self.current is not None:
-            pointer = self.root / "current.json"
-            if pointer.exists() and json.loads(pointer.read_text())["version"] == f"v{self.current}":
-                back = [f"v{number}" for number in self.known if number in self.back]
-                assert [snapshot.version for snapshot in self.table.rolled_back()] == back
+            back = [f"v{number}" for number in sorted(self.history.back)]
+            assert [entry.version for entry in self.table.rolled_back()] == back
 
 
 TestTable = TableMachine.TestCase

@@ -15,7 +15,7 @@ import pytest
 
 from flows.results.closing import print_closing
 from flows.results.summary import BatchSummary
-from recobatch.table import Manifest, PredictionTable
+from recobatch.table import Manifest, open_table
 from tests.support.flow_runs import MODELS, QUICK, latest_flow_run, task_runs
 from tests.support.summary_keys import undocumented
 
@@ -95,7 +95,7 @@ def test_a_refused_champion_leaves_the_old_table(batch, recobatch, ratings_csv, 
 
 
 def test_a_held_table_is_busy(batch, at_project, project):
-    from recobatch.table import PredictionTable
+    from recobatch.table import open_table
 
     held = subprocess.Popen(
         [sys.executable, "-c", _HOLD, str(at_project / "busy")],
@@ -110,14 +110,14 @@ def test_a_held_table_is_busy(batch, at_project, project):
         assert "night batch" in outcome.refusal
     finally:
         held.communicate("\n")
-    assert PredictionTable(at_project / "busy").current() is None
+    assert open_table(at_project / "busy").current() is None
 
 
 _HOLD = """
 import sys
 from pathlib import Path
-from recobatch.table import PredictionTable
-with PredictionTable(Path(sys.argv[1])).lock(holder="night batch"):
+from recobatch.table import open_table
+with open_table(Path(sys.argv[1])).lock(holder="night batch"):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -181,7 +181,7 @@ def test_training_and_scoring_apart_give_the_same_table(recobatch, ratings_csv, 
 
 
 def test_a_night_holds_the_next_batch_to_the_ratings_of_the_last_one(batch, recobatch, at_project):
-    table = PredictionTable(at_project / "days")
+    table = open_table(at_project / "days")
     batch("--table", "days")
     before = table.current().manifest.extra["facts"]["ratings_spread"]
     scored = recobatch("score", "--table", "days", "--json")
@@ -219,6 +219,9 @@ def test_what_was_rolled_back_does_not_come_back_by_itself(batch, recobatch, at_
     )
     print_closing(BatchSummary.from_dict(night.json), shown := StringIO())
     assert f"Nothing published: this was version {second}, which was rolled back" in shown.getvalue()
+    batch("--table", "back", "--set", "top.k=8", "--set", "table.keep=1")
+    later = batch("--table", "back", "--set", "top.k=7").json
+    assert (later["unchanged"], later["rolled_back"]) == (True, second), "also after the next publish, and its removal"
     meant = batch("--table", "back", "--set", "top.k=7", "--force")
     assert "unchanged" not in meant.json
     assert (at_project / "back" / "current").readlink().name == meant.json["table"]["version"]

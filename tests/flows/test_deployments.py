@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.databases import prefect_home
 from tests.support.mlflow_server import free_port
 from tests.support.pages import blocks
@@ -157,7 +157,7 @@ def test_a_deployed_batch_completes_with_its_artifacts(deployed, shell, client, 
     [run] = runs_of(client, "batch-scoring", "Completed")
     assert not run.auto_scheduled
     # The folder's settings count where the run takes place: these are not MovieLens' rows.
-    published = PredictionTable(folder / "predictions").current()
+    published = open_table(folder / "predictions").current()
     assert set(published.rows.values()) == {500 * 100}
     shown = shell("prefect artifact inspect")
     assert shown.returncode == 0, shown.stderr

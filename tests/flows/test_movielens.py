@@ -8,7 +8,7 @@ import sys
 import duckdb
 import pytest
 
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 
 PRINTED_VAL_LOSS = [0.9472, 0.8547, 0.8305, 0.8318, 0.8487]
 """Of ExplicitMatrixFactorisationBias, epoch by epoch, as the notebook printed it."""
@@ -46,7 +46,7 @@ def test_every_pair_of_both_models_is_published(summary, folder):
     assert summary["data"] | {"ratings": 100_000, "users": 943, "items": 1682, "quarantined": 0} == summary["data"]
     assert (summary["data"]["train_rows"], summary["data"]["test_rows"]) == (80_000, 20_000)
     assert summary["table"]["rows"] == {"explicit_mf": PAIRS, "explicit_mf_bias": PAIRS}
-    assert PredictionTable(folder / "predictions").verify().ok
+    assert open_table(folder / "predictions").verify().ok
     query = "SELECT count(*), count(DISTINCT (user_id, item_id)), sum(rated::int), bool_and(isfinite(prediction))"
     for model in summary["models"]:
         files = folder / "predictions" / "current" / "table" / f"model={model}" / "*.parquet"

@@ -13,7 +13,7 @@ import pytest
 
 from flows.results.closing import print_closing
 from flows.results.summary import BatchSummary
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from recobatch.tracking.registry import RegisteredModel
 from recobatch.vocabulary import Vocabulary
 from tests.support.summary_keys import undocumented
@@ -107,7 +107,7 @@ def test_a_night_with_nothing_new_publishes_nothing(nightly, at_project):
     assert "unchanged" not in renamed
     titles = pq.read_table(at_project / "nightly" / "current" / "titles.parquet")
     assert titles.to_pylist() == [{"item_id": 100, "title": "Another title"}]
-    PredictionTable(at_project / "nightly").rollback()
+    open_table(at_project / "nightly").rollback()
     assert nightly([]).json["rolled_back"] == renamed["table"]["version"]
 
 
@@ -141,7 +141,7 @@ def test_ratings_that_cannot_be_read_are_not_taken_as_deleted(nightly, at_projec
         ratings.unlink()
     assert outcome.code == 2, outcome.out
     assert "growing/ratings.csv: found a path that cannot be opened" in outcome.refusal
-    assert PredictionTable(at_project / "nightly").current().version == version
+    assert open_table(at_project / "nightly").current().version == version
 
 
 def test_each_run_has_its_own_copy_of_the_champion(nightly, recobatch, monkeypatch, at_project):

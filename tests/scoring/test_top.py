@@ -20,7 +20,7 @@ from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.predictions import ScoreOptions, score_block
 from recobatch.scoring.ranker import Ranker
 from recobatch.scoring.top import best_items, top_shard
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.brute_force import best_unseen
 from tests.support.small_table import make_ids, make_model, make_rated, publish, write_inputs
 from tests.support.tastes import tastes
@@ -61,7 +61,7 @@ def published(tmp_path_factory):
     inputs = write_inputs(folder / "in", make_model(N_USERS, N_ITEMS))
     titles = pa.table({"item_id": make_ids(N_ITEMS).ids[:-1], "title": [f"Film {n}" for n in range(N_ITEMS - 1)]})
     options = ScoreOptions(rows_per_shard=250, rows_per_group=70)
-    publish(PredictionTable(folder / "table"), "v1", inputs, names=("bias", "plain"), options=options, titles=titles)
+    publish(open_table(folder / "table"), "v1", inputs, names=("bias", "plain"), options=options, titles=titles)
     return folder / "table"
 
 
@@ -103,7 +103,7 @@ def write_interest(path):
 @pytest.mark.parametrize("k", [3, 6, 20, 40])
 def test_best_items_are_in_the_published_order(tmp_path, user, k):
     inputs, interest = write_inputs(tmp_path / "in", make_model(N_USERS, N_ITEMS)), write_interest(tmp_path / "i.npz")
-    publish(PredictionTable(tmp_path / "table"), "v1", inputs, top=6, interest=interest, rank_by="product")
+    publish(open_table(tmp_path / "table"), "v1", inputs, top=6, interest=interest, rank_by="product")
     raw_id = 10 + 3 * user
     top = pq.read_table(next((tmp_path / "table/current/top").rglob("*.parquet")))
     published = top.filter(pc.equal(top["user_id"], raw_id))
@@ -162,7 +162,7 @@ def test_text_ids(tmp_path):
     inputs = write_inputs(
         tmp_path / "in", make_model(40, 9), users=make_ids(40, text=True), items=make_ids(9, text=True)
     )
-    publish(PredictionTable(tmp_path / "t"), "v1", inputs, options=ScoreOptions(rows_per_shard=90, rows_per_group=20))
+    publish(open_table(tmp_path / "t"), "v1", inputs, options=ScoreOptions(rows_per_shard=90, rows_per_group=20))
     best = best_items(tmp_path / "t", "id-0000025", k=2)
     assert best.column_names == ["rank", "item_id", "prediction", "rated"], "no titles were handed in"
     assert best["item_id"].type == pa.string()

@@ -11,19 +11,20 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 from obstore.store import MemoryStore
 
+from recobatch.table import Table
+from recobatch.table.object_store import ObjectStore
 from recobatch.table.object_store.bucket import Bucket
-from recobatch.table.object_store.object_table import ObjectTable
 
 
-def in_memory(scratch: Path, bucket: type[Bucket] = Bucket) -> ObjectTable:
+def in_memory(scratch: Path, bucket: type[Bucket] = Bucket) -> Table:
     """A table in a store of its own."""
-    return ObjectTable(bucket(f"memory://{uuid.uuid4().hex}", MemoryStore()), scratch)
+    return Table(ObjectStore(bucket(f"memory://{uuid.uuid4().hex}", MemoryStore()), scratch))
 
 
-def another_handle(table: ObjectTable, scratch: Path) -> ObjectTable:
+def another_handle(table: Table, scratch: Path) -> Table:
     """The same table as another machine has it: other scratch, and a process that knows of nothing."""
-    ours = table._bucket
-    return ObjectTable(Bucket(f"{ours.uri}#elsewhere", ours._store), scratch)
+    ours = table.store.bucket
+    return Table(ObjectStore(Bucket(f"{ours.uri}#elsewhere", ours._store), scratch))
 
 
 class S3Place:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.small_table import make_model, publish, write_inputs
 
 
@@ -14,7 +14,7 @@ def inputs(tmp_path_factory):
 
 @pytest.fixture
 def table(tmp_path):
-    return PredictionTable(tmp_path / "predictions")
+    return open_table(tmp_path / "predictions")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from recobatch.model_folder import LoadedModel
 from recobatch.rated import RatedPairs
 from recobatch.scoring.predictions import ScoreOptions, score_shard
 from recobatch.scoring.top import top_shard
-from recobatch.table import ModelEntry, PredictionTable, published_items, published_users
+from recobatch.table import ModelEntry, open_table, published_items, published_users
 from recobatch.vocabulary import Vocabulary
 
 
@@ -22,7 +22,7 @@ def test_users_and_items_are_those_of_the_table(tmp_path, with_top):
     # Bob has rated everything: the best unseen items do not know him.
     rated = RatedPairs(np.array([0, 0, 2, 2]), np.array([0, 1], "i4"), 2)
     inputs = LoadedModel(model, Vocabulary(users), Vocabulary(items), rated).save(tmp_path)
-    table = PredictionTable(tmp_path / "predictions")
+    table = open_table(tmp_path / "predictions")
     with table.lock(holder="test"):
         staging = table.stage("v1")
         everyone = slice(0, 3)

@@ -10,22 +10,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from recobatch.errors import RecobatchError, TableBusy
-from recobatch.table import PredictionTable
-from recobatch.table.lock import is_held_here
+from recobatch.table import open_table
+from recobatch.table.session import current_session
 
 HOLD = """
 import sys, pathlib
-from recobatch.table import PredictionTable
-with PredictionTable(pathlib.Path(sys.argv[1])).lock(holder="batch-7"):
+from recobatch.table import open_table
+with open_table(pathlib.Path(sys.argv[1])).lock(holder="batch-7"):
     print("held", flush=True)
     sys.stdin.read()
 """
 TRY = """
 import sys, pathlib
 from recobatch.errors import TableBusy
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 try:
-    with PredictionTable(pathlib.Path(sys.argv[1])).lock(holder="rival"):
+    with open_table(pathlib.Path(sys.argv[1])).lock(holder="rival"):
         print("held")
 except TableBusy as busy:
     print(busy)
@@ -84,14 +84,14 @@ def test_it_is_free_after_use_and_after_an_exception(table):
 def test_two_handles_in_one_process_exclude_each_other(table):
     with table.lock(holder="first"):
         with pytest.raises(TableBusy, match="held by batch first"):
-            PredictionTable(table.root).lock(holder="second").__enter__()
+            open_table(table.root).lock(holder="second").__enter__()
         assert "held by batch first" in try_elsewhere(table), "the refused attempt did not drop the lock"
 
 
 def test_another_spelling_of_the_path_is_the_same_table(table, tmp_path):
     (tmp_path / "alias").symlink_to(table.root.parent)
     with table.lock(holder="first"), pytest.raises(TableBusy):
-        PredictionTable(tmp_path / "alias" / table.root.name).lock(holder="second").__enter__()
+        open_table(tmp_path / "alias" / table.root.name).lock(holder="second").__enter__()
 
 
 def test_a_forked_child_does_not_hold_it_and_cannot_keep_it(table):
@@ -99,7 +99,7 @@ def test_a_forked_child_does_not_hold_it_and_cannot_keep_it(table):
     with table.lock(holder="parent"):
         if (child := os.fork()) == 0:  # pragma: no cover - in the child
             os.close(write)
-            told = is_held_here(table.root / ".lock")
+            told = current_session(table.store) is not None
             os.read(read, 1)  # outlives the parent's hold
             os._exit(1 if told else 0)
         os.close(read)
@@ -142,6 +142,7 @@ def test_of_many_threads_one_wins(table):
 
 
 def test_a_stale_or_garbled_card_does_not_matter(table):
+    table.stage("v1")  # an empty table would be removed with its lock
     with table.lock(holder="first"):
         pass
     (table.root / ".lock").write_text("garbage" * 50)
@@ -150,10 +151,11 @@ def test_a_stale_or_garbled_card_does_not_matter(table):
 
 
 def test_a_lock_that_cannot_be_opened(table):
+    table.stage("v1")
     with table.lock(holder="first"):
         pass
     (table.root / ".lock").unlink()
     (table.root / ".lock").mkdir()
     with pytest.raises(RecobatchError, match="refused to open the table's lock"):
         table.lock(holder="second").__enter__()
-    assert not is_held_here(table.root / ".lock")
+    assert current_session(table.store) is None

@@ -11,7 +11,7 @@ import pytest
 
 from recobatch.errors import BadSettings, BadTable, RecobatchError
 from recobatch.scoring.predictions import ScoreOptions
-from recobatch.table import PredictionTable, TableOptions
+from recobatch.table import TableOptions, open_table
 from tests.support.small_table import publish, score_into
 
 
@@ -35,7 +35,13 @@ def test_layout_is_what_consumers_rely_on(published):
     }
     assert {path.name for path in root.iterdir() if path.name.startswith(".")} == {".lock", ".recobatch-table"}
     pointer = json.loads((root / "current.json").read_text())
-    assert pointer == {"version": "v2", "champion": "plain", "table": "versions/v2/table/model=plain", "sequence": 2}
+    expected = {"version": "v2", "champion": "plain", "table": "versions/v2/table/model=plain", "sequence": 2}
+    assert pointer == pointer | expected
+    assert pointer["snapshots"] == {
+        "v1": {"sequence": 1, "parent": None, "inputs": None},
+        "v2": {"sequence": 2, "parent": "v1", "inputs": None},
+    }
+    assert set(pointer) == {*expected, "snapshots", "rolled_back", "holder", "written", "token"}
     assert (
         pq.read_table(root / pointer["table"]).num_rows == pq.read_table(root / "current" / "champion").num_rows == 2400
     )
@@ -52,6 +58,7 @@ def test_every_file_names_its_version_model_and_run(published):
 def test_manifest_tells_where_everything_came_from(published, inputs):
     manifest, loaded = published.current().manifest, inputs.load()
     assert (manifest.version, manifest.sequence, manifest.champion) == ("v2", 2, "plain")
+    assert (manifest.parent, published.snapshot("v1").manifest.parent) == ("v1", None)
     assert abs(datetime.fromisoformat(manifest.created) - datetime.now(UTC)).total_seconds() < 600
     assert [(column.name, column.type) for column in manifest.columns] == [
         ("user_id", "int64"), ("item_id", "int64"), ("prediction", "float"), ("rated", "bool"),
@@ -60,7 +67,7 @@ def test_manifest_tells_where_everything_came_from(published, inputs):
     assert facts.mlflow_run_id == "run-of-bias"
     assert facts.factors_fingerprint == loaded.model.fingerprint
     assert (facts.users_fingerprint, facts.items_fingerprint) == (loaded.users.fingerprint, loaded.items.fingerprint)
-    predictions = pq.read_table(published.current().table_path("bias"))["prediction"].to_numpy()
+    predictions = pq.read_table(published.current().parts("table", "bias"))["prediction"].to_numpy()
     assert (facts.rows, facts.non_finite) == (2400, 0)
     assert facts.mean_prediction == pytest.approx(predictions.mean(), abs=1e-4)
     assert facts.sd_prediction == pytest.approx(predictions.std(), abs=1e-3)
@@ -72,8 +79,8 @@ def test_manifest_tells_where_everything_came_from(published, inputs):
 def test_snapshot_finds_its_parts(published):
     snapshot = published.current()
     assert snapshot.rows == {"bias": 2400, "plain": 2400}
-    assert pq.read_table(snapshot.table_path()).num_rows == 2400
-    assert pq.read_table(snapshot.top_path("bias")).num_rows == 300
+    assert pq.read_table(snapshot.parts("table")).num_rows == 2400
+    assert pq.read_table(snapshot.parts("top", "bias")).num_rows == 300
     assert snapshot.titles is None
 
 
@@ -96,10 +103,8 @@ def test_nothing_published_yet(table):
 
 def test_same_inputs_same_bytes(tmp_path, inputs):
     for name in ("a", "b"):
-        publish(PredictionTable(tmp_path / name), "v1", inputs, top=3)
-    files = [
-        {e.path: e.sha256 for e in PredictionTable(tmp_path / name).current().manifest.files} for name in ("a", "b")
-    ]
+        publish(open_table(tmp_path / name), "v1", inputs, top=3)
+    files = [{e.path: e.sha256 for e in open_table(tmp_path / name).current().manifest.files} for name in ("a", "b")]
     assert files[0] == files[1]
 
 
@@ -120,7 +125,7 @@ def test_models_that_are_no_names_are_refused(table):
 
 
 def test_a_version_is_published_once(published):
-    with pytest.raises(RecobatchError, match="found version v1 published already"):
+    with pytest.raises(RecobatchError, match="found version v1 there already"):
         published.stage("v1")
 
 

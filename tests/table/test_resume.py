@@ -4,7 +4,7 @@ import pytest
 
 from recobatch.errors import RecobatchError
 from recobatch.scoring.predictions import ScoreOptions, plan_shards, score_shard
-from recobatch.table import ModelEntry, keep_report, kept_report
+from recobatch.table import ModelEntry, keep_report, kept_report, open_table
 from tests.support.small_table import publish
 
 OPTIONS = ScoreOptions(rows_per_shard=700, rows_per_group=40)
@@ -50,7 +50,7 @@ def test_the_next_run_does_only_the_rest(table, inputs, dead):
 
 def test_resumed_predictions_are_those_of_an_undisturbed_run(table, inputs, dead, tmp_path):
     entry, _ = score(table.resume("abc"), inputs)
-    other = type(table)(tmp_path / "undisturbed")
+    other = open_table(tmp_path / "undisturbed")
     undisturbed, redone = score(other.stage("v1"), inputs)
     assert redone == [0, 1, 2, 3]
     assert [shard.sha256 for shard in entry.shards] == [shard.sha256 for shard in undisturbed.shards]

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recobatch.scoring.predictions import ScoreOptions
-from recobatch.table import FileEntry, PredictionTable
+from recobatch.table import FileEntry, open_table
 from tests.support.small_table import make_ids, make_model, publish, write_inputs
 
 
@@ -122,7 +122,7 @@ def test_a_changed_column_is_found(table, inputs):
 def test_any_shape_and_any_kind_of_id_passes(tmp_path, shape, text):
     ids = [make_ids(n, text=text) for n in shape]
     inputs = write_inputs(tmp_path / "in", make_model(*shape), users=ids[0], items=ids[1])
-    table = PredictionTable(tmp_path / "table")
+    table = open_table(tmp_path / "table")
     publish(table, "v1", inputs, options=ScoreOptions(rows_per_shard=20, rows_per_group=300), top=3)
     assert table.verify().problems == ()
 

@@ -1,8 +1,8 @@
-"""A prediction table in an object store: the same snapshots, with conditional writes in place of lock and link.
+"""A prediction table in an object store.
 
-Nothing here is imported, and no package for object stores is needed, unless a table's place is a URI.
+Nothing here is imported, and no package for object stores is needed, unless a table's address is a URI.
 """
 
-from recobatch.table.object_store.object_table import ObjectTable
+from recobatch.table.object_store.store import ObjectStore
 
-__all__ = ["ObjectTable"]
+__all__ = ["ObjectStore"]

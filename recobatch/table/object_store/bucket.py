@@ -4,7 +4,6 @@ import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,36 +11,16 @@ from typing import Any
 import pyarrow as pa
 
 from recobatch.errors import BadSettings, BadTable, RecobatchError
+from recobatch.table.store import ETag, PreconditionFailed
 
-# Patient enough for a hiccup; a store that is away is told after a quarter of a minute.
+# Enough for a short failure; an unreachable store is reported after a quarter of a minute.
 _RETRIES = {
     "max_retries": 6,
     "retry_timeout": timedelta(seconds=60),
     "backoff": {"init_backoff": timedelta(seconds=0.2), "max_backoff": timedelta(seconds=10), "base": 2},
 }
 _CHUNK = 16 * 2**20
-"""Most bytes in one request: each has half a minute, and memory for four of them."""
-
-
-class PreconditionFailed(Exception):
-    """A conditional write came too late: the object is no longer what it had to be."""
-
-
-@dataclass(frozen=True)
-class ETag:
-    """One state of one object; stores tell states apart by an entity tag, a version, or both."""
-
-    e_tag: str | None
-    version: str | None
-
-    @classmethod
-    def of(cls, told: Any) -> "ETag":  # noqa: ANN401 - obstore's PutResult or ObjectMeta
-        return cls(told["e_tag"], told["version"])
-
-    def condition(self) -> dict[str, str]:
-        """As obstore wants it."""
-        both = {"e_tag": self.e_tag, "version": self.version}
-        return {name: value for name, value in both.items() if value is not None}
+"""Most bytes in one request: each may take half a minute, and four are in memory at once."""
 
 
 class Bucket:
@@ -71,7 +50,7 @@ class Bucket:
             ) from None
         try:
             return cls(uri, from_url(uri, retry_config=_RETRIES))
-        except Exception as error:  # every store has its own
+        except Exception as error:  # every store has its own kinds
             raise BadSettings(
                 f"table: found the URI {uri}, which cannot be opened ({_reason(error)}), expected one like "
                 f"s3://bucket/prefix and its settings in the environment; check both"
@@ -113,8 +92,8 @@ class Bucket:
         """Write a file as a new object, which appears whole or not at all.
 
         Raises:
-            PreconditionFailed: If the name is taken. A file in several parts takes no condition: its name has to be
-                its own.
+            PreconditionFailed: If the name is taken. A file in several parts is written without a condition, so its
+                name has to be unique.
         """
         import obstore
         from obstore.exceptions import AlreadyExistsError
@@ -146,12 +125,12 @@ class Bucket:
 
     def fetch(self, name: str, to: Path) -> None:
         """Copy an object into a file."""
-        with self.open_file(name) as there, to.open("wb") as file:
-            while chunk := there.read(_CHUNK):
+        with self.open_file(name) as remote, to.open("wb") as file:
+            while chunk := remote.read(_CHUNK):
                 file.write(chunk)
 
     def open_file(self, name: str) -> pa.NativeFile:
-        """An object as a file of which only those bytes are fetched that are asked for."""
+        """An object as a file; only the bytes that are read are fetched."""
         import obstore
 
         with self._explained(f"open {name}"):
@@ -159,7 +138,7 @@ class Bucket:
         return pa.PythonFile(_Ranges(size, lambda start, end: self._range(name, start, end)), mode="r")
 
     def delete(self, names: Sequence[str]) -> None:
-        """Delete objects; one that is gone already is fine."""
+        """Delete objects; one that does not exist is ignored."""
         import obstore
 
         with self._explained("delete objects"):
@@ -227,8 +206,8 @@ def _last(path: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What the store said, without the XML and Rust around it."""
+    """The store's message, without the XML and Rust around it."""
     text = str(error)
-    said = re.search(r"<Message>(.*?)</Message>", text, re.DOTALL)
-    short = said[1] if said else text.strip().partition("\n")[0]
+    message = re.search(r"<Message>(.*?)</Message>", text, re.DOTALL)
+    short = message[1] if message else text.strip().partition("\n")[0]
     return " ".join(short.split())[:200] or type(error).__name__

@@ -1,7 +1,7 @@
-"""One writer per table, as far as an object store can tell: a lease that its holder keeps renewing.
+"""The lock of a table in an object store: a lease that its holder keeps renewing.
 
-The lease spares a second run an hour of work for nothing. That a table is never wrong does not hang on it, nor on
-anybody's clock, but on the condition under which the pointer is written.
+The lease spares a second run an hour of work for nothing. The table's correctness does not depend on it or on any
+clock, but on the condition under which the pointer is written.
 """
 
 import json
@@ -15,25 +15,26 @@ from threading import Event, Thread
 from typing import Any
 
 from recobatch.errors import RecobatchError, TableBusy
-from recobatch.table.object_store.bucket import Bucket, ETag, PreconditionFailed
+from recobatch.table.object_store.bucket import Bucket
+from recobatch.table.store import ETag, PreconditionFailed
 
 LEASE = "lock.json"
 SECONDS = 120.0
-"""After which a lease that nobody renewed is anybody's."""
+"""After which a lease that was not renewed is free."""
 _BEATS = 4
 """Renewals within that time."""
-_GIVEN_BACK = 0.0
-"""A time that is past by everybody's clock."""
+_RELEASED = 0.0
+"""A time that is past by every clock."""
 
 
 class Lease:
-    """The right to write a table, for as long as it is renewed, which a thread sees to until ``release``."""
+    """The right to write a table; a thread renews it until ``release``."""
 
     def __init__(self, bucket: Bucket, holder: str) -> None:
-        """Take the lease; never waits.
+        """Acquire the lease; never waits.
 
         Raises:
-            TableBusy: If another run holds it; the message says who.
+            TableBusy: If another run holds it; the message names it.
         """
         self._bucket = bucket
         self._card = {
@@ -44,32 +45,32 @@ class Lease:
         self._ended = Event()
         found = bucket.read(LEASE)
         if found is not None and _is_live(card := _parse(found[0])):
-            raise TableBusy(_told(bucket.uri, card))
-        self._stamp = self._write(found and found[1], time.time() + SECONDS)
+            raise TableBusy(_busy(bucket.uri, card))
+        self._etag = self._write(found and found[1], time.time() + SECONDS)
         self._thread = Thread(target=self._keep_renewing, name="recobatch-lease", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Raise ``TableBusy`` if another run took the lease, because it was not renewed in time."""
+        """Raise ``TableBusy`` if another run holds the lease by now, because it was not renewed in time."""
         if self._lost is not None:
-            raise TableBusy(_told(self._bucket.uri, self._lost))
+            raise TableBusy(_busy(self._bucket.uri, self._lost))
 
     def release(self) -> None:
-        """Give the lease back; if the store is away it lapses by itself."""
+        """End the lease; if the store is unreachable it lapses by itself."""
         self._ended.set()
         self._thread.join()
         if self._lost is None:
             with suppress(RecobatchError):
-                self._write(self._stamp, _GIVEN_BACK)
+                self._write(self._etag, _RELEASED)
 
     def _keep_renewing(self) -> None:
         while not self._ended.wait(SECONDS / _BEATS):
             try:
-                self._stamp = self._write(self._stamp, time.time() + SECONDS)
+                self._etag = self._write(self._etag, time.time() + SECONDS)
             except TableBusy:
                 return
             except RecobatchError:
-                continue  # the store is away: there are more beats before the lease lapses
+                continue  # the store is unreachable: there are more renewals before the lease lapses
 
     def _write(self, over: ETag | None, expires: float) -> ETag:
         card = self._card | {"expires": expires, "beat": secrets.token_hex(8)}
@@ -81,7 +82,7 @@ class Lease:
             if found and now.get("token") == self._card["token"]:
                 return found[1]  # it was written, and only the answer was lost
             self._lost = now
-            raise TableBusy(_told(self._bucket.uri, now)) from None
+            raise TableBusy(_busy(self._bucket.uri, now)) from None
 
 
 def _is_live(card: dict[str, Any]) -> bool:
@@ -94,7 +95,7 @@ def _is_live(card: dict[str, Any]) -> bool:
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process lives that may hold a lease; this one would know of its own."""
+    """Whether a process lives that may hold a lease; for this one, ``session`` knows."""
     if pid == os.getpid():
         return False
     try:
@@ -107,7 +108,7 @@ def _runs(pid: int) -> bool:
 
 
 def _process_table() -> str:
-    """Names the machine, its start and its container: only where all are the same does a process id mean the same."""
+    """Identifies the machine, its start and its container: a process id is comparable only where all are the same."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
@@ -127,7 +128,7 @@ def _clock(at: float | None = None) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(at))
 
 
-def _told(uri: str, card: dict[str, Any]) -> str:
+def _busy(uri: str, card: dict[str, Any]) -> str:
     try:
         who = f"batch {card['holder']} (pid {card['pid']} on {card['host']}, since {card['since']})"
         until = f", or until {_clock(card['expires'])} if it died"

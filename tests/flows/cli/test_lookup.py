@@ -6,14 +6,14 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli.commands import cli, main
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.small_table import make_ids, make_model, publish, write_inputs
 
 
 @pytest.fixture
 def table(tmp_path):
     """Three versions of 60 users and 40 items, the newest of which is current."""
-    table, inputs = PredictionTable(tmp_path / "predictions"), write_inputs(tmp_path / "inputs", make_model(60, 40))
+    table, inputs = open_table(tmp_path / "predictions"), write_inputs(tmp_path / "inputs", make_model(60, 40))
     for version in ("first", "second", "third"):
         publish(table, version, inputs, names=("one", "two"))
     return table
@@ -87,7 +87,7 @@ def test_a_damaged_snapshot_is_one_object_with_its_problems(table, monkeypatch, 
 @pytest.mark.parametrize("link", [True, False], ids=["link", "pointer"])
 @pytest.mark.parametrize(("text", "user"), [(False, 13), (True, "id-0000001")], ids=["integers", "texts"])
 def test_a_user_has_their_own_type(tmp_path, text, user, link):
-    table = PredictionTable(tmp_path / "predictions")
+    table = open_table(tmp_path / "predictions")
     ids = {"users": make_ids(60, text=text), "items": make_ids(40, text=text)}
     publish(table, "v1", write_inputs(tmp_path / "inputs", make_model(60, 40), **ids))
     if not link:

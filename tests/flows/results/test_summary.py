@@ -15,7 +15,7 @@ from flows.results.summary import (
     ModelSummary,
     TableSummary,
 )
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.small_table import make_model, publish, write_inputs
 from tests.support.summary_keys import undocumented
 
@@ -72,7 +72,7 @@ def test_what_was_not_measured_is_null_only_where_it_might_have_been():
 @pytest.fixture
 def snapshot(tmp_path):
     """A snapshot whose manifest has no summary."""
-    table = PredictionTable(tmp_path / "predictions")
+    table = open_table(tmp_path / "predictions")
     publish(table, "v1", write_inputs(tmp_path / "inputs", make_model(6, 4)))
     return table.current()
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recobatch.errors import RecobatchError
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 
 MODELS = ["explicit_mf", "explicit_mf_bias"]
 SHARDS = ("--set", "score.rows_per_shard=640", "--set", "score.rows_per_group=640", "--set", "score.threads=1")
@@ -71,9 +71,9 @@ def predictions(root):
 def check_true(root, summary, client):
     """Everything that names the batch or its runs names the same, and the runs hold the models."""
     version = summary["table"]["version"]
-    manifest = PredictionTable(root).current().manifest
+    manifest = open_table(root).current().manifest
     assert summary["batch_id"] == version == manifest.version
-    assert PredictionTable(root).verify().ok
+    assert open_table(root).verify().ok
     assert left(root) == []
     files = [*table_files(root), *table_files(root, "top")]
     assert len(files) == 2 * 4 * len(summary["table"]["rows"])

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from recobatch.errors import RecobatchError
 from recobatch.model_folder import ModelFolder
+from recobatch.table import Table
 from recobatch.table.object_store.bucket import Bucket
-from recobatch.table.object_store.object_table import ObjectTable
 from tests.support.faults.disk import Crash
 from tests.support.faults.numbered import OPTIONS, ROWS, inputs_of
 from tests.support.small_table import publish
@@ -60,18 +60,18 @@ class Inputs:
         return self._made[number]
 
 
-def publish_number(table: ObjectTable, inputs: Inputs, number: int, *, keep: int = 3) -> None:
+def publish_number(table: Table, inputs: Inputs, number: int, *, keep: int = 3) -> None:
     publish(table, f"v{number}", inputs.of(number), options=OPTIONS, top=3, keep=keep)
 
 
-def check_whole(table: ObjectTable) -> int | None:
+def check_whole(table: Table) -> int | None:
     """What the pointer lists is whole, to the last pair; returns the number of the current version."""
     for snapshot in table.snapshots():
-        assert snapshot.verify().problems == ()
+        assert table.verify(snapshot.version).problems == ()
     current = table.current()
     if current is None:
         return None
-    listed = json.loads(table._bucket.read("current.json")[0])
+    listed = json.loads(table.store.bucket.read("current.json")[0])
     assert [snapshot.version for snapshot in table.snapshots()] == list(listed["snapshots"])
     low, high = (getattr(current.manifest.models["plain"], f"{end}_prediction") for end in ("min", "max"))
     assert low == high == int(current.version[1:])
@@ -79,8 +79,8 @@ def check_whole(table: ObjectTable) -> int | None:
     return int(low)
 
 
-def check_tidy(table: ObjectTable) -> None:
+def check_tidy(table: Table) -> None:
     """No object that the pointer does not lead to, and nothing on this machine."""
-    listed = json.loads(table._bucket.read("current.json")[0])["snapshots"]
-    assert table._bucket.children("versions")[0] == sorted(listed)
-    assert not [path for path in table._scratch.rglob("*") if path.is_file()]
+    listed = json.loads(table.store.bucket.read("current.json")[0])["snapshots"]
+    assert table.store.bucket.children("versions")[0] == sorted(listed)
+    assert not [path for path in table.store.scratch.rglob("*") if path.is_file()]

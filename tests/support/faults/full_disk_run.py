@@ -14,7 +14,7 @@ from pathlib import Path
 
 from flows.server.environment import prepare_environment
 from flows.server.local import LocalServer
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.faults.disk import FULL_SWEEP
 from tests.support.faults.whole_run import Project
 
@@ -54,7 +54,7 @@ def fill(ballast: Path, free: int) -> None:
     os.truncate(ballast, max(0, ballast.stat().st_size - free))
 
 
-def read_only(mount: Path, table: PredictionTable) -> None:
+def read_only(mount: Path, table: open_table) -> None:
     """The table's folder is mounted read-only; the rest of the project can be written."""
     before, folder = table.current().version, str(mount / "predictions")
     subprocess.run(["mount", "--bind", folder, folder], check=True)
@@ -78,7 +78,7 @@ def main() -> None:
     os.chdir(mount)
     os.environ["PREFECT_HOME"] = str(mount / ".prefect")
     prepare_environment(mount)
-    project, table, ballast = Project(mount), PredictionTable(mount / "predictions"), mount / "ballast"
+    project, table, ballast = Project(mount), open_table(mount / "predictions"), mount / "ballast"
     server = LocalServer().wait_until_ready()
     os.environ["PREFECT_API_URL"] = server.api_url
     try:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from recobatch.factors import Link
 from recobatch.model_folder import ModelFolder
 from recobatch.scoring.predictions import ScoreOptions
-from recobatch.table import PredictionTable, Published, open_table
+from recobatch.table import Published, open_table
 from tests.support.small_table import make_model, publish, write_inputs
 
 N_USERS, N_ITEMS = 24, 10
@@ -48,7 +48,7 @@ def read_number(root: Path) -> int | None:
 
 def check_whole(root: Path) -> list[int]:
     """Every snapshot is sound, the current one is among them; returns their numbers in the order of publishing."""
-    table = PredictionTable(root)
+    table = open_table(root)
     snapshots = table.snapshots()
     for snapshot in snapshots:
         assert table.verify(snapshot.version).problems == ()

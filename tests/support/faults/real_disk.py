@@ -9,7 +9,7 @@ import pytest
 
 from recobatch.errors import RecobatchError
 from recobatch.scoring.predictions import ScoreOptions
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.faults.numbered import check_tidy, check_whole, inputs_of, publish_number, read_number
 from tests.support.small_table import make_model, publish, write_inputs
 
@@ -24,7 +24,7 @@ def refused(action) -> str:
 
 def full(mount: Path, folder: Path) -> None:
     """A shard, the manifest, the best items: whatever comes when the last byte is gone."""
-    root, table = mount / "predictions", PredictionTable(mount / "predictions")
+    root, table = mount / "predictions", open_table(mount / "predictions")
     publish_number(root, inputs_of(folder, 1), 1)
     large = write_inputs(folder / "large", make_model(400, 2000))
     words = refused(lambda: publish(table, "v2", large, options=ScoreOptions(rows_per_shard=100_000)))
@@ -54,7 +54,7 @@ def full(mount: Path, folder: Path) -> None:
 
 
 def readonly(mount: Path, folder: Path) -> None:
-    root, table = mount / "predictions", PredictionTable(mount / "predictions")
+    root, table = mount / "predictions", open_table(mount / "predictions")
     for number in (1, 2):
         publish_number(root, inputs_of(folder, number), number)
     subprocess.run(["mount", "-o", "remount,ro", str(mount)], check=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recobatch.sources.synthetic import write_synthetic
-from recobatch.table import PredictionTable
+from recobatch.table import open_table
 from tests.support.databases import mlflow_database, prefect_home
 
 COMMAND = [sys.executable, "-c", "from flows.cli.commands import main; main()"]
@@ -62,7 +62,7 @@ class Project:
 
     def __init__(self, folder: Path, *, empty: bool = False, **environment: str) -> None:
         self.folder = folder
-        self.table = PredictionTable(folder / "predictions")
+        self.table = open_table(folder / "predictions")
         self.environment = {**os.environ, "PREFECT_HOME": str(folder / ".prefect"), **environment}
         if not empty:
             prefect_home(folder / ".prefect")

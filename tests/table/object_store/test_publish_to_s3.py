@@ -11,7 +11,7 @@ from flows.cli.lookup import print_rollback, print_top, print_verified
 from recobatch.errors import BadSettings, BadTable, RecobatchError
 from recobatch.scoring.predictions import score_block
 from recobatch.scoring.top import best_items
-from recobatch.table import PredictionTable, open_table, published_items, published_users
+from recobatch.table import open_table, published_items, published_users
 from recobatch.table.object_store import bucket as bucket_module
 from tests.support.small_table import make_ids, make_model, publish
 
@@ -54,7 +54,7 @@ def test_what_a_consumer_finds(two, s3):
 
 
 def test_the_same_bytes_as_in_a_folder(two, s3, inputs, tmp_path):
-    folder = PredictionTable(tmp_path / "folder")
+    folder = open_table(tmp_path / "folder")
     ours = publish(folder, "v2", inputs, names=("bias", "plain"), top=5, titles=TITLES)
     theirs = two.current()
     assert theirs.manifest.files == ours.manifest.files
@@ -128,7 +128,7 @@ def test_a_pointer_that_is_not_ours(two, s3):
 
 def test_commands(two, s3, inputs, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    publish(PredictionTable(tmp_path / "folder"), "v2", inputs, names=("bias", "plain"), titles=TITLES)
+    publish(open_table(tmp_path / "folder"), "v2", inputs, names=("bias", "plain"), titles=TITLES)
     print_top(s3.uri, "31", k=4, unseen_only=True, model=None, as_json=True)
     there = json.loads(capsys.readouterr().out)["items"]
     assert there == best_items(tmp_path / "folder", 31, k=4).to_pylist()
@@ -163,8 +163,9 @@ def test_roll_back_and_forth(two, s3):
 def test_the_newest_are_kept_and_the_current_one_always(two, s3, inputs):
     two.rollback("v1")
     publish(two, "v3", inputs, keep=2)
-    assert list(s3.pointer()["snapshots"]) == ["v2", "v3"]
-    two.rollback("v2")
+    assert list(s3.pointer()["snapshots"]) == ["v1", "v3"], "what was rolled back goes first"
+    assert [entry.version for entry in two.rolled_back()] == ["v2"]
+    two.rollback("v1")
     publish(two, "v4", inputs, keep=1)
     assert list(s3.pointer()["snapshots"]) == ["v4"]
     assert {name.split("/")[1] for name in s3.names() if name.startswith("versions")} == {"v4"}

@@ -35,50 +35,50 @@ def die_while_publishing(table, inputs, at, error=Crash):
     """A run that ends at its ``at``-th request of the publish itself."""
     with suppress(Crash), table.lock(holder="first"):
         staging = table.stage("v2", shaped_by=KEY)
-        table._bucket.arm(at, error=error, afterwards=True)
+        table.store.bucket.arm(at, error=error, afterwards=True)
         with pytest.raises(error):
             publish_v2(staging, inputs)
-    seen = table._bucket.seen
-    table._bucket.at = 0
+    seen = table.store.bucket.seen
+    table.store.bucket.at = 0
     return seen
 
 
 @pytest.mark.parametrize("error", [Crash, RecobatchError], ids=["died", "the store was away"])
 def test_what_was_uploaded_is_not_uploaded_again(table, inputs, error):
     die_while_publishing(table, inputs, 3, error)
-    there = set(table._bucket.sizes("versions/v2"))
+    there = set(table.store.bucket.sizes("versions/v2"))
     assert len(there) == 2 if error is Crash else len(there) >= 2, "one request to look what is there, and two files"
     with table.lock(holder="second"):
         table.clean(keep_unfinished=True)
         staging = table.resume(KEY)
         assert staging.version == "v2"
         table.clean(keep=staging)
-        assert set(table._bucket.sizes("versions/v2")) == there
-        table._bucket.arm(1000, error=Crash, afterwards=False)
+        assert set(table.store.bucket.sizes("versions/v2")) == there
+        table.store.bucket.arm(1000, error=Crash, afterwards=False)
         publish_v2(staging, inputs)
-        assert table._bucket.seen.count("upload") == N_SHARDS - len(there)
-        table._bucket.at = 0
+        assert table.store.bucket.seen.count("upload") == N_SHARDS - len(there)
+        table.store.bucket.at = 0
     assert table.current().version == "v2"
-    assert table.current().verify().ok
+    assert table.verify().ok
     assert table.resume(KEY) is None
 
 
 def test_a_manifest_that_nobody_was_pointed_at_is_replaced(table, inputs):
     seen = die_while_publishing(table, inputs, N_SHARDS + 3)
     assert seen[N_SHARDS + 1 : N_SHARDS + 3] == ["read", "write"]
-    assert table._bucket.read("versions/v2/manifest.json") is not None
+    assert table.store.bucket.read("versions/v2/manifest.json") is not None
     assert table.current().version == "v1"
     with table.lock(holder="second"):
         publish_v2(table.resume(KEY), inputs, attempt=2)
     assert table.current().manifest.extra == {"attempt": 2}
-    assert table.current().verify().ok
+    assert table.verify().ok
 
 
 def test_other_content_under_a_name_of_ours_is_refused(table, inputs):
     die_while_publishing(table, inputs, 3)
-    name = next(name for name in table._bucket.sizes("versions/v2"))
-    found = table._bucket.read(f"versions/v2/{name}")
-    table._bucket.write(f"versions/v2/{name}", b"other", over=found[1])
+    name = next(name for name in table.store.bucket.sizes("versions/v2"))
+    found = table.store.bucket.read(f"versions/v2/{name}")
+    table.store.bucket.write(f"versions/v2/{name}", b"other", over=found[1])
     with table.lock(holder="second"), pytest.raises(RecobatchError, match=r"found other content under .*--fresh"):
         publish_v2(table.resume(KEY), inputs)
     assert table.current().version == "v1"
@@ -89,5 +89,5 @@ def test_a_fresh_run_forgets_it(table, inputs):
     with table.lock(holder="second"):
         removed = table.clean()
         assert [name.rpartition("/")[2].startswith((".staging-v2", "v2")) for name in map(str, removed)] == [True, True]
-        assert table._bucket.children("versions")[0] == ["v1"]
+        assert table.store.bucket.children("versions")[0] == ["v1"]
         assert table.resume(KEY) is None

@@ -1,0 +1,125 @@
+"""What a table needs of the place it lies in; a local folder and an object store are the two there are."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from recobatch.table.catalog import Catalog
+from recobatch.table.manifest import Manifest
+
+
+class PreconditionFailed(Exception):
+    """A conditional write came too late: the object is no longer what it had to be."""
+
+
+@dataclass(frozen=True)
+class ETag:
+    """One state of one object; stores identify states by an entity tag, a version, or both."""
+
+    e_tag: str | None
+    version: str | None = None
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any]) -> "ETag":
+        """From obstore's ``PutResult`` or ``ObjectMeta``."""
+        return cls(meta["e_tag"], meta["version"])
+
+    def condition(self) -> dict[str, str]:
+        """As obstore expects it."""
+        both = {"e_tag": self.e_tag, "version": self.version}
+        return {name: value for name, value in both.items() if value is not None}
+
+
+class Lock(Protocol):
+    """The right to write a table, while it is held."""
+
+    def check(self) -> None:
+        """Raise ``TableBusy`` if it was lost to another run."""
+
+
+class Store(Protocol):
+    """The files of one table, by names relative to it, with forward slashes.
+
+    Every method raises ``RecobatchError`` if the disk or the object store refuses. Order of a publish: ``put``, then
+    ``write_catalog``. Order of a removal: ``write_catalog`` without the version, then ``delete``. So whatever the
+    catalog names is whole at every moment.
+    """
+
+    @property
+    def location(self) -> str:
+        """Path or URI, for messages."""
+
+    @property
+    def key(self) -> str:
+        """The same for every handle that this process has of the table."""
+
+    @property
+    def scratch(self) -> Path:
+        """Folder on this machine in which versions are staged."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether reading a whole file costs a download."""
+
+    def is_table(self) -> bool:
+        """Whether the place is marked as a table."""
+
+    def initialize(self) -> None:
+        """Mark the place as a table unless it is one.
+
+        Raises:
+            BadTable: If something lies there that this program did not make; it is left untouched.
+        """
+
+    def exclusive(self, holder: str) -> AbstractContextManager[Lock]:
+        """Initialize the place and be the only writer of the table; never waits.
+
+        Raises:
+            TableBusy: If another process is writing; the message names it.
+        """
+
+    def read_catalog(self) -> tuple[Catalog, ETag | None]:
+        """What is published, and the state to write over; ``Catalog()`` if nothing is.
+
+        Raises:
+            BadTable: If the place holds something else than a table.
+        """
+
+    def write_catalog(self, catalog: Catalog, *, over: ETag | None) -> ETag:
+        """Replace the catalog in one step, if its state is still ``over``; readers see its version from then on.
+
+        Raises:
+            PreconditionFailed: If the condition does not hold, so that nothing was written.
+        """
+
+    def versions(self) -> list[str]:
+        """Names of all versions of which any file is there, published or not."""
+
+    def put(self, staging: Path, manifest: Manifest) -> None:
+        """Bring a finished staging folder to its version's place and make it durable, the manifest last.
+
+        Raises:
+            RecobatchError: If other content lies under one of the names.
+        """
+
+    def delete(self, version: str) -> None:
+        """Remove all files of a version."""
+
+    def read(self, name: str) -> bytes | None:
+        """A small file, or none if there is no such file."""
+
+    def open(self, name: str) -> Path | pa.NativeFile:
+        """A file for pyarrow to read, in parts."""
+
+    def local_copy(self, name: str) -> AbstractContextManager[Path]:
+        """A file as a path on this machine, for the time of the ``with`` block."""
+
+    def sizes(self, version: str) -> dict[str, int]:
+        """Bytes of each file of a version, by its name within the version; without the link to the champion."""
+
+    def check_links(self, manifest: Manifest) -> list[str]:
+        """What is wrong with the links of a version, one line each."""

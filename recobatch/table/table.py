@@ -1,0 +1,277 @@
+"""The prediction table: a sequence of immutable snapshots and one pointer, in any ``Store``."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from recobatch.errors import BadSettings, BadTable, RecobatchError
+from recobatch.storage.durable import TEMPORARY, explained, remove
+from recobatch.table.catalog import Catalog, CatalogEntry
+from recobatch.table.layout import STAGING, TRASH, safe_name
+from recobatch.table.published import Published
+from recobatch.table.resume import Unfinished, list_unfinished, remember, select
+from recobatch.table.session import Session, current_session, session
+from recobatch.table.staging import Staging
+from recobatch.table.store import Store
+from recobatch.table.verify import VerifyReport, check_files, check_sizes, verify_snapshot
+
+
+class TableOptions(BaseModel):
+    """How the table is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    keep: int = Field(default=3, ge=1)
+    """Snapshots kept after a publish: the current one, its good predecessor, then the newest, rolled back ones last"""
+
+
+class Table:
+    """A table; every method that changes it locks it, unless this process holds the lock already."""
+
+    def __init__(self, store: Store) -> None:
+        """Open a table; nothing is read yet."""
+        self.store = store
+
+    @property
+    def root(self) -> Path:
+        """Folder of a table in a local folder."""
+        return Path(self.store.location)
+
+    @contextmanager
+    def lock(self, *, holder: str) -> Iterator[None]:
+        """Be the only writer for the time of the ``with`` block; never waits.
+
+        What is published meanwhile is published over the table as it is now. In a folder, a table in which nothing was
+        published or staged is removed at the end.
+
+        Args:
+            holder: Batch id, for the message that others get.
+
+        Raises:
+            TableBusy: If another run is writing; the message says who, where and since when.
+            BadTable: If the place holds something else than a table.
+        """
+        with session(self.store, holder):
+            yield
+
+    @contextmanager
+    def _exclusive(self, holder: str) -> Iterator[Session]:
+        if (ours := current_session(self.store)) is not None:
+            yield ours
+            return
+        with session(self.store, holder) as ours:
+            yield ours
+
+    def stage(self, version: str, *, shaped_by: str = "", notes: Mapping[str, Any] | None = None) -> Staging:
+        """Begin a new version in a folder of its own, where consumers do not read.
+
+        Args:
+            version: A name that no published version has.
+            shaped_by: Fingerprint of everything that the predictions depend on, for ``resume``.
+            notes: JSON that the next run finds in ``unfinished``, should this one die.
+
+        Raises:
+            BadSettings: If the version cannot be part of a path.
+            RecobatchError: If that version exists already.
+        """
+        safe_name("version", version)
+        self.store.initialize()
+        if version in self.store.versions():
+            raise RecobatchError(
+                f"{self.store.location}: found version {version} there already, expected a new version; "
+                f"a published snapshot never changes, run with another version"
+            )
+        path = self.store.scratch / f"{STAGING}{version}-{secrets.token_hex(4)}"
+        with explained("make a staging folder", path):
+            path.mkdir(parents=True)
+        if shaped_by:
+            remember(path, version, shaped_by, notes or {})
+        return self._staging(path, version)
+
+    def unfinished(self) -> list[Unfinished]:
+        """Versions that dead runs left on this machine and that can be resumed, most finished files first."""
+        left = list_unfinished(self.store.scratch)
+        published = self._catalog().snapshots if left else {}
+        return [each for each in left if each.version not in published]
+
+    def resume(self, shaped_by: str) -> Staging | None:
+        """Resume the version that a dead run left unfinished; hold the lock, and call it before ``clean``.
+
+        Args:
+            shaped_by: As given to ``stage``; must not be empty.
+
+        Returns:
+            The staging folder, whose finished shards ``kept_report`` finds, or none if there is nothing to resume.
+        """
+        left = select(self.unfinished(), shaped_by)
+        return None if left is None else self._staging(left.path, left.version)
+
+    def _staging(self, path: Path, version: str) -> Staging:
+        return Staging(path, version, self.store, self._exclusive)
+
+    def current(self) -> Published | None:
+        """The snapshot that readers see, or none if nothing was published yet.
+
+        Raises:
+            BadTable: If the place holds something else than a table, or the pointer leads to no sound snapshot.
+        """
+        catalog = self._catalog()
+        if catalog.problem:
+            raise BadTable(catalog.problem)
+        if not catalog.version:
+            return None
+        if catalog.version not in catalog.snapshots:
+            raise BadTable(
+                f"{self.store.location}: found the table pointing at version {catalog.version}, which is not there; "
+                f"expected a published snapshot; point it at another with recobatch rollback VERSION"
+            )
+        return Published.open(self.store, catalog.version)
+
+    def snapshots(self) -> list[Published]:
+        """Every snapshot with a sound manifest, in the order of publishing."""
+        return self._sound(self._catalog())
+
+    def rolled_back(self) -> list[CatalogEntry]:
+        """The versions that the table was rolled back from, kept or not, in the order of publishing.
+
+        A version stays among them until a roll-back names it.
+        """
+        marked = self._catalog().rolled_back.values()
+        return sorted(map(self._with_inputs, marked), key=lambda entry: entry.sequence)
+
+    def snapshot(self, version: str | None = None) -> Published:
+        """A snapshot by version, by default the current one.
+
+        Raises:
+            BadTable: If nothing was published yet, or that version does not exist; the message names those that do.
+        """
+        if version is None:
+            if (current := self.current()) is None:
+                raise BadTable(
+                    f"{self.store.location}: found no published snapshot, expected one; publish with recobatch run"
+                )
+            return current
+        safe_name("version", version)
+        known = list(self._catalog().snapshots)[::-1]
+        if version not in known:
+            raise BadTable(
+                f"{self.store.location}: found no version {version}, expected one of "
+                f"{', '.join(known[:5]) or 'none yet'}{', …' if len(known) > 5 else ''}; pass one of them"
+            )
+        return Published.open(self.store, version)
+
+    def rollback(self, version: str | None = None) -> Published:
+        """Point the table at an earlier snapshot.
+
+        The files of the snapshot are checked first: their content in a folder, their names and sizes in an object
+        store, where ``verify`` reads the content.
+
+        Args:
+            version: By default the nearest ancestor of the current one that was not rolled back itself. A version
+                that is named may be any that is kept.
+
+        Raises:
+            BadTable: If there is no such snapshot, or it is damaged; the table stays as it is.
+            TableBusy: If a run is writing.
+        """
+        self.snapshot(version)  # before the lock: what is no table yet must not become one
+        with self._exclusive("rollback") as writer:
+            target = self.snapshot(version or self._before(writer.catalog))
+            if problems := (check_sizes if self.store.is_remote else check_files)(target):
+                raise BadTable(
+                    f"{target.location}: found a damaged snapshot ({problems[0]}), expected a whole one; "
+                    f"the table stays as it is, roll back to another version"
+                )
+            writer.move(writer.catalog.pointing_at(target.manifest, writer.holder))
+        return target
+
+    def _before(self, catalog: Catalog) -> str:
+        sound = {snapshot.version for snapshot in self._sound(catalog)}
+        if (before := catalog.good_before(catalog.version, among=sound)) is not None:
+            return before
+        now = catalog.snapshots[catalog.version]
+        bad = [each.version for each in catalog.rolled_back.values() if each.sequence < now.sequence]
+        but = f" but what was rolled back itself ({', '.join(bad[-5:])})" if bad else ""
+        raise BadTable(
+            f"{self.store.location}: found no snapshot older than {now.version}{but}, expected one to roll back to; "
+            f"the table stays as it is, name a version of recobatch versions, or publish a new one with recobatch run"
+        )
+
+    def verify(self, version: str | None = None) -> VerifyReport:
+        """Check every byte and every pair of a snapshot, by default the current one.
+
+        Raises:
+            BadTable: If there is no such snapshot, or its manifest cannot be trusted.
+        """
+        return verify_snapshot(self.snapshot(version))
+
+    def damage(self, version: str | None = None) -> list[str]:
+        """Problems of a snapshot's files by name and size alone, one line each; reads none of them."""
+        return check_sizes(self.snapshot(version))
+
+    def clean(self, *, keep: Staging | None = None, keep_unfinished: bool = False) -> list[Path | str]:
+        """Remove what dead runs left: staging folders, half-removed and unpublished versions, temporary files.
+
+        Also repairs a pointer that a dead run left behind the link.
+
+        Args:
+            keep: The staging folder that is resumed.
+            keep_unfinished: Whether to keep all that can be resumed, as long as it is not known what will be.
+
+        Returns:
+            Paths and URIs of what was removed.
+        """
+        if not self.store.is_table():
+            return []
+        with self._exclusive("clean") as writer:
+            kept = {each.path: each.version for each in (self.unfinished() if keep_unfinished else ())}
+            kept |= {keep.path: keep.version} if keep else {}
+            left = [*self.store.scratch.glob(f"{STAGING}*"), *self.store.scratch.glob(f"{TRASH}*")]
+            litter = [path for path in (*left, *self.store.scratch.glob(f"{TEMPORARY}*")) if path not in kept]
+            with explained("remove what an earlier run left", self.store.scratch):
+                for path in litter:
+                    remove(path)
+            return [*litter, *writer.remove_unpublished(kept=set(kept.values()))]
+
+    def retain(self, keep: int) -> list[str]:
+        """Remove all but ``keep`` snapshots; returns the versions removed, in the order of removal.
+
+        Kept are the current one, the one that a roll-back leads to, and the newest of the others; those that were
+        rolled back are removed first. Snapshots whose manifest cannot be trusted are never removed.
+
+        Raises:
+            BadSettings: If ``keep`` is less than one.
+        """
+        if keep < 1:
+            raise BadSettings(f"table.keep: found {keep}, expected at least 1; the current snapshot is always kept")
+        with self._exclusive("retain") as writer:
+            sound = {each.version: CatalogEntry.of(each.manifest) for each in self._sound(writer.catalog)}
+            gone = writer.catalog.to_remove(keep, among=sound) if writer.catalog.version in sound else []
+            if gone:
+                writer.remove([sound[version] for version in gone])
+        return gone
+
+    def _catalog(self) -> Catalog:
+        return self.store.read_catalog()[0]
+
+    def _sound(self, catalog: Catalog) -> list[Published]:
+        sound = []
+        for version in catalog.snapshots:
+            try:
+                sound.append(Published.open(self.store, version))
+            except BadTable:
+                continue  # left for a person to look at
+        return sound
+
+    def _with_inputs(self, entry: CatalogEntry) -> CatalogEntry:
+        """Earlier tables note no inputs; a snapshot that is kept does."""
+        try:
+            if entry.inputs is not None:
+                return entry
+            return CatalogEntry.of(Published.open(self.store, entry.version).manifest)
+        except BadTable:
+            return entry
