@@ -22,6 +22,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from tests.support.fork_client import submit
 from tests.support.paths import REPO
 
 _LONGEST = 1 << 20
@@ -32,12 +33,8 @@ class ForkedRun:
     """What a test needs of ``subprocess.Popen``, for a forked run of the command line."""
 
     def __init__(self, arguments: list[str], *, cwd: Path, env: dict[str, str]) -> None:
-        self._server = socket.socket(socket.AF_UNIX)
-        self._server.connect(_address())
         (self.stdout, out), (self.stderr, err) = _pipe(), _pipe()
-        request = json.dumps({"arguments": arguments, "cwd": str(cwd), "environment": env}).encode()
-        fds = array.array("i", [out, err])
-        self._server.sendmsg([request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+        self._server = submit(_address(), arguments, cwd=str(cwd), env=env, fds=(out, err))
         os.close(out)
         os.close(err)
         self._answers = self._server.makefile()
@@ -86,6 +83,15 @@ class _Reader(threading.Thread):
     def text(self) -> str:
         self.join(60)
         return self._text
+
+
+def forked_command(folder: Path) -> Path:
+    """Write a ``recobatch`` for shells into a folder, whose runs are forked too."""
+    client = Path(__file__).with_name("fork_client.py")
+    command = folder / "recobatch"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {client} {_address()} "$@"\n')
+    command.chmod(0o755)
+    return command
 
 
 def _pipe():
