@@ -15,6 +15,7 @@ import pytest
 
 from flows.settings.load import load_settings
 from recobatch.table import open_table
+from tests.support.fork_server import forked_command
 from tests.support.pages import READ_IN_ORDER, RUN_ELSEWHERE, Block, runnable
 from tests.support.paths import REPO
 from tests.support.snippets import Session
@@ -24,13 +25,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 class Shell:
-    """Somebody at a terminal in the project folder, with the virtual environment on the path."""
+    """Somebody at a terminal in the project folder, with a forked ``recobatch`` and the environment on the path."""
 
-    def __init__(self, folder: Path, api_url: str) -> None:
+    def __init__(self, folder: Path, commands: Path, api_url: str) -> None:
         self.folder = folder
         (folder / ".venv").symlink_to(sys.prefix)
         self.environment = os.environ | {
-            "PATH": f"{Path(sys.prefix, 'bin')}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([str(commands), str(Path(sys.prefix, "bin")), os.environ["PATH"]]),
             "PREFECT_API_URL": api_url,
         }
         self.typed: set[str] = set()
@@ -83,7 +84,9 @@ class Shell:
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory, prefect_api):
     """The folder that the tutorial leaves, and what the other pages take for granted."""
-    shell = Shell(tmp_path_factory.mktemp("reader"), prefect_api)
+    commands = tmp_path_factory.mktemp("commands")
+    forked_command(commands)
+    shell = Shell(tmp_path_factory.mktemp("reader"), commands, prefect_api)
     shell.read(REPO / "docs" / "tutorial.md")
     ratings = shell.folder / "ratings.csv"
     with gzip.open(ratings.with_suffix(".csv.gz"), "wb") as file:

@@ -57,14 +57,14 @@ def test_a_whole_run_of_yesterday_is_the_newer_one(tmp_path, yesterday):
     project = Project(tmp_path)
     first = project.start()
     assert first.end() == 0, first.lines
-    second = project.start("--fresh", **yesterday)
+    second = project.start("--fresh", cold=True, **yesterday)
     assert second.end() == 0, second.lines
     versions = [run.summary["table"]["version"] for run in (first, second)]
     assert versions[1] < versions[0], "the clock was set back"
     assert project.table.current().version == versions[1]
     assert project.table.verify().ok
     assert "WARNING" not in "\n".join(second.lines)
-    again = project.start(**yesterday)
+    again = project.start(cold=True, **yesterday)
     assert again.end() == 0, again.lines
     assert again.summary["unchanged"]
     assert project.litter() == []

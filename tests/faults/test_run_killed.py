@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import subprocess
-import sys
 import time
 from collections import Counter
 
@@ -17,6 +16,7 @@ from recobatch.table import open_table
 from tests.support.databases import mlflow_database
 from tests.support.faults.disk import FULL_SWEEP
 from tests.support.faults.reading import reading
+from tests.support.fork_server import ForkedRun
 
 MOMENTS = 50 if FULL_SWEEP else 3
 MODELS = ("explicit_mf", "explicit_mf_bias")
@@ -42,10 +42,7 @@ def begin(project, prefect_api):
 
     def begin(table, *more):
         arguments = ["run", "ratings.parquet", "--table", table, *(f"--set={each}" for each in small), "--json", *more]
-        return subprocess.Popen(
-            [sys.executable, "-c", "from flows.cli.commands import main; main()", *arguments],
-            cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        return ForkedRun(arguments, cwd=project, env=environment)
 
     return begin
 
