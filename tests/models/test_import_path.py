@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from flows.results.summary import shaping
+from flows.tasks.fingerprints import shaping_settings
 from flows.settings.load import load_settings
 from recobatch.errors import BadSettings
 from recobatch.models import ModelOptions, build_model, check_model, find_model, source_digest
@@ -58,12 +58,12 @@ def test_settings_name_it_and_tables_have_a_plain_name():
 def test_another_code_is_another_training(module):
     name = module(GOOD)
     settings = load_settings(assignments=[f"models={name}:build"], environment={})
-    before = shaping(settings, name)
-    assert shaping(settings, name) == before
+    before = shaping_settings(settings, name)
+    assert shaping_settings(settings, name) == before
     module(GOOD + "\n    # changed\n")
-    assert shaping(settings, name)["model_code"] != before["model_code"]
+    assert shaping_settings(settings, name)["model_code"] != before["model_code"]
     assert source_digest("explicit_mf") is None
-    assert "model_code" not in shaping(settings, "explicit_mf")
+    assert "model_code" not in shaping_settings(settings, "explicit_mf")
 
 
 @pytest.mark.parametrize(
