@@ -25,4 +25,4 @@ def fit(name: str, inputs: TrainingInputs, folder: ModelFolder, on_epoch: OnEpoc
     for file, text in zip(DESCRIPTIONS, (summary_text(model), diagram_svg(model)), strict=True):
         (folder.path / file).write_text(text, encoding="utf-8")
     held_out = history.val_loss[history.best_epoch - 1] if holds_out and history.val_loss else None
-    return Fitted(to_factors(model), history, held_out)
+    return Fitted(to_factors(model, rating_range=(low, high)), history, held_out)
