@@ -4,10 +4,17 @@ Importing this package does not import Keras, so that the command line can read 
 do.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# TensorFlow reads these when it is imported, which only modules below this package do; what the caller has set stands.
+# Without them it reports at every start that it found no GPU ("failed call to cuInit").
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
 from recobatch.factors import FactorModel
+from recobatch.models.native_log import import_tensorflow
 from recobatch.models.options import ModelOptions
 from recobatch.models.registry import MODEL_NAMES, REGISTRY, ModelSpec, find_model, is_import_path, source_digest
 
@@ -112,6 +119,7 @@ def load_model(path: Path) -> "keras.Model":
     Raises:
         BadTable: If there is no model at ``path`` or it needs code to load.
     """
+    import_tensorflow()
     from recobatch.models import storage  # lazy: imports Keras
 
     return storage.load_model(path)
