@@ -179,11 +179,11 @@ def _run(request: dict) -> None:
 
     import_flow = launch._import_flow
 
-    def refreshed(name: str):
+    def refreshed(*arguments, **options):
         from prefect.context import refresh_global_settings_context
 
         refresh_global_settings_context()  # Prefect read the environment of the server when it was imported
-        return import_flow(name)
+        return import_flow(*arguments, **options)
 
     launch._import_flow = refreshed
     commands.main()
