@@ -196,7 +196,7 @@ def test_a_batch_that_lost_its_users_is_refused_once_told_and_published_when_mea
     (at_project / "few.csv").write_text("\n".join([rows[0], *(row for row in rows[1:] if row < "u20")]))
     refused = recobatch("run", "few.csv", *QUICK, "--table", "drift")
     assert refused.code == 3, refused.err
-    assert "drift.users_gone: found 67% of the published users gone" in refused.refusal
+    assert "drift.users_gone: 67% of the published users gone" in refused.refusal
     assert (at_project / "drift" / "current").readlink().name == stands
     lifted = ("ratings_drop", "users_gone", "items_gone", "rating_shift", "error_rise", "prediction_shift")
     meant = recobatch("run", "few.csv", *QUICK, "--table", "drift", *(f"--set=drift.{key}=null" for key in lifted))
