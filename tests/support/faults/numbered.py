@@ -24,6 +24,7 @@ def inputs_of(folder: Path, number: int) -> ModelFolder:
     model = replace(
         make_model(N_USERS, N_ITEMS), user_factors=zeros, item_factors=zeros[:N_ITEMS], user_bias=zeros[:, 0],
         item_bias=zeros[:N_ITEMS, 0], global_bias=float(number), link=Link.IDENTITY,
+        min_rating=0.0, max_rating=0.0,
     )  # fmt: skip
     return write_inputs(folder / f"inputs-{number}", model)
 
