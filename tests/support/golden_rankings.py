@@ -32,7 +32,10 @@ def generate() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.array(train), np.array(test), np.array(lists)
 
 
-GOLDEN: dict[str, float] = {}
+GOLDEN = {
+    "ndcg": 0.5481019876675486, "recall": 0.677296626984127, "map": 0.3839538237748803, "hit_rate": 0.9875,
+    "coverage": 1.0, "popularity": 16.016250000000003, "novelty": 2.541035965989253,
+}  # fmt: skip
 
 
 def compute() -> dict[str, float]:
