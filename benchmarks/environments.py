@@ -11,6 +11,7 @@ REQUIREMENTS = {
     "lenskit": ("lenskit==2025.8.1",),
     "cmfrec": ("numpy<2", "threadpoolctl", "cmfrec==3.5.1.post13"),
     "implicit": ("implicit==0.7.3",),
+    "rectools": ("rectools==0.19.0",),
     "spark": ("pyspark==4.0.1", "pandas<3", "pyarrow<22", "numpy"),
 }
 """Tool → what to install. surprise and cmfrec compile C at installation, which takes minutes; Spark needs Java 17."""

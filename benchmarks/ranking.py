@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from environments import Missing, python_with
 
-PEERS = ("implicit", "lenskit")
+PEERS = ("implicit", "rectools")
 HERE = Path(__file__).parent
 
 

@@ -28,38 +28,32 @@ def implicit(rows: sp.csr_matrix) -> Iterator[tuple[str, np.ndarray, float]]:
         yield f"implicit iALS, 32 factors, {name}", items, time.perf_counter() - begun
 
 
-def lenskit(rows: sp.csr_matrix) -> Iterator[tuple[str, np.ndarray, float]]:
-    """lenskit's own implicit ALS, and its item-item neighbours for implicit feedback."""
+def rectools(rows: sp.csr_matrix) -> Iterator[tuple[str, np.ndarray, float]]:
+    """RecTools' own EASE on weights 1 and 0.3, at its default penalty and at 200."""
     import pandas as pd
-    from lenskit.als import ImplicitMFScorer
-    from lenskit.batch import recommend
-    from lenskit.data import from_interactions_df
-    from lenskit.knn import ItemKNNScorer
-    from lenskit.pipeline import topn_pipeline
+    from rectools import Columns
+    from rectools.dataset import Dataset
+    from rectools.models import EASEModel
 
     pairs = rows.tocoo()
-    data = from_interactions_df(pd.DataFrame({"user_id": pairs.row, "item_id": pairs.col}))
-    scorers = {
-        "lenskit implicit ALS, 32 factors": ImplicitMFScorer(features=32),
-        "lenskit item-item neighbours": ItemKNNScorer(max_nbrs=20, feedback="implicit"),
-    }
-    for name, scorer in scorers.items():
+    weights = np.where(pairs.data >= 4, 1.0, 0.3)
+    frame = pd.DataFrame({Columns.User: pairs.row, Columns.Item: pairs.col, Columns.Weight: weights})
+    frame[Columns.Datetime] = pd.Timestamp("2020-01-01")
+    data = Dataset.construct(frame)
+    for penalty in (200.0, 500.0):
         begun = time.perf_counter()
-        pipeline = topn_pipeline(scorer, n=K)
-        pipeline.train(data)
-        found = recommend(pipeline, list(range(rows.shape[0])), n=K, n_jobs=1)
+        model = EASEModel(regularization=penalty).fit(data)
+        found = model.recommend(np.arange(rows.shape[0]), data, k=K, filter_viewed=True)
         items = np.full((rows.shape[0], K), -1)
-        for key, chosen in found:
-            ids = chosen.ids()[:K]
-            items[key.user_id, : len(ids)] = ids
-        yield name, items, time.perf_counter() - begun
+        items[found[Columns.User], found[Columns.Rank] - 1] = found[Columns.Item]
+        yield f"RecTools EASE, penalty {penalty:g}", items, time.perf_counter() - begun
 
 
 def main() -> None:
     tool, source, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     with np.load(source) as data:
         rows = sp.csr_matrix((data["rating"], (data["user"], data["item"])), shape=tuple(data["shape"]))
-    found = {"implicit": implicit, "lenskit": lenskit}[tool](rows)
+    found = {"implicit": implicit, "rectools": rectools}[tool](rows)
     np.savez(out, **{name: np.column_stack([items, np.full(len(items), seconds)]) for name, items, seconds in found})
 
 

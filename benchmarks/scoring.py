@@ -149,9 +149,15 @@ def bench_ranking(folder: Path, runs: int, users: int, python: str) -> Iterator[
         return elsewhere(python, "scoring_implicit.py", str(large), str(users), str(ids))
 
     out = folder / "top"
-    ours, theirs = alternate(runs, lambda: measured("rank", str(large), str(out), str(users)), implicit)
+    ours, both, theirs = alternate(
+        runs,
+        lambda: measured("rank", str(large), str(out), str(users), "prediction"),
+        lambda: measured("rank", str(large), f"{out}-both", str(users), "product"),
+        implicit,
+    )
     what = f"best 100 unseen of {users:,} users, {LARGE[1]:,} items"
     yield compare(what, ours, theirs, "implicit", note=same_ranking(out, np.load(ids)))
+    yield compare(f"{what}, by interest and rating", both, theirs, "implicit", note="two products, theirs one")
 
 
 def bench_spark(folder: Path, runs: int, users: int, python: str) -> Iterator[Row]:

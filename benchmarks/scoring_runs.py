@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recobatch.factors import FactorModel, Link
-from recobatch.model_folder import LoadedModel, ModelFolder
+from recobatch.interest_model import Confidence, InterestKind, InterestModel, InterestPart
+from recobatch.model_folder import INTEREST_FILE, LoadedModel, ModelFolder, load_interest
 from recobatch.rated import RatedPairs
 from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.predictions import (
@@ -26,6 +27,7 @@ from recobatch.scoring.predictions import (
     prediction_schema,
     score_shard,
 )
+from recobatch.scoring.ranker import RankBy
 from recobatch.scoring.top import best_items, top_shard
 from recobatch.table import ModelEntry, open_table
 from recobatch.vocabulary import Vocabulary
@@ -52,6 +54,10 @@ def make_inputs(folder: Path, users: int, items: int, factors: int, rated: int, 
     indptr = np.searchsorted(user, np.arange(users + 1)).astype(np.int64)
     folder.mkdir(parents=True)
     user_ids, item_ids = Vocabulary(pa.arange(1, users + 1)), Vocabulary(pa.arange(1, items + 1))
+    # A positive mean, as interest has: its first factor is popularity.
+    u, v = normal(0.2, users, factors) + np.float32(0.05), normal(0.2, items, factors) + np.float32(0.05)
+    part = InterestPart(InterestKind.IALS, u, v, v, u.mean(axis=0), 0.01, 0.3, 5.0)
+    InterestModel((part,), Confidence(1, 5, 4)).save(folder / INTEREST_FILE)
     return LoadedModel(model, user_ids, item_ids, RatedPairs(indptr, item.astype(np.int32), items)).save(folder)
 
 
@@ -156,16 +162,19 @@ def fixed_lists(factors: np.ndarray) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(factors.ravel()), factors.shape[1])
 
 
-def rank(folder: Path, out: Path, users: int) -> dict:
-    """Best 100 unseen items of every user, written as parquet files; implicit hands them back in memory."""
-    inputs = ModelFolder(folder)
+def rank(folder: Path, out: Path, users: int, rank_by: RankBy) -> dict:
+    """Best 100 unseen items of every user, written as parquet files; implicit returns them in memory."""
+    inputs, interest = ModelFolder(folder), folder / INTEREST_FILE
     inputs.load()
+    load_interest(interest)
     out.mkdir(parents=True, exist_ok=True)
     bounds = [users * n // (4 * THREADS) for n in range(4 * THREADS + 1)]
     parts = [slice(a, b) for a, b in pairwise(bounds)]
     with clock() as seconds, ThreadPoolExecutor(THREADS) as pool:
         jobs = [
-            pool.submit(top_shard, inputs, part, out / f"{n}.parquet", k=100, metadata={})
+            pool.submit(
+                top_shard, inputs, part, out / f"{n}.parquet", k=100, metadata={}, interest=interest, rank_by=rank_by
+            )
             for n, part in enumerate(parts)
         ]
         rows = sum(job.result().rows for job in jobs)
@@ -257,7 +266,7 @@ def measure(name: str, arguments: list[str]) -> None:
         ),
         "bare": lambda folder, out, names, users: bare(Path(folder), Path(out), names.split(","), int(users)),
         "duckdb": lambda folder, out, users: duckdb_cross_join(Path(folder), Path(out), int(users)),
-        "rank": lambda folder, out, users: rank(Path(folder), Path(out), int(users)),
+        "rank": lambda folder, out, users, rank_by: rank(Path(folder), Path(out), int(users), rank_by),
         "look_up": lambda table, tool: look_up(Path(table), tool),
         "keras": lambda folder, pairs: keras_predict(Path(folder), int(pairs)),
     }

@@ -190,6 +190,27 @@ def models(as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
+@click.option(
+    "--keep-days", default=30.0, show_default=True, type=click.FloatRange(min=0),
+    help="Keep reports and MLflow artifacts that are younger.",
+)  # fmt: skip
+@table_option
+@set_option
+@json_option
+def clean(dry_run: bool, keep_days: float, table: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
+    """Remove old reports, stage outputs and MLflow artifacts.
+
+    Reports and artifacts of versions that the table keeps, or that the registry's aliases need, stay; so do all params
+    and metrics.
+    """
+    from flows.cli import clean as cleaning
+
+    settings = load_given(None, {"assignments": assignments, "table": table})
+    cleaning.clean(settings, keep_days=keep_days, dry_run=dry_run, as_json=as_json)
+
+
+@cli.command()
 @click.option("--users", "n_users", required=True, type=click.IntRange(min=1), help="How many users.")
 @click.option("--items", "n_items", required=True, type=click.IntRange(min=1), help="How many items.")
 @click.option(

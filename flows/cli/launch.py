@@ -4,9 +4,6 @@ import json
 import logging
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,9 @@ from flows.progress.startup import lap
 from flows.server.environment import prepare_environment
 from flows.server.local import prefect_server
 from flows.settings.tree import Settings
+from recobatch.addresses import is_uri
 from recobatch.errors import RecobatchError
+from recobatch.models.native_log import import_tensorflow
 from recobatch.sources.datasets import check_path
 from recobatch.storage.durable import is_disk_trouble
 
@@ -46,7 +45,9 @@ def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -
         check_path(settings.data.ratings)
     with display.live(), prefect_server() as server:
         with display.stage("start"):
-            flow = _import_flow(name)
+            is_redone = parameters.get("force") or parameters.get("fresh")
+            may_be_unchanged = name == "batch-scoring" and not is_redone and _may_be_published(settings.table.path)
+            flow = _import_flow(name, may_be_unchanged=may_be_unchanged)
             if name != "score-pairs":
                 _check_models(settings)
             with lap("open MLflow"):
@@ -67,20 +68,28 @@ def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -
     _print(result, as_json=as_json)
 
 
-def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
-    """Import what the flow needs while the server starts; TensorFlow only where something is trained."""
+def _import_flow(name: str, *, may_be_unchanged: bool) -> Any:  # noqa: ANN401 - a Prefect flow
+    """Import what the flow needs while the server starts; TensorFlow only where something is sure to be trained.
+
+    A run that may find nothing new imports it with the first model.
+    """
     if name == "score-pairs":
         with lap("import Prefect"):
             from flows.score import score_pairs
 
         return score_pairs
-    with lap("import TensorFlow"), _silent_natives():
-        import recobatch.training.engine  # noqa: F401 - imports TensorFlow, seconds that the server needs as well
+    if not may_be_unchanged:
+        with lap("import TensorFlow"):
+            import_tensorflow()  # seconds that the server needs as well
     with lap("import Prefect"):
         from flows.batch import batch_scoring
         from flows.train import train_models
 
     return train_models if name == "train-models" else batch_scoring
+
+
+def _may_be_published(table: str) -> bool:
+    return is_uri(table) or Path(table, "current").exists()
 
 
 def _check_models(settings: Settings) -> None:
@@ -89,27 +98,6 @@ def _check_models(settings: Settings) -> None:
 
     for model in settings.models:
         check_model(model)
-
-
-@contextmanager
-def _silent_natives() -> Iterator[None]:
-    """Hold back what TensorFlow's C++ writes to stderr while it loads (it looks for a GPU, at any log level).
-
-    What was held back is shown if the import fails.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            aside.seek(0)
-            os.write(kept, aside.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _open_tracker(settings: Settings) -> None:

@@ -103,8 +103,8 @@ def refusals_reported(
     """
     try:
         yield
-    except GateRefused as refusal_:
-        refused, outcome = str(refusal_), "the gate refused, without a report"
+    except GateRefused as error:
+        refused, outcome = str(error), "the gate refused, without a report"
         summary = with_report(job, batch, summary, outcome=outcome, refused=refused, command=command)
         show_result(job, key, at_end(job, summary), refused=refused)
         raise

@@ -19,6 +19,8 @@ FIRST_PENALTY = 500.0
 PENALTIES = (40.0, 130.0, 270.0, 1000.0, 3000.0)
 """Beside the first; times the mean squared weight, which makes them comparable between confidences."""
 
+MANY_RATINGS = 500_000
+"""More held-in ratings than that may fill 64 factors; below, they take longer and gain nothing."""
 DOUBT = 0.03
 """Both methods added up are taken unless one alone is better by more than this share: an average errs less often than
 the choice of the better one on few users."""
@@ -149,7 +151,8 @@ def search(
     if options.method != "ials":
         ease = best([ease, *(replace(ease, penalty=penalty) for penalty in PENALTIES)])
     if options.method != "ease":
-        ials = _search_ials(best, ease.confidence)
+        many = len(folds[0].fit) > MANY_RATINGS
+        ials = _search_ials(best, ease.confidence, sizes=(16, 64) if many else (16,))
         if options.method == "ials" or tried[ials] > tried[ease]:
             ials = best([ials, *(replace(ials, confidence=each) for each in confidences)])
     finalists = {"ease": [ease], "ials": [ials], "best": [ease, ials, replace(ease, ials=ials.ials)]}[options.method]
@@ -159,7 +162,9 @@ def search(
     return winner, tuple(Trial(str(choice), ndcg) for choice, ndcg in tried.items())
 
 
-def _search_ials(best: Callable[[Sequence[Choice]], Choice], confidence: Confidence) -> Choice:
+def _search_ials(
+    best: Callable[[Sequence[Choice]], Choice], confidence: Confidence, *, sizes: tuple[int, ...]
+) -> Choice:
     """The unobserved weight first, then the penalty, then the number of factors."""
 
     def among(options: Sequence[Ials]) -> Ials:
@@ -168,5 +173,5 @@ def _search_ials(best: Callable[[Sequence[Choice]], Choice], confidence: Confide
 
     found = among(IALS)
     found = among([replace(found, floor=found.floor * factor) for factor in (1, 2, 0.5)])
-    found = among([replace(found, n_factors=n_factors) for n_factors in (found.n_factors, 16, 48)])
+    found = among([replace(found, n_factors=n_factors) for n_factors in (found.n_factors, *sizes)])
     return Choice(confidence, ials=found)

@@ -4,10 +4,18 @@ Importing this package does not import Keras, so that the command line can read 
 do.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# TensorFlow reads these when it is imported, which only modules below this package do; what the caller has set stands.
+# Without them it reports at every start that it found no GPU ("failed call to cuInit").
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+from recobatch.errors import BadSettings
 from recobatch.factors import FactorModel
+from recobatch.models.native_log import import_tensorflow
 from recobatch.models.options import ModelOptions
 from recobatch.models.registry import MODEL_NAMES, REGISTRY, ModelSpec, find_model, is_import_path, source_digest
 
@@ -51,11 +59,21 @@ def build_model(
             in the factor form.
     """
     spec = find_model(name)
-    model = spec.build(
-        n_users=int(n_users), n_items=int(n_items), min_rating=float(min_rating), max_rating=float(max_rating),
-        options=options, seed=seed,
-    )  # fmt: skip
-    if spec.name not in REGISTRY:
+    build, is_own = spec.build, spec.name not in REGISTRY
+    try:
+        model = build(
+            n_users=int(n_users), n_items=int(n_items), min_rating=float(min_rating), max_rating=float(max_rating),
+            options=options, seed=seed,
+        )  # fmt: skip
+    except TypeError as error:
+        if not is_own:
+            raise
+        said = " ".join(str(error).split())
+        raise BadSettings(
+            f"models: found {spec.title!r}, which raised TypeError ({said}), expected a function "
+            f"build(*, n_users, n_items, min_rating, max_rating, options, seed) that returns a Keras model; correct it"
+        ) from error
+    if is_own:
         from recobatch.models import factor_form  # lazy: imports Keras
 
         factor_form.check_factor_form(model, spec.title)
@@ -117,6 +135,7 @@ def load_model(path: Path) -> "keras.Model":
     Raises:
         BadTable: If there is no model at ``path`` or it needs code to load.
     """
+    import_tensorflow()
     from recobatch.models import storage  # lazy: imports Keras
 
     return storage.load_model(path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recobatch.errors import BadSettings
+from recobatch.models.native_log import import_tensorflow
 
 if TYPE_CHECKING:
     import keras
@@ -40,6 +41,7 @@ class ModelSpec:
         Raises:
             BadSettings: If the module or the function does not exist.
         """
+        import_tensorflow()
         try:
             with _project_importable():
                 found = getattr(importlib.import_module(self.module), self.function, None)

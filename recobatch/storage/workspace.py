@@ -93,10 +93,16 @@ class Workspace:
         Folders with other names are left alone.
         """
         sweep(self.root)
-        oldest = time.time() - keep_days * 86_400
-        for folder in self.root.iterdir() if self.root.is_dir() else ():
-            if _OURS.fullmatch(folder.name) and folder.is_dir() and folder.stat().st_mtime < oldest:
+        for folder, is_stale in stale_outputs(self.root, keep_days=keep_days):
+            if is_stale:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def stale_outputs(root: Path, *, keep_days: float) -> list[tuple[Path, bool]]:
+    """The outputs in a workspace, each with whether no run has used it for ``keep_days`` days."""
+    oldest = time.time() - keep_days * 86_400
+    ours = sorted(folder for folder in (root.iterdir() if root.is_dir() else ()) if _OURS.fullmatch(folder.name))
+    return [(folder, folder.stat().st_mtime < oldest) for folder in ours if folder.is_dir()]
 
 
 def _finish(folder: Path, report: Mapping[str, Any]) -> None:

@@ -5,11 +5,11 @@ import json
 import os
 import socket
 import time
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from recobatch.errors import TableBusy
 from recobatch.storage.durable import explained
+from recobatch.table.holder import busy, card_of, is_running, read_card
 
 # A forked child never has a POSIX record lock (flock and open-file-description locks live on in the child). Two
 # properties need care. It does not exclude other handles in the same process. And closing any handle of the file in
@@ -37,7 +37,7 @@ class TableLock:
             self._acquire()
             with explained("write the table's lock", path):
                 os.ftruncate(self._handle, 0)
-                os.pwrite(self._handle, _card_of(holder), 0)
+                os.pwrite(self._handle, json.dumps(card_of(holder)).encode(), 0)
         except BaseException:
             os.close(self._handle)
             raise
@@ -59,45 +59,14 @@ class TableLock:
         try:
             fcntl.lockf(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:
-            raise TableBusy(_busy(self._path.parent, _read_card(self._handle))) from error
+            raise busy(str(self._path.parent), self._card()) from error
 
-
-def _card_of(holder: str) -> bytes:
-    return json.dumps({
-        "holder": holder, "pid": os.getpid(), "host": socket.gethostname(),
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-    }).encode()  # fmt: skip
-
-
-def _read_card(handle: int) -> str:
-    """The holder's card; it is written just after the lock was acquired, so read again for a moment."""
-    for _ in range(10):
-        card = os.pread(handle, 4096, 0).decode(errors="replace")
-        if card and _may_live(card):
-            return card
-        time.sleep(0.01)
-    return card
-
-
-def _may_live(card: str) -> bool:
-    try:
-        content = json.loads(card)
-        if content["host"] == socket.gethostname():
-            os.kill(content["pid"], 0)
-    except (ValueError, KeyError, TypeError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _busy(root: Path, card: str) -> str:
-    try:
-        content = json.loads(card)
-        who = f"batch {content['holder']} (pid {content['pid']} on {content['host']}, since {content['since']})"
-    except (ValueError, KeyError, TypeError):
-        who = "another process"
-    return (
-        f"{root}: found the table held by {who}, expected a table that nobody writes to; "
-        f"wait until that run ends, or stop it, or pass another --table"
-    )
+    def _card(self) -> dict[str, Any]:
+        """The holder's card; it is written just after the lock was acquired, so read again for a moment."""
+        for _ in range(10):
+            card = read_card(os.pread(self._handle, 4096, 0))
+            pid, is_here = card.get("pid"), card.get("host") == socket.gethostname()
+            if isinstance(pid, int) and (not is_here or is_running(pid)):
+                break
+            time.sleep(0.01)
+        return card

@@ -69,6 +69,16 @@ def find_runs(connection: Connection, batch_ids: Sequence[str], newest: int) -> 
     return [run for batch_id in batch_ids for run in _runs_of(connection, batch_id)]
 
 
+def search_runs(connection: Connection) -> list[PastRun]:
+    """The newest runs of the experiment, at most 1,000, the newest first.
+
+    Raises:
+        RecobatchError: If the server does not answer.
+    """
+    _require_answer(connection)
+    return _search(connection, "", at_most=1000)
+
+
 def _runs_of(connection: Connection, batch_id: str) -> list[PastRun]:
     runs = _search(connection, f"tags.batch_id = '{batch_id}'") if "'" not in batch_id else []
     if not runs:
@@ -81,9 +91,9 @@ def _runs_of(connection: Connection, batch_id: str) -> list[PastRun]:
     return runs
 
 
-def _search(connection: Connection, wanted: str) -> list[PastRun]:
+def _search(connection: Connection, wanted: str, *, at_most: int = _PAGE) -> list[PastRun]:
     found = connection.client.search_runs(
-        [connection.experiment_id], wanted, max_results=_PAGE, order_by=["attributes.start_time DESC"]
+        [connection.experiment_id], wanted, max_results=at_most, order_by=["attributes.start_time DESC"]
     )
     return [_past_run(connection, run) for run in found if "batch_id" in run.data.tags]
 

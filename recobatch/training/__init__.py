@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recobatch.interactions import EncodedInteractions
+from recobatch.models.native_log import import_tensorflow
 from recobatch.training.history import History
 from recobatch.training.recipe import PRESETS, Preset, Recipe
 
@@ -50,6 +51,7 @@ def train(
             hooks of mini-batches, or one that needs the state of Keras' optimizer.
         KeyboardInterrupt: Ctrl-C takes effect between epochs; the model then holds the best weights so far.
     """
+    import_tensorflow()
     from recobatch.training import engine  # lazy: imports TensorFlow
 
     return engine.train(

@@ -31,7 +31,8 @@ class History:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; a loss that is not finite is null, since JSON has no NaN."""
-        return {**asdict(self), "loss": _finite(self.loss), "val_loss": _finite(self.val_loss)}
+        spread = None if self.val_se is None or not math.isfinite(self.val_se) else self.val_se
+        return {**asdict(self), "loss": _finite(self.loss), "val_loss": _finite(self.val_loss), "val_se": spread}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

@@ -5,8 +5,8 @@ import textwrap
 
 import pytest
 
-from flows.tasks.fingerprints import shaping_settings
 from flows.settings.load import load_settings
+from flows.tasks.fingerprints import shaping_settings
 from recobatch.errors import BadSettings
 from recobatch.models import ModelOptions, build_model, check_model, find_model, source_digest
 
@@ -75,6 +75,10 @@ def test_another_code_is_another_training(module):
             "whose model 'sequential.*' does not end in the factor form, expected Dot of a user's",
         ),
         ("def build(**_): return keras.Sequential()", "does not end in the factor form"),
+        (
+            "def build(n_users): return None",
+            r"raised TypeError \(.*\), expected a function build\(\*, n_users, n_items",
+        ),
         ("built = None", "found '.*:build' and no function build in"),
         ("import no_such_package", "and no module no_such_package, expected one in the project folder or installed"),
     ],

@@ -50,7 +50,7 @@ def mean(monkeypatch):
         sides = (np.zeros((n, 1), np.float32) for n in (train.n_users, train.n_items))
         biases = (np.zeros(n, np.float32) for n in (train.n_users, train.n_items))
         factors = FactorModel(*sides, *biases, float(train.rating.mean()), Link.IDENTITY, *inputs.rating_range)
-        return Fitted(factors, History([1.0], [], 1, False, False, 0.1, 0.0))
+        return Fitted(factors, History([1.0], [], 1, None, False, False, 0.1, 0.0))
 
     module = ModuleType("mean_fit")
     module.fit = fit_mean
@@ -102,6 +102,6 @@ def test_an_unknown_model_is_refused(inputs, tmp_path):
 
 
 def test_a_loss_that_is_no_number_survives_json():
-    history = History([1.0], [float("nan")], 1, False, False, 0.1, 0.0)
+    history = History([1.0], [float("nan")], 1, None, False, False, 0.1, 0.0)
     assert history.to_json()["val_loss"] == [None]
     assert np.isnan(History.from_json(history.to_json()).val_loss).all()

@@ -5,7 +5,6 @@ clock, but on the condition under which the pointer is written.
 """
 
 import json
-import os
 import secrets
 import socket
 import time
@@ -15,6 +14,7 @@ from threading import Event, Thread
 from typing import Any
 
 from recobatch.errors import RecobatchError, TableBusy
+from recobatch.table.holder import busy, card_of, is_running, read_card
 from recobatch.table.object_store.bucket import Bucket
 from recobatch.table.store import ETag, PreconditionFailed
 
@@ -37,15 +37,12 @@ class Lease:
             TableBusy: If another run holds it; the message names it.
         """
         self._bucket = bucket
-        self._card = {
-            "holder": holder, "host": socket.gethostname(), "pid": os.getpid(), "processes": _process_table(),
-            "since": _clock(), "token": secrets.token_hex(8),
-        }  # fmt: skip
+        self._card = card_of(holder) | {"processes": _process_table(), "token": secrets.token_hex(8)}
         self._lost: dict[str, Any] | None = None
         self._ended = Event()
         found = bucket.read(LEASE)
-        if found is not None and _is_live(card := _parse(found[0])):
-            raise TableBusy(_busy(bucket.uri, card))
+        if found is not None and _is_live(card := read_card(found[0])):
+            raise busy(bucket.uri, card)
         self._etag = self._write(found and found[1], time.time() + SECONDS)
         self._thread = Thread(target=self._keep_renewing, name="recobatch-lease", daemon=True)
         self._thread.start()
@@ -53,7 +50,7 @@ class Lease:
     def check(self) -> None:
         """Raise ``TableBusy`` if another run holds the lease by now, because it was not renewed in time."""
         if self._lost is not None:
-            raise TableBusy(_busy(self._bucket.uri, self._lost))
+            raise busy(self._bucket.uri, self._lost)
 
     def release(self) -> None:
         """End the lease; if the store is unreachable it lapses by itself."""
@@ -78,33 +75,20 @@ class Lease:
             return self._bucket.write(LEASE, json.dumps(card).encode(), over=over)
         except PreconditionFailed:
             found = self._bucket.read(LEASE)
-            now = _parse(found[0]) if found else {}
+            now = read_card(found[0]) if found else {}
             if found and now.get("token") == self._card["token"]:
                 return found[1]  # it was written, and only the answer was lost
             self._lost = now
-            raise TableBusy(_busy(self._bucket.uri, now)) from None
+            raise busy(self._bucket.uri, now) from None
 
 
 def _is_live(card: dict[str, Any]) -> bool:
     try:
-        if card["processes"] == _process_table() and not _runs(int(card["pid"])):
+        if card["processes"] == _process_table() and not is_running(int(card["pid"])):
             return False
         return float(card["expires"]) > time.time()
     except (KeyError, TypeError, ValueError):
         return False
-
-
-def _runs(pid: int) -> bool:
-    """Whether a process lives that may hold a lease; for this one, ``session`` knows."""
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _process_table() -> str:
@@ -114,27 +98,3 @@ def _process_table() -> str:
         return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return socket.gethostname()
-
-
-def _parse(content: bytes) -> dict[str, Any]:
-    with suppress(ValueError):
-        card = json.loads(content)
-        if isinstance(card, dict):
-            return card
-    return {}
-
-
-def _clock(at: float | None = None) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(at))
-
-
-def _busy(uri: str, card: dict[str, Any]) -> str:
-    try:
-        who = f"batch {card['holder']} (pid {card['pid']} on {card['host']}, since {card['since']})"
-        until = f", or until {_clock(card['expires'])} if it died"
-    except (KeyError, TypeError, ValueError, OverflowError):
-        who, until = "another process", ""
-    return (
-        f"{uri}: found the table held by {who}, expected a table that nobody writes to; "
-        f"wait until that run ends{until}, or pass another --table"
-    )

@@ -32,6 +32,46 @@ def test_scoring_imports_no_tensorflow():
     assert not loaded & {"tensorflow", "keras"}
 
 
+@pytest.mark.parametrize(
+    ("flow", "parameters", "published", "expected"),
+    [
+        ("batch-scoring", {}, True, False),
+        ("batch-scoring", {}, False, True),
+        ("batch-scoring", {"force": True}, True, True),
+        ("batch-scoring", {"fresh": True}, True, True),
+        ("train-models", {}, True, True),
+        ("score-pairs", {}, False, False),
+    ],
+)
+def test_tensorflow_is_imported_at_once_only_where_something_is_sure_to_be_trained(
+    flow, parameters, published, expected, tmp_path, monkeypatch
+):
+    from flows.cli import launch as module
+    from flows.settings.load import load_settings
+
+    class Enough(Exception):
+        pass
+
+    def stop(*_):
+        raise Enough
+
+    imported = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")  # so that no server is started
+    monkeypatch.setattr(module, "import_tensorflow", lambda: imported.append(True))
+    monkeypatch.setattr(module, "_open_tracker", stop)
+    if published:
+        (tmp_path / "predictions" / "current").mkdir(parents=True)
+    with pytest.raises(Enough):
+        module.launch(flow, load_settings(environment={}), as_json=False, **parameters)
+    assert bool(imported) is expected
+
+
+@pytest.mark.process
+def test_importing_the_flows_imports_no_tensorflow():
+    assert not modules_after("import flows.batch") & {"tensorflow", "keras"}
+
+
 def test_a_look_up_imports_neither_pandas_nor_settings_nor_a_server(tmp_path):
     loaded = modules_after(
         "from click.testing import CliRunner\nfrom flows.cli.commands import cli\n"
