@@ -103,8 +103,8 @@ def test_scoring_ranks_by_the_interest_of_now(batch, recobatch, ratings_csv, at_
 
 def test_lists_worse_than_popularity_are_not_published(recobatch, ml100k_dir, at_project):
     given = (
-        "--set=train.epochs=2", "--set=models=explicit_mf_bias", "--set=gate.baseline=none", "--set=interest.method=none",
-        "--set=tracking.registered_model=lists", "--table", "worse", "--json",
+        "--set=train.epochs=2", "--set=models=explicit_mf_bias", "--set=gate.baseline=none",
+        "--set=interest.method=none", "--set=tracking.registered_model=lists", "--table", "worse", "--json",
     )  # fmt: skip
     refused = recobatch("run", ml100k_dir / "ratings.csv", *given)
     assert refused.code == 3
@@ -145,7 +145,7 @@ def test_odd_ratings_end_in_a_table(given, recobatch, at_project):
     file = at_project / "odd-lists.csv"
     file.write_text(rows(pairs))
     more = [f"--set=evaluation.relevant={relevant}"] if relevant else []
-    outcome = recobatch("run", file, *QUICK, *more, "--table", f"odd-{len(given)}", "--set=split.by=all")
+    outcome = recobatch("run", file, *QUICK, *more, "--table", f"odd-{given.replace(' ', '-')}", "--set=split.by=all")
     assert outcome.code == 0, outcome.err
     summary = outcome.json
     users, items = ({pair[place] for pair in pairs} for place in (0, 1))
