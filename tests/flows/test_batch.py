@@ -48,7 +48,7 @@ def test_a_batch_publishes_what_its_summary_says(batch, at_project, low_rank):
         assert table.num_rows == 2400
         assert table.schema.names == ["user_id", "item_id", "prediction", "rated"]
         assert pc.sum(table["rated"]).as_py() == len(low_rank)
-    assert set(summary["baselines"]) == {"global_mean", "bias"}
+    assert set(summary["baselines"]) == {"global_mean", "bias", "popularity"}
     assert undocumented(summary) == []
     champion = ds.dataset(at_project / "whole" / "current" / "champion")
     assert (
@@ -157,8 +157,12 @@ def test_mlflow_holds_both_runs_of_the_batch(batch, at_project):
     client = MlflowClient(f"sqlite:///{at_project / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("recobatch")
     runs = client.search_runs([experiment.experiment_id], f"tags.batch_id = '{summary['batch_id']}'")
-    assert {run.info.run_id for run in runs} == {model["mlflow_run_id"] for model in summary["models"].values()}
+    assert {run.info.run_id for run in runs} == {
+        model["mlflow_run_id"] for model in (*summary["models"].values(), summary["interest"])
+    }
     for run in runs:
+        if run.data.tags["model"] == "interest":
+            continue
         assert run.info.status == "FINISHED"
         assert "mlflow.parentRunId" not in run.data.tags
         assert run.data.params["train.epochs"] == "3"
@@ -231,7 +235,7 @@ def test_a_snapshot_without_a_summary_ends_a_run_properly(batch, recobatch, at_p
     first = batch("--table", "plain").json["table"]["version"]
     second = batch("--table", "plain", "--set", "top.k=7").json["table"]["version"]
     folder = at_project / "plain" / "versions" / first
-    manifest = Manifest.load(folder)
+    manifest = Manifest.load((folder / "manifest.json").read_bytes(), str(folder))
     extra = {key: value for key, value in manifest.extra.items() if key != "summary"}
     (folder / "manifest.json").write_bytes(replace(manifest, extra=extra).dump())
     assert recobatch("rollback", "--table", "plain").code == 0
