@@ -4,7 +4,7 @@ from typing import Any
 
 from flows.job import open_services
 from flows.results.assets import ratings_asset
-from flows.results.changes import PreviousBatch
+from flows.results.changes import PreviousBatch, with_overlap
 from flows.results.notification import job_flow
 from flows.results.page import show_result
 from flows.results.summarize import at_end, summarize_training, with_timings
@@ -12,6 +12,7 @@ from flows.settings.tree import Settings
 from flows.tasks.finalize import finalize, finalize_earlier
 from flows.tasks.fingerprints import inputs_fingerprint
 from flows.tasks.ingest import ingest_ratings
+from flows.tasks.lists import compare_lists
 from flows.tasks.publish import publish_table
 from flows.tasks.register import promote_published, register_models
 from flows.tasks.report import refusals_reported
@@ -51,16 +52,18 @@ def batch_scoring(
         batch = train_batch(job, ratings, parts)
         summary = summarize_training(job, batch, PreviousBatch.published(job.table.current()))
         with refusals_reported(job, batch, summary, _RESULT):
-            check_gate(batch, job.settings.gate)
+            check_gate(batch, job.settings)
             models = batch.to_score(job.settings.score.models)
-            with staged(job, models, notes(inputs, batch.models)) as staging:
+            with staged(job, models, notes(inputs, batch)) as staging:
                 entries = score_models(job, models, staging)
-                facts = check_against_published(job, models[batch.champion], entries, parts.report.ratings_spread)
+                champion = models[batch.champion]
+                summary = with_overlap(summary, overlap := compare_lists(job, champion, entries))
+                facts = check_against_published(job, champion, entries, parts.report.ratings_spread, overlap)
                 versions = register_models(job, batch)
                 kept = {"summary": with_timings(job, summary).to_dict(), "facts": facts.to_dict()}
                 snapshot = publish_table(
                     job, staging, entries, batch.champion, expected_rows=ratings.n_pairs, titles=ratings.titles(),
-                    extra=notes(inputs, batch.models) | kept, made_from=[ratings_asset(ratings.source.uri, job.root)],
+                    extra=notes(inputs, batch) | kept, made_from=[ratings_asset(ratings.source.uri, job.root)],
                 )  # fmt: skip
         promote_published(job, versions, batch)
         summary = at_end(job, finalize(job, batch, summary, snapshot))

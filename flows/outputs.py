@@ -12,9 +12,12 @@ from recobatch.addresses import holds_secret, without_secrets
 from recobatch.encode import Encoded
 from recobatch.evaluation.gate import Candidate
 from recobatch.evaluation.split_report import SplitReport
-from recobatch.ingest import IngestReport
+from recobatch.ingest import IngestOptions, IngestReport
 from recobatch.interactions import EncodedInteractions, Split
-from recobatch.model_folder import ModelFolder
+from recobatch.interest.fit import MEASURED_FILE, InterestTraining
+from recobatch.model_folder import INTEREST_FILE, ModelFolder
+from recobatch.scoring.list_quality import BatchLists
+from recobatch.scoring.ranker import RankBy
 from recobatch.sources.datasets import Source, read_titles
 from recobatch.storage.workspace import StageOutput
 from recobatch.tracking import DatasetInfo, TrackedRun
@@ -64,6 +67,10 @@ class Ratings:
             n_ratings=self.report.ratings, n_users=self.n_users, n_items=self.n_items,
         )  # fmt: skip
 
+    def range_of(self, options: IngestOptions) -> tuple[float, float]:
+        """Lowest and highest possible rating: as the settings say, else as found."""
+        return options.rating_range or (self.report.rating_min, self.report.rating_max)
+
     def metrics(self) -> dict[str, int]:
         """Counts by their names in MLflow."""
         counts = {"ratings": self.report.ratings, "quarantined": self.report.quarantined}
@@ -110,6 +117,31 @@ class ToScore:
     """None where its version in the registry has no such tag."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Of its version in the registry, where it comes from there."""
+    rank_by: RankBy = "prediction"
+    """What its lists are ranked by."""
+
+
+@dataclass(frozen=True)
+class TrainedInterest:
+    """The trained model of interest and its run in MLflow."""
+
+    folder: Path
+    run: TrackedRun
+    training: InterestTraining
+
+    @classmethod
+    def of(cls, done: StageOutput, run: TrackedRun) -> Self:
+        return cls(done.path, run, InterestTraining.from_json(done.report))
+
+    @property
+    def measured(self) -> Path:
+        """The model that knows the training part alone."""
+        return self.folder / MEASURED_FILE
+
+    @property
+    def published(self) -> Path:
+        """The model that knows all ratings."""
+        return self.folder / INTEREST_FILE
 
 
 @dataclass(frozen=True)
@@ -122,14 +154,14 @@ class TrainedModel:
     report: TrainingReport
 
     @classmethod
-    def of(cls, name: str, done: StageOutput, run: TrackedRun) -> Self:
-        return cls(name, ModelFolder(done.path), run, TrainingReport.from_json(done.report))
+    def of(cls, name: str, done: StageOutput, run: TrackedRun, interest: Path | None) -> Self:
+        return cls(name, ModelFolder(done.path, interest), run, TrainingReport.from_json(done.report))
 
     def candidate(self) -> Candidate:
         return Candidate(self.name, self.report.test.mse, self.report.validation_mse)
 
-    def to_score(self) -> ToScore:
-        return ToScore(self.name, self.run.run_id, self.files, self.report.test.mse)
+    def to_score(self, rank_by: RankBy) -> ToScore:
+        return ToScore(self.name, self.run.run_id, self.files, self.report.test.mse, rank_by=rank_by)
 
 
 @dataclass(frozen=True)
@@ -141,6 +173,9 @@ class TrainedBatch:
     models: Mapping[str, TrainedModel]
     """By name, in the order of training."""
     champion: str
+    interest: TrainedInterest | None = None
+    lists: BatchLists = field(default_factory=BatchLists)
+    """Measured on the test part; empty in a batch that is only finalized."""
 
     @property
     def best(self) -> TrainedModel:
@@ -150,4 +185,4 @@ class TrainedBatch:
     def to_score(self, which: Literal["all", "champion"]) -> dict[str, ToScore]:
         """The models whose predictions go into the table, by name."""
         chosen = self.models.values() if which == "all" else [self.best]
-        return {model.name: model.to_score() for model in chosen}
+        return {model.name: model.to_score(self.lists.rank_by[model.name]) for model in chosen}

@@ -5,13 +5,14 @@ from typing import Any
 
 from flows.job import open_services
 from flows.results.assets import model_asset, ratings_asset
-from flows.results.changes import PreviousBatch
+from flows.results.changes import PreviousBatch, with_overlap
 from flows.results.notification import job_flow
 from flows.results.page import refusals_shown, show_result
 from flows.results.summarize import at_end, summarize_scoring, summarize_table
 from flows.settings.tree import Settings
 from flows.tasks.extend import current_ratings, extend_champion
 from flows.tasks.fingerprints import scored_fingerprint
+from flows.tasks.lists import compare_lists
 from flows.tasks.publish import publish_table
 from flows.tasks.register import fetch_champion
 from flows.tasks.resume import begin_scoring
@@ -52,7 +53,8 @@ def score_pairs(
             summary = summarize_scoring(job, champion, delta, PreviousBatch.published(job.table.current()))
             with refusals_shown(job, _RESULT, summary):
                 entries = score_models(job, models, staging)
-                facts = check_against_published(job, champion, entries)
+                summary = with_overlap(summary, overlap := compare_lists(job, champion, entries))
+                facts = check_against_published(job, champion, entries, overlap=overlap)
             made_from = [ratings_asset(ratings.source.uri, job.root)] if ratings else []
             snapshot = publish_table(
                 job, staging, entries, champion.name, expected_rows=champion.files.load().n_pairs,

@@ -29,7 +29,7 @@ def train_models(settings: Settings = Settings(), fresh: bool = False) -> dict[s
         batch = train_batch(job, ratings, parts)
         summary = summarize_training(job, batch, PreviousBatch.registered(job.tracker))
         with refusals_reported(job, batch, summary, _RESULT, command="train"):
-            check_gate(batch, job.settings.gate)
+            check_gate(batch, job.settings)
         promote(job, register_models(job, batch), batch)
         outcome = "the models are registered, without a report"
         summary = at_end(job, with_report(job, batch, summary, outcome=outcome, command="train"))

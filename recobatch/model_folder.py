@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from recobatch.vocabulary import Vocabulary
 
 SCORED_FILES = ("factors.npz", "users.parquet", "items.parquet", "rated.npz")
-"""The files that scoring reads."""
+"""The files that scoring reads of every model."""
 KERAS_FILE = "model.keras"
 DESCRIPTIONS = ("model_summary.txt", "model_diagram.svg")
 """What a fit may write for people: a text, a drawing."""
@@ -29,6 +29,27 @@ class ModelFolder:
     """The files of one model, at fixed names; processes exchange the path, not arrays."""
 
     path: Path
+    batch_interest: Path | None = None
+    """File of the interest model that the models of a batch share; None where it lies in the folder, if there is one.
+    """
+
+    @property
+    def interest(self) -> Path | None:
+        """Written by ``InterestModel.save``; None where there is no interest model."""
+        own = self.path / INTEREST_FILE
+        return self.batch_interest or (own if own.exists() else None)
+
+    @property
+    def scored_files(self) -> dict[str, Path]:
+        """The files that scoring reads, by name: ``SCORED_FILES``, and the interest model if there is one."""
+        files = {name: self.path / name for name in SCORED_FILES}
+        return files if self.interest is None else files | {INTEREST_FILE: self.interest}
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Sha256 of the content of each part, 64 hex digits: of ``load``, and of the interest model if there is one."""
+        found = self.load().fingerprints
+        return found if self.interest is None else found | {"interest": load_interest(self.interest).fingerprint}
 
     @property
     def factors(self) -> Path:

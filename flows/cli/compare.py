@@ -1,5 +1,6 @@
 """Earlier batches as MLflow keeps them, side by side: the command ``compare``."""
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from flows.cli.output import echo_json
 from flows.results.comparison import Comparison, comparison_table
+from flows.settings.tree import INTEREST
 from recobatch.errors import BadInput
 
 if TYPE_CHECKING:
@@ -110,22 +112,19 @@ def _past_batches(settings: "Settings", batch_ids: Sequence[str], newest: int) -
 
 def _summary(runs: Sequence["PastRun"]) -> dict[str, Any]:
     """A batch's summary as far as MLflow keeps it, in the shape of ``--json``."""
+    interest, runs = [run for run in runs if run.model == INTEREST], [run for run in runs if run.model != INTEREST]
+    runs = runs or interest  # a batch that ended before its first model
     first = runs[0]
-    baselines = {
-        key.removeprefix("baseline_").removesuffix("_mse"): {"test_mse": value}
-        for key, value in first.metrics.items()
-        if key.startswith("baseline_")
-    }
     published = {run.model: int(run.metrics["published_rows"]) for run in runs if "published_rows" in run.metrics}
     versions = {run.tags["table_version"] for run in runs if "table_version" in run.tags}
-    statuses = [run.status for run in runs]
+    statuses = [run.status for run in (*runs, *interest)]
     return {
         "status": next((status for status in _ENDED if status in statuses), first.status),
         "dataset_fingerprint": first.params.get("dataset.fingerprint"),
         "settings": {key: value for key, value in first.params.items() if key not in _NO_SETTINGS},
         "batch_id": first.batch_id, "started": f"{first.started:%Y-%m-%d %H:%M:%S} UTC",
         "champion": first.tags.get("champion"), "gate": first.tags.get("gate"),
-        "models": {run.model: _model(run) for run in runs}, "baselines": baselines,
+        "models": {run.model: _model(run) for run in runs}, "baselines": _baselines(first.metrics),
         **({"table": {"version": versions.pop(), "rows": published}} if versions else {}),
     }  # fmt: skip
 
@@ -133,4 +132,23 @@ def _summary(runs: Sequence["PastRun"]) -> dict[str, Any]:
 def _model(run: "PastRun") -> dict[str, Any]:
     about = {"mlflow_run_id": run.run_id, "mlflow_url": run.url, "status": run.status}
     counts = {key: int(run.metrics[key]) if key in run.metrics else None for key in _COUNTS}
-    return about | {key: run.metrics.get(key) for key in _FIGURES} | counts
+    rankings = _rankings(run.metrics)
+    return (
+        about | {key: run.metrics.get(key) for key in _FIGURES} | counts | ({"rankings": rankings} if rankings else {})
+    )
+
+
+def _baselines(metrics: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    """Name → error and rankings, from the metrics of a model's run."""
+    found: dict[str, dict[str, Any]] = {}
+    for key, value in metrics.items():
+        if (match := re.fullmatch(r"baseline_(\w+)_mse", key)) is not None:
+            found.setdefault(match[1], {})["test_mse"] = value
+        elif (match := re.fullmatch(r"baseline_(\w+?)_(\w+_at_\d+)", key)) is not None:
+            found.setdefault(match[1], {}).setdefault("rankings", {})[match[2]] = value
+    return found
+
+
+def _rankings(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The figures of the lists as they were published."""
+    return {key: value for key, value in metrics.items() if re.fullmatch(r"(ndcg|recall|map|hit_rate)_at_\d+", key)}

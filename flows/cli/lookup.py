@@ -25,7 +25,10 @@ def print_top(table: str, user_id: str, *, k: int, unseen_only: bool, model: str
 
         snapshot = open_table(table).snapshot()
         parts, place = snapshot.parts("table", model), f"{snapshot.location}/table/model={model or snapshot.champion}"
-        best = best_of_parts(parts, user_id, place=place, titles=snapshot.titles, k=k, unseen_only=unseen_only)
+        best = best_of_parts(
+            parts, user_id, place=place, titles=snapshot.titles, k=k, unseen_only=unseen_only,
+            top=snapshot.parts("top", model),
+        )  # fmt: skip
     else:
         best = best_items(Path(table), user_id, k=k, unseen_only=unseen_only, model=model)
         parts = _current_parts(Path(table))

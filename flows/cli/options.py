@@ -28,7 +28,7 @@ set_option = click.option(
     "--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting; may be repeated."
 )
 force_option = click.option("--force", is_flag=True, help="Publish even if nothing changed since what is published.")
-preset_option = click.option("--preset", type=click.Choice(["notebook", "tuned"]), help="Recipe to start from.")
+preset_option = click.option("--preset", type=click.Choice(["best", "notebook", "tuned"]), help="Recipe to start from.")
 job_options = _all_of(
     preset_option,
     set_option,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from flows.results.summary import BatchSummary, Change, ModelSummary
@@ -81,6 +81,13 @@ def changes(summary: BatchSummary, before: PreviousBatch | None) -> Change | Non
             for name, model in summary.models.items() if (old := before.errors.get(name))
         },
     )  # fmt: skip
+
+
+def with_overlap(summary: BatchSummary, overlap: float | None) -> BatchSummary:
+    """The summary with the share of items that users' lists have in common with the published ones, if it is known."""
+    if summary.change is None or overlap is None:
+        return summary
+    return replace(summary, change=replace(summary.change, overlap_at_10=round(overlap, 6)))
 
 
 def _errors(model: ModelSummary) -> dict[str, float]:

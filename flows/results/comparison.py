@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich.table import Table
 
+from flows.results.rankings import headline, list_length
+
 if TYPE_CHECKING:
     from flows.results.summary import BatchSummary
 
@@ -25,6 +27,10 @@ class ComparisonRow:
     test_mse: float | None = None
     test_rmse: float | None = None
     test_mae: float | None = None
+    ndcg: float | None = None
+    """Of its lists."""
+    recall: float | None = None
+    """Likewise."""
     epochs: int | None = None
     train_seconds: float | None = None
     predictions: int | None = None
@@ -33,8 +39,9 @@ class ComparisonRow:
     """Page of its run."""
 
     @classmethod
-    def of_baseline(cls, name: str, mse: float | None) -> Self:
-        return cls(name, is_baseline=True, test_mse=mse, test_rmse=None if mse is None else math.sqrt(mse))
+    def of_baseline(cls, name: str, mse: float | None, rankings: Mapping[str, Any] | None) -> Self:
+        rmse = None if mse is None else math.sqrt(mse)
+        return cls(name, False, True, mse, rmse, None, *headline(rankings))
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ class Comparison:
     rows: tuple[ComparisonRow, ...]
     started: str = ""
     """UTC; empty where it is not known."""
+    list_length: int | None = None
+    """Of the lists that were measured; None where it is not known."""
     refused: str = ""
     """Why the batch was not published, where a gate refused it."""
 
@@ -52,16 +61,20 @@ class Comparison:
     def of(cls, summary: BatchSummary) -> Self:
         """The rows of a summary."""
         published = summary.table.rows if summary.table else {}
+        length = list_length(model.rankings for model in summary.models.values())
         models = (
             ComparisonRow(
                 name, name == summary.champion, False, model.test_mse, model.test_rmse, model.test_mae,
-                None if model.loss is None else len(model.loss), model.train_seconds, published.get(name),
-                model.mlflow_url,
+                *headline(model.rankings), None if model.loss is None else len(model.loss), model.train_seconds,
+                published.get(name), model.mlflow_url,
             )
             for name, model in summary.models.items()
         )  # fmt: skip
-        baselines = (ComparisonRow.of_baseline(name, one.test_mse) for name, one in sorted(summary.baselines.items()))
-        return cls(summary.batch_id, (*models, *baselines))
+        baselines = (
+            ComparisonRow.of_baseline(name, one.test_mse, one.rankings)
+            for name, one in sorted(summary.baselines.items())
+        )
+        return cls(summary.batch_id, (*models, *baselines), list_length=length)
 
     @classmethod
     def of_tracked(cls, batch: Mapping[str, Any]) -> Self:
@@ -70,14 +83,23 @@ class Comparison:
         models = (
             ComparisonRow(
                 name, name == batch["champion"], False, model["test_mse"], model["test_rmse"], model["test_mae"],
-                model["epochs"], model["train_seconds"], published.get(name), model["mlflow_url"],
+                *headline(model.get("rankings")), model["epochs"], model["train_seconds"], published.get(name),
+                model["mlflow_url"],
             )
             for name, model in batch["models"].items()
         )  # fmt: skip
         baselines = (
-            ComparisonRow.of_baseline(name, one["test_mse"]) for name, one in sorted(batch["baselines"].items())
+            ComparisonRow.of_baseline(name, one.get("test_mse"), one.get("rankings"))
+            for name, one in sorted(batch["baselines"].items())
         )
-        return cls(batch["batch_id"], (*models, *baselines), batch["started"], batch["gate"] or "")
+        length = list_length(model.get("rankings") for model in batch["models"].values())
+        return cls(batch["batch_id"], (*models, *baselines), batch["started"], length, batch["gate"] or "")
+
+    @property
+    def list_headings(self) -> tuple[str, str]:
+        """Of the columns ``ndcg`` and ``recall``."""
+        length = f"@{self.list_length}" if self.list_length else ""
+        return f"NDCG{length}", f"recall{length}"
 
     @property
     def no_better_than_means(self) -> list[str]:
@@ -97,7 +119,7 @@ def comparison_table(batch: Comparison, before: Comparison | None = None) -> Tab
     started = f", {batch.started:.16}" if batch.started else ""
     table = Table(title=f"Batch {batch.batch_id}{started}", title_justify="left")
     table.add_column("model")
-    for heading in ("test MSE", "RMSE", "MAE", "epochs", "train s", "predictions"):
+    for heading in ("test MSE", "RMSE", "MAE", *batch.list_headings, "epochs", "train s", "predictions"):
         table.add_column(heading, justify="right")
     earlier = {(row.name, row.is_baseline): row for row in (before.rows if before else ())}
     for row in batch.rows:
@@ -109,7 +131,8 @@ def comparison_table(batch: Comparison, before: Comparison | None = None) -> Tab
             (row.test_mae, old.test_mae),
         )
         table.add_row(
-            name, *(_error(*pair) for pair in errors), shown(row.epochs), shown(row.train_seconds, ".2f"),
+            name, *(_error(*pair) for pair in (*errors, (row.ndcg, old.ndcg), (row.recall, old.recall))),
+            shown(row.epochs), shown(row.train_seconds, ".2f"),
             shown(row.predictions), style="dim" if row.is_baseline else None,
         )  # fmt: skip
     losers = batch.no_better_than_means

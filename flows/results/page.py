@@ -13,6 +13,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.job import Services
 from flows.results.comparison import Comparison, ComparisonRow, shown
+from flows.results.rankings import remarks
 from flows.results.summarize import at_end
 from flows.results.summary import BatchSummary, Change, DataSummary
 from flows.server.outage import is_reachable
@@ -61,7 +62,7 @@ def markdown(summary: BatchSummary, *, tracking: str, root: Path, refused: str =
     parts = [f"## {_headline(summary, refused)}"]
     if refused:
         parts.append(f"> {_plain(refused)}")
-    parts += [_data(summary), "\n".join(_models(Comparison.of(summary)))]
+    parts += [_data(summary), "\n".join(_models(Comparison.of(summary))), _plain(" ".join(remarks(summary)))]
     if summary.change is not None:
         parts.append(_change(summary.change))
     parts += [_table(summary, root), "\n".join(_links(summary, tracking, root)), "\n".join(_timings(summary))]
@@ -102,10 +103,13 @@ def _sizes(data: DataSummary) -> str:
 
 
 def _models(comparison: Comparison) -> Iterator[str]:
-    yield "| model | test MSE | test RMSE | test MAE | epochs | predictions |"
-    yield "|:--|--:|--:|--:|--:|--:|"
+    ndcg, recall = comparison.list_headings
+    yield f"| model | test MSE | test RMSE | test MAE | {ndcg} | {recall} | epochs | predictions |"
+    yield "|:--|--:|--:|--:|--:|--:|--:|--:|"
     for row in comparison.rows:
-        errors = " | ".join(shown(error, ".4f") for error in (row.test_mse, row.test_rmse, row.test_mae))
+        errors = " | ".join(
+            shown(error, ".4f") for error in (row.test_mse, row.test_rmse, row.test_mae, row.ndcg, row.recall)
+        )
         yield f"| {_name(row)} | {errors} | {shown(row.epochs)} | {shown(row.predictions)} |"
 
 
@@ -122,6 +126,8 @@ def _change(change: Change) -> str:
     lines = [f"champion changed from {was} to **{now}**" if change.champion_changed else f"champion still {now}"]
     if change.data:
         lines.append(", ".join(f"{name} {size:+,}" for name, size in change.data.items()))
+    if change.overlap_at_10 is not None:
+        lines.append(f"a user's ten best items have {change.overlap_at_10:.0%} in common with the published ten")
     for name, errors in change.models.items():
         lines.append(f"{name}: test " + ", ".join(f"{key[5:].upper()} {error:+.4f}" for key, error in errors.items()))
     return "\n".join([f"### Since {change.since}", "", *(f"- {line}" for line in lines)])

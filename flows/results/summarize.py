@@ -6,11 +6,19 @@ import math
 from dataclasses import replace
 
 from flows.job import Job, Services
-from flows.outputs import ToScore, TrainedBatch, TrainedModel
+from flows.outputs import ToScore, TrainedBatch, TrainedInterest, TrainedModel
 from flows.results.changes import PreviousBatch, changes
-from flows.results.summary import BaselineSummary, BatchSummary, DataSummary, ModelSummary, TableSummary
+from flows.results.summary import (
+    BaselineSummary,
+    BatchSummary,
+    DataSummary,
+    InterestSummary,
+    ModelSummary,
+    TableSummary,
+)
 from recobatch.addresses import is_uri
 from recobatch.scoring.extension import RatingsDelta
+from recobatch.scoring.list_quality import BatchLists
 from recobatch.table import Published
 
 
@@ -18,8 +26,9 @@ def summarize_training(job: Job, batch: TrainedBatch, before: PreviousBatch | No
     """The summary of a batch whose models are trained."""
     summary = BatchSummary(
         job.batch_id, batch.champion, data=_trained_data(batch),
-        models={name: _trained_model(model) for name, model in batch.models.items()},
-        baselines={name: BaselineSummary(error) for name, error in batch.parts.report.baselines.items()},
+        models={name: _trained_model(model, batch.lists) for name, model in batch.models.items()},
+        baselines=_baselines(batch), interest=None if batch.interest is None else _interest(batch.interest),
+        rankings_note=batch.lists.note,
     )  # fmt: skip
     return with_timings(job, replace(summary, change=changes(summary, before)))
 
@@ -35,7 +44,22 @@ def _trained_data(batch: TrainedBatch) -> DataSummary:
     )  # fmt: skip
 
 
-def _trained_model(model: TrainedModel) -> ModelSummary:
+def _baselines(batch: TrainedBatch) -> dict[str, BaselineSummary]:
+    errors, rankings = batch.parts.report.baselines, batch.lists.baselines
+    return {
+        name: BaselineSummary(errors.get(name), rankings[name].to_dict() if name in rankings else None)
+        for name in dict.fromkeys((*errors, *rankings))
+    }
+
+
+def _interest(interest: TrainedInterest) -> InterestSummary:
+    report = interest.training.report
+    return InterestSummary(
+        interest.run.run_id, interest.run.url, report.chosen, report.rank_by, report.rankings, report.seconds
+    )  # fmt: skip
+
+
+def _trained_model(model: TrainedModel, lists: BatchLists) -> ModelSummary:
     test, history = model.report.test, model.report.history
     losses = history.to_json()
     return ModelSummary(
@@ -44,6 +68,7 @@ def _trained_model(model: TrainedModel) -> ModelSummary:
         test_mse=test.mse, test_rmse=test.rmse, test_mae=test.mae,
         cold_rows=test.cold_rows, cold_items=test.cold_items, cold_users=test.cold_users,
         train_seconds=history.seconds, compile_seconds=history.compile_seconds,
+        rank_by=lists.rank_by[model.name], rankings=lists.rankings(model.name),
     )  # fmt: skip
 
 
@@ -60,7 +85,7 @@ def summarize_scoring(
     mse = champion.test_mse
     model = ModelSummary(
         champion.mlflow_run_id, job.tracker.run_url(champion.mlflow_run_id), test_mse=mse,
-        test_rmse=None if mse is None else math.sqrt(mse),
+        test_rmse=None if mse is None else math.sqrt(mse), rank_by=champion.rank_by,
     )  # fmt: skip
     report = find_report(job, champion.tags.get("batch_id", ""))
     summary = BatchSummary(job.batch_id, champion.name, data=data, models={champion.name: model}, report=report)

@@ -85,6 +85,10 @@ class ModelSummary(_Figures):
     cold_users: int | None = None
     train_seconds: float | None = None
     compile_seconds: float | None = None
+    rank_by: str | None = None
+    """What its lists are ranked by."""
+    rankings: Mapping[str, Any] | None = None
+    """Quality of its lists on the test part: of those published, and of other ways to rank below ``other_ways``."""
 
     @property
     def _nullable(self) -> tuple[str, ...]:
@@ -96,6 +100,27 @@ class BaselineSummary(_Figures):
     """A predictor without a model."""
 
     test_mse: float | None = None
+    rankings: Mapping[str, Any] | None = None
+    """Quality of its lists on the test part."""
+
+
+@dataclass(frozen=True)
+class InterestSummary(_Figures):
+    """The model of interest of a batch."""
+
+    mlflow_run_id: str
+    mlflow_url: str | None = None
+    chosen: str | None = None
+    """Method and hyperparameters."""
+    rank_by: str | None = None
+    """The way to rank that was best on ratings held out from training."""
+    validation_ndcg: Mapping[str, float] | None = None
+    """Way to rank → NDCG on these ratings."""
+    train_seconds: float | None = None
+
+    @property
+    def _nullable(self) -> tuple[str, ...]:
+        return ("mlflow_url",)
 
 
 @dataclass(frozen=True)
@@ -123,6 +148,8 @@ class Change:
     """Differences of ``ratings``, ``users``, ``items``."""
     models: Mapping[str, Mapping[str, float]]
     """Model → differences of ``test_mse``, ``test_rmse``."""
+    overlap_at_10: float | None = None
+    """Mean share of the items that a user's ten best have in common with the published ones."""
 
     @property
     def champion_changed(self) -> bool:
@@ -131,16 +158,20 @@ class Change:
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         champion = {"before": self.champion_before, "now": self.champion_now}
+        overlap = {} if self.overlap_at_10 is None else {"overlap_at_10": self.overlap_at_10}
         return {
             "since": self.since, "champion": champion, "champion_changed": self.champion_changed,
-            "data": self.data, "models": self.models,
+            "data": self.data, "models": self.models, **overlap,
         }  # fmt: skip
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of ``to_dict``."""
         champion = values["champion"]
-        return cls(values["since"], champion["before"], champion["now"], values["data"], values["models"])
+        return cls(
+            values["since"], champion["before"], champion["now"], values["data"], values["models"],
+            values.get("overlap_at_10"),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -154,6 +185,10 @@ class BatchSummary:
     models: Mapping[str, ModelSummary] = field(default_factory=dict)
     baselines: Mapping[str, BaselineSummary] = field(default_factory=dict)
     """Empty where nothing was trained."""
+    interest: InterestSummary | None = None
+    """None where there is none, or nothing was trained."""
+    rankings_note: str | None = None
+    """Why no rankings were measured."""
     timings: Mapping[str, float] = field(default_factory=dict)
     reused: Sequence[str] = field(default_factory=list)
     change: Change | None = None
@@ -175,6 +210,8 @@ class BatchSummary:
         }  # fmt: skip
         if self.table is not None:
             values["table"] = self.table.to_dict()
+        if self.interest is not None:
+            values["interest"] = self.interest.to_dict()
         values["baselines"] = _dicts(self.baselines)
         for name in ("baselines", "unchanged"):
             if not values[name]:
@@ -184,11 +221,12 @@ class BatchSummary:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of ``to_dict``; unknown keys are ignored, and only the champion and the batch id are required."""
-        table, change = values.get("table"), values.get("change")
+        table, change, interest = values.get("table"), values.get("change"), values.get("interest")
         return cls(**_known(cls, values) | {
             "data": DataSummary.from_dict(values.get("data", {})),
             "models": {name: ModelSummary.from_dict(model) for name, model in values.get("models", {}).items()},
             "baselines": {name: BaselineSummary.from_dict(one) for name, one in values.get("baselines", {}).items()},
+            "interest": interest and InterestSummary.from_dict(interest),
             "table": table and TableSummary.from_dict(table), "change": change and Change.from_dict(change),
         })  # fmt: skip
 

@@ -57,7 +57,7 @@ def load_settings(
     merged: dict[str, Any] = {}
     for _, layer in layers:
         _merge(merged, restore_secrets(layer, of_environment))
-    tree = _preset(merged.get("preset", "notebook"))
+    tree = _preset(merged.get("preset", Settings.model_fields["preset"].default))
     _merge(tree, merged)
     try:
         return Settings.model_validate(tree)
@@ -131,8 +131,16 @@ def _preset(name: object) -> dict[str, Any]:
     return {
         "model": preset.options.model_dump(exclude_defaults=True),
         "train": preset.recipe.model_dump(exclude_defaults=True),
-        "gate": {"baseline": "bias"} if name == "tuned" else {},
+        **_BESIDE_TRAINING.get(name, {}),
     }
+
+
+_BESIDE_TRAINING: dict[str, dict[str, Any]] = {
+    "notebook": {"interest": {"method": "none"}, "gate": {"ranking": "warn"}},
+    "tuned": {"gate": {"baseline": "bias"}},
+}
+"""Settings of the presets that are no part of a recipe: the notebook has no model of interest, and its lists are worse
+than popularity."""
 
 
 def _merge(target: dict[str, Any], layer: Mapping[str, Any]) -> None:

@@ -48,6 +48,11 @@ class TopSettings(Section):
     """The table of best unseen items."""
 
     k: int = Field(default=100, ge=0, description="Unseen items kept per user; 0 writes no top table")
+    rank_by: Literal["best", "prediction", "interest", "product"] = Field(
+        default="best",
+        description="What lists are ranked by: the predicted rating, interest, or their product; ``best`` takes what "
+        "ranks ratings held out from training best",
+    )
 
 
 class WorkSettings(Section):

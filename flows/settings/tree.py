@@ -1,7 +1,7 @@
 """The frozen tree of every setting."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -25,18 +25,23 @@ from flows.settings.sections import (
 )
 from recobatch.evaluation.drift import DriftOptions
 from recobatch.evaluation.gate import GateOptions
+from recobatch.evaluation.rankings import EvaluationOptions
 from recobatch.ingest import IngestOptions
+from recobatch.interest.options import InterestOptions
 from recobatch.models import MODEL_NAMES, ModelOptions, find_model, is_import_path
 from recobatch.scoring.predictions import ScoreOptions
 from recobatch.split import SplitOptions
 from recobatch.tracking import TrackingOptions
 from recobatch.training.recipe import Recipe
 
+INTEREST = "interest"
+"""Name of the model of interest in MLflow; no other model has it."""
+
 
 class Settings(Section):
     """Every setting of the job."""
 
-    preset: Literal["notebook", "tuned"] = Field(default="notebook", description="Recipe to start from")
+    preset: Literal["best", "notebook", "tuned"] = Field(default="best", description="Recipe to start from")
     seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of everything random")
     models: tuple[str, ...] = Field(
         default=MODEL_NAMES,
@@ -51,6 +56,8 @@ class Settings(Section):
     split: SplitOptions = SplitOptions()
     model: ModelOptions = ModelOptions()
     train: Recipe = Recipe()
+    interest: InterestOptions = InterestOptions()
+    evaluation: EvaluationOptions = EvaluationOptions()
     gate: GateOptions = GateOptions()
     drift: DriftOptions = DriftOptions()
     score: ScoreOptions = ScoreOptions()
@@ -77,8 +84,19 @@ class Settings(Section):
                     f"found the model {name!r}, expected some of {', '.join(MODEL_NAMES)}, or an import path such as "
                     f"mypkg.models:build"
                 )
-            find_model(name)  # from here on, this process knows an import path by its name
+            # From here on, this process knows an import path by its name.
+            if find_model(name).name == INTEREST:
+                raise ValueError(f"found a model named {INTEREST!r}, expected another name; that of a function in it")
         return names
+
+    @model_validator(mode="after")
+    def _ranks_by_what_is_trained(self) -> Self:
+        if self.interest.method == "none" and self.top.rank_by in ("interest", "product"):
+            raise ValueError(
+                f"top.rank_by={self.top.rank_by} needs a model of interest; set interest.method=best, or "
+                f"top.rank_by=prediction"
+            )
+        return self
 
     @property
     def model_names(self) -> tuple[str, ...]:

@@ -14,8 +14,9 @@ from flows.outputs import Ratings, ToScore
 from flows.settings.sections import DataSettings
 from flows.tasks.ingest import ingest_ratings
 from recobatch.errors import RatingsNotFound
-from recobatch.model_folder import ModelFolder
+from recobatch.model_folder import INTEREST_FILE, ModelFolder, load_interest
 from recobatch.scoring.extension import CurrentRatings, RatingsDelta, extend
+from recobatch.scoring.interest_extension import extend_interest
 from recobatch.sources import datasets
 from recobatch.vocabulary import Vocabulary
 
@@ -54,6 +55,8 @@ def current_ratings(services: Services, champion: Mapping[str, str]) -> Ratings 
 def extend_champion(services: Services, champion: ToScore, ratings: Ratings) -> tuple[ToScore, RatingsDelta]:
     """Count what is new since the champion was trained, and with ``score.unknown=biases`` add unknown ids.
 
+    The users' interest is computed from the current ratings.
+
     Returns:
         The champion to be scored, and what is new.
     """
@@ -61,8 +64,11 @@ def extend_champion(services: Services, champion: ToScore, ratings: Ratings) -> 
     until = int(tags["newest_rating"]) if "newest_rating" in tags else None
 
     def build(out: Path) -> dict[str, Any]:
-        extended, delta = extend(champion.files.load(), _load(ratings), unknown=unknown, trained_until=until)
+        known, now = champion.files.load(), _load(ratings)
+        extended, delta = extend(known, now, unknown=unknown, trained_until=until)
         extended.save(out)
+        if (interest := champion.files.interest) is not None:
+            extend_interest(load_interest(interest), known, extended, now).save(out / INTEREST_FILE)
         return delta.to_dict()
 
     with services.stages.timed("extend"):

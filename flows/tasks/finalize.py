@@ -41,9 +41,14 @@ def finalize_earlier(services: Services, ratings: Ratings, unchanged: Unchanged)
     Nothing happens if the report exists, or if an output of the batch's stages or a run of it in MLflow is gone.
     """
     snapshot = unchanged.snapshot
-    noted = snapshot.manifest.extra.get("models", {})
+    noted = snapshot.manifest.extra
     split = services.work.find(*split_stage(services.settings, ratings))
-    if unchanged.rolled_back or split is None or not noted or services.report_path(snapshot.version).exists():
+    if (
+        unchanged.rolled_back
+        or split is None
+        or not noted.get("models")
+        or services.report_path(snapshot.version).exists()
+    ):
         return
     parts = Parts.of(split)
     if not (runs := find_runs(services, parts, noted)):
@@ -55,5 +60,6 @@ def finalize_earlier(services: Services, ratings: Ratings, unchanged: Unchanged)
 
 
 def _load_models(services: Services, parts: Parts, runs: Mapping[str, TrackedRun]) -> dict[str, TrainedModel]:
-    stages = {name: services.work.find(*training_stage(services.settings, name, parts)) for name in runs}
-    return {name: TrainedModel.of(name, done, runs[name]) for name, done in stages.items() if done is not None}
+    names = services.settings.model_names
+    stages = {name: services.work.find(*training_stage(services.settings, name, parts)) for name in names}
+    return {name: TrainedModel.of(name, done, runs[name], None) for name, done in stages.items() if done is not None}

@@ -5,7 +5,7 @@ from typing import Any
 
 from flows import CODE
 from flows.outputs import Ratings, ToScore
-from flows.settings.tree import Settings
+from flows.settings.tree import INTEREST, Settings
 from recobatch.models import source_digest
 from recobatch.storage.fingerprints import code_fingerprint, file_digest, fingerprint, published_fingerprint
 
@@ -18,6 +18,12 @@ def shaping_settings(settings: Settings, name: str) -> dict[str, Any]:
     tree = settings.model_dump(mode="json", include={"preset", "seed", "ingest", "split", "model", "train"})
     code = source_digest(name)
     return {"model_name": name, **tree, **({"model_code": code} if code else {})}
+
+
+def interest_settings(settings: Settings) -> dict[str, Any]:
+    """Every setting that shapes the model of interest, likewise."""
+    shaping = {"preset", "seed", "ingest", "split", "interest", "evaluation"}
+    return {"model_name": INTEREST, **settings.model_dump(mode="json", include=shaping)}
 
 
 def inputs_fingerprint(settings: Settings, ratings: Ratings) -> str:
@@ -36,7 +42,7 @@ def predictions_fingerprint(settings: Settings, models: Mapping[str, ToScore]) -
     """Of everything that the files of predictions depend on, their names' version apart."""
     return fingerprint({
         "models": {
-            name: {"mlflow_run_id": model.mlflow_run_id, **model.files.load().fingerprints}
+            name: {"mlflow_run_id": model.mlflow_run_id, "rank_by": model.rank_by, **model.files.fingerprints}
             for name, model in models.items()
         },
         "top": settings.top.k, "score": settings.score.model_dump(exclude={"threads"}),

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -12,6 +13,8 @@ from flows.job import Job, Services
 from flows.outputs import ToScore, TrainedBatch, TrainedModel
 from flows.results.assets import describe_asset, materializing, model_asset, ratings_asset
 from flows.tasks.ingest import is_transient
+from recobatch.scoring.list_quality import way_to_rank
+from recobatch.scoring.ranker import RankBy
 from recobatch.tracking import Alias, RegisteredVersion
 
 Versions = Mapping[Alias, RegisteredVersion]
@@ -46,6 +49,7 @@ def _version_tags(batch_id: str, model: TrainedModel, batch: TrainedBatch) -> di
     return {
         "model": model.name, "batch_id": batch_id, "dataset": ratings.source.name,
         "dataset_fingerprint": ratings.report.fingerprint, "test_mse": f"{test.mse:.6f}",
+        "rank_by": batch.lists.rank_by[model.name],
         "test_rmse": f"{test.rmse:.6f}", "test_mae": f"{test.mae:.6f}", **ratings.tags(),
     }  # fmt: skip
 
@@ -108,4 +112,7 @@ def fetch_champion(services: Services, folder: Path) -> ToScore:
     name = champion.tags.get("model", "champion")
     services.stages.log("fetch champion", f"{name}, version {champion.version}")
     test_mse = float(champion.tags["test_mse"]) if "test_mse" in champion.tags else None
-    return ToScore(name, champion.run_id, files, test_mse, champion.tags)
+    best = cast(RankBy, champion.tags.get("rank_by", "prediction"))
+    has_interest = files.interest is not None
+    rank_by = way_to_rank(services.settings.top.rank_by, best, files.load().model, has_interest=has_interest)
+    return ToScore(name, champion.run_id, files, test_mse, champion.tags, rank_by)

@@ -14,6 +14,7 @@ from prefect.logging import get_run_logger
 from flows.job import Job
 from flows.outputs import TrainedBatch, TrainedModel
 from flows.results.page import show_result
+from flows.results.rankings import MeasuredList, headline, list_length, measured_lists
 from flows.results.summarize import at_end, with_timings
 from flows.results.summary import BatchSummary
 from flows.settings.repeat import repeat_command
@@ -23,7 +24,7 @@ from recobatch.errors import GateRefused
 from recobatch.evaluation.evaluate import predict_rows
 from recobatch.factors import FactorModel
 from recobatch.interactions import Split
-from recobatch.report import ModelResult, PublishedTable, ReportInputs, titles_by_index
+from recobatch.report import ListResult, ModelResult, PublishedTable, ReportInputs, titles_by_index
 from recobatch.storage.durable import is_disk_trouble, refusal
 from recobatch.tracking.params import flatten_params
 from recobatch.vocabulary import Vocabulary
@@ -120,6 +121,7 @@ def _inputs(job: Job, batch: TrainedBatch, summary: BatchSummary, refused: str, 
         table=_table(summary, ratings.first_user), gate=refused,
         settings=flatten_params(job.settings.model_dump(mode="json")),
         command=repeat_command(command, job.settings), code_version=__version__,
+        lists=[_list(each) for each in measured_lists(summary)], lists_note=summary.rankings_note or "",
     )  # fmt: skip
 
 
@@ -130,6 +132,16 @@ def _model(model: TrainedModel, split: Split) -> ModelResult:
         test_prediction=predict_rows(factors, split.test), item_factors=factors.item_factors,
         test_mse=test.mse, test_rmse=test.rmse, test_mae=test.mae, train_seconds=history.seconds,
         run_id=model.run.run_id, run_url=model.run.url,
+    )  # fmt: skip
+
+
+def _list(measured: MeasuredList) -> ListResult:
+    figures = measured.figures
+    ndcg, recall = headline(figures)
+    return ListResult(
+        measured.name, list_length([figures]) or 0, ndcg or 0.0, recall or 0.0, figures["popularity"],
+        figures["coverage"], measured.is_published, measured.is_baseline, figures["by_user_activity"],
+        figures["by_item_popularity"],
     )  # fmt: skip
 
 

@@ -4,25 +4,34 @@ The files of a table name its version and its MLflow runs, so they can be used a
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from flows.job import Job, Services
-from flows.outputs import Parts, Ratings, ToScore, TrainedModel
+from flows.outputs import Parts, Ratings, ToScore, TrainedBatch
+from flows.settings.tree import INTEREST
 from flows.tasks.fingerprints import predictions_fingerprint
+from flows.tasks.interest import interest_stage
 from flows.tasks.train import training_stage
-from recobatch.model_folder import ModelFolder
+from recobatch.model_folder import INTEREST_FILE, ModelFolder
 from recobatch.tracking import TrackedRun
 
 
-def notes(inputs: str, models: Mapping[str, TrainedModel]) -> dict[str, Any]:
+def notes(inputs: str, batch: TrainedBatch) -> dict[str, Any]:
     """What a later run needs to resume this batch.
 
     Args:
         inputs: Fingerprint of everything that shapes the table.
-        models: The trained models by name.
+        batch: Its models.
     """
-    kept = {name: {"factors": model.report.fingerprint, "journal": model.run.journal} for name, model in models.items()}
-    return {"inputs": inputs, "models": kept}
+    kept = {
+        name: {"factors": model.report.fingerprint, "journal": model.run.journal}
+        for name, model in batch.models.items()
+    }
+    if (interest := batch.interest) is None:
+        return {"inputs": inputs, "models": kept}
+    known = {"factors": interest.training.fingerprint, "journal": interest.run.journal}
+    return {"inputs": inputs, "models": kept, INTEREST: known}
 
 
 def begin_batch(services: Services, inputs: str, ratings: Ratings, parts: Parts) -> Job:
@@ -31,7 +40,7 @@ def begin_batch(services: Services, inputs: str, ratings: Ratings, parts: Parts)
     A batch is not resumed if one of its models or MLflow runs is gone; its files are removed then.
     """
     for left in services.table.unfinished():
-        if left.notes.get("inputs") == inputs and (runs := find_runs(services, parts, left.notes["models"])):
+        if left.notes.get("inputs") == inputs and (runs := find_runs(services, parts, left.notes)):
             job = services.begin(left.version, runs)
             job.stages.log("resume", f"resumes batch {left.version}, of which {left.finished} files are written")
             return job
@@ -46,17 +55,41 @@ def begin_scoring(services: Services, champion: ToScore) -> Job:
     return services.begin(left[0] if left else None)
 
 
-def find_runs(services: Services, parts: Parts, noted: Mapping[str, Mapping[str, str]]) -> dict[str, TrackedRun]:
-    """The MLflow runs of an earlier batch, to be resumed; none if one of them or the output of a stage is gone."""
-    folders = {}
-    for name in services.settings.model_names:
-        done = services.work.find(*training_stage(services.settings, name, parts))
-        if done is None or done.report["fingerprint"] != noted[name]["factors"]:
+def find_runs(services: Services, parts: Parts, noted: Mapping[str, Any]) -> dict[str, TrackedRun]:
+    """The MLflow runs of an earlier batch, to be resumed; none if one of them or the output of a stage is gone.
+
+    Args:
+        services: Of the run.
+        parts: The split.
+        noted: As ``notes`` returned it.
+    """
+    settings, interest = services.settings, None
+    known, models = dict(noted["models"]), dict[str, ModelFolder | None]()
+    if settings.interest.method != "none":
+        known[INTEREST] = noted.get(INTEREST, {"factors": None})
+        interest = _find(services, interest_stage(settings, parts), known[INTEREST])
+        if interest is None:
             return {}
-        folders[name] = done.path
+        models[INTEREST] = None  # its run logs no model of its own
+    for name in settings.model_names:
+        if (folder := _find(services, training_stage(settings, name, parts), known[name])) is None:
+            return {}
+        models[name] = ModelFolder(folder, interest and interest / INTEREST_FILE)
+    return _resume(services, known, models)
+
+
+def _find(services: Services, stage: tuple[str, dict[str, Any]], noted: Mapping[str, str]) -> Path | None:
+    """Folder of a stage whose output is the noted one."""
+    done = services.work.find(*stage)
+    return None if done is None or done.report["fingerprint"] != noted["factors"] else done.path
+
+
+def _resume(
+    services: Services, noted: Mapping[str, Mapping[str, str]], models: Mapping[str, ModelFolder | None]
+) -> dict[str, TrackedRun]:
     runs: dict[str, TrackedRun] = {}
-    for name, folder in folders.items():
-        run = services.tracker.resume_run(noted[name]["journal"], model_name=name, model=ModelFolder(folder))
+    for name, model in models.items():
+        run = services.tracker.resume_run(noted[name]["journal"], model_name=name, model=model)
         if run is None:
             for other in runs.values():
                 other.finish("KILLED")

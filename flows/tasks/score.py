@@ -17,6 +17,7 @@ from recobatch.errors import GateRefused
 from recobatch.evaluation.gate import check_finite
 from recobatch.model_folder import ModelFolder
 from recobatch.scoring.predictions import ScoreOptions, ShardReport, plan_shards, score_shard
+from recobatch.scoring.ranker import RankBy
 from recobatch.scoring.top import top_shard
 from recobatch.table import ModelEntry, Staging, keep_report, kept_report
 
@@ -79,10 +80,14 @@ def score_one_shard(
 
 @task(name="top shard", cache_policy=NO_CACHE)
 def top_one_shard(
-    staging: Path, model: ModelFolder, users: slice, out: Path, metadata: Mapping[str, str], k: int
+    staging: Path, model: ModelFolder, users: slice, out: Path, metadata: Mapping[str, str], k: int, rank_by: RankBy
 ) -> tuple[ShardReport, bool]:
-    """Select the best unseen items of a range of users, likewise."""
-    return _once(staging, out, lambda: top_shard(model, users, out, k=k, metadata=metadata))
+    """Rank the unseen items of a range of users, likewise."""
+
+    def write() -> ShardReport:
+        return top_shard(model, users, out, k=k, metadata=metadata, interest=model.interest, rank_by=rank_by)
+
+    return _once(staging, out, write)
 
 
 def _once(staging: Path, out: Path, write: Callable[[], ShardReport]) -> tuple[ShardReport, bool]:
@@ -109,7 +114,8 @@ def _submit(job: Job, runner: TaskRunner[Any], model: ToScore, staging: Staging)
         shards.append(runner.submit(score_one_shard, parameters={**shared, "out": out, "options": options}))
         if k:
             out = staging.top_path(model.name, number)
-            tops.append(runner.submit(top_one_shard, parameters={**shared, "out": out, "k": k}))
+            ranked = {"k": k, "rank_by": model.rank_by, "metadata": {**metadata, "rank_by": model.rank_by}}
+            tops.append(runner.submit(top_one_shard, parameters={**shared, "out": out, **ranked}))
     return shards, tops
 
 

@@ -8,9 +8,10 @@ from prefect.logging import get_run_logger
 
 from flows.job import Job
 from flows.outputs import ToScore, TrainedBatch, TrainedModel
+from flows.settings.tree import Settings
 from recobatch.errors import BadTable
 from recobatch.evaluation.drift import BatchFacts, MissingIds, Spread, check_drift
-from recobatch.evaluation.gate import GateOptions, check_baseline, choose_champion
+from recobatch.evaluation.gate import check_baseline, check_ranking, choose_champion
 from recobatch.model_folder import LoadedModel
 from recobatch.table import ModelEntry, ModelFacts, Published, published_items, published_users
 
@@ -26,15 +27,22 @@ def compare_models(job: Job, models: Mapping[str, TrainedModel]) -> str:
 
 
 @task(name="quality gate", cache_policy=NO_CACHE)
-def check_gate(batch: TrainedBatch, options: GateOptions) -> None:
-    """Refuse a champion that is no better than the baseline."""
-    check_baseline(batch.best.candidate(), batch.parts.report.baselines, options)
+def check_gate(batch: TrainedBatch, settings: Settings) -> None:
+    """Refuse a champion that is no better than the baseline, and lists that are worse than popularity."""
+    check_baseline(batch.best.candidate(), batch.parts.report.baselines, settings.gate)
+    if settings.top.k == 0:
+        return  # no lists are published
+    lists, published = batch.lists, batch.to_score(settings.score.models)
+    margins = {name: margin for name, margin in lists.margins.items() if name in published}
+    if warning := check_ranking(margins, lists.rank_by, settings.gate):
+        get_run_logger().warning(warning)
 
 
 @task(name="drift gate", cache_policy=NO_CACHE)
 def check_against_published(
-    job: Job, model: ToScore, entries: Mapping[str, ModelEntry], ratings_spread: Spread | None = None
-) -> BatchFacts:
+    job: Job, model: ToScore, entries: Mapping[str, ModelEntry], ratings_spread: Spread | None = None,
+    overlap: float | None = None,
+) -> BatchFacts:  # fmt: skip
     """Refuse a batch that moved too far from the published one.
 
     Args:
@@ -42,6 +50,7 @@ def check_against_published(
         model: Its champion.
         entries: The scored models.
         ratings_spread: Of the ratings, where they were read.
+        overlap: As ``compare_lists`` returned it.
 
     Returns:
         The figures that the next batch is compared with.
@@ -53,7 +62,7 @@ def check_against_published(
     if published is None or not (figures := published.manifest.extra.get("facts")):
         return facts
     before = BatchFacts.from_dict(figures)
-    check_drift(facts, before, _gone_since(published, loaded), job.settings.drift, published.version)
+    check_drift(facts, before, _gone_since(published, loaded), job.settings.drift, published.version, overlap)
     return facts.after(before)
 
 

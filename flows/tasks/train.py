@@ -1,6 +1,7 @@
 """Train the models one after the other, track each in MLflow, and choose the champion."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from prefect import task
@@ -10,6 +11,8 @@ from flows.job import Job
 from flows.outputs import Parts, Ratings, TrainedBatch, TrainedModel
 from flows.settings.tree import Settings
 from flows.tasks.fingerprints import shaping_settings
+from flows.tasks.interest import train_interest
+from flows.tasks.lists import measure_batch
 from flows.tasks.select import compare_models
 from recobatch.tracking import TrackedRun
 from recobatch.training.fit import TrainingInputs, fit
@@ -17,18 +20,29 @@ from recobatch.training.fit import TrainingInputs, fit
 
 def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
     """Train the models one after the other, since each has the machine to itself, and choose the champion."""
+    interest = train_interest(job, ratings, parts)
+    file = None if interest is None else interest.published
     models = {}
     for name in job.settings.model_names:
-        model = train_model.with_options(name=f"train {name}")(job, name, ratings, parts)
+        model = train_model.with_options(name=f"train {name}")(job, name, ratings, parts, file)
         if name not in job.resumed:
             track_model.with_options(name=f"track {name}")(job, model, ratings, parts)
         models[name] = model
-    return TrainedBatch(ratings, parts, models, compare_models(job, models))
+    lists = measure_batch(job, models, interest, ratings, parts)
+    return TrainedBatch(ratings, parts, models, compare_models(job, models), interest, lists)
 
 
 @task(name="train", cache_policy=NO_CACHE)
-def train_model(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedModel:
-    """Train one model, log its epochs to MLflow, and measure it on the test part."""
+def train_model(job: Job, name: str, ratings: Ratings, parts: Parts, interest: Path | None) -> TrainedModel:
+    """Train one model, log its epochs to MLflow, and measure it on the test part.
+
+    Args:
+        job: The batch.
+        name: Of the model.
+        ratings: All ratings.
+        parts: Their split.
+        interest: File of the interest model that is to be published with it.
+    """
     settings, stage, resumed = job.settings, f"train {name}", name in job.resumed
     run = job.resumed[name] if resumed else _start_run(job, name, ratings)
     with job.stages.timed(stage, total=settings.train.epochs) as progress:
@@ -41,7 +55,7 @@ def train_model(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedM
             *training_stage(settings, name, parts),
             lambda out: fit(name, _inputs(settings, ratings, parts), out, on_epoch).to_json(),
         )
-        model = TrainedModel.of(name, done, run)
+        model = TrainedModel.of(name, done, run, interest)
         history = model.report.history
         if done.reused and not resumed:
             for epoch, loss in enumerate(history.loss):
@@ -77,7 +91,6 @@ def _start_run(job: Job, name: str, ratings: Ratings) -> TrackedRun:
 
 
 def _inputs(settings: Settings, ratings: Ratings, parts: Parts) -> TrainingInputs:
-    rating_range = settings.ingest.rating_range or (ratings.report.rating_min, ratings.report.rating_max)
     return TrainingInputs(
-        ratings.encoded, parts.load(), rating_range, settings.model, settings.train, settings.seed
+        ratings.encoded, parts.load(), ratings.range_of(settings.ingest), settings.model, settings.train, settings.seed
     )  # fmt: skip

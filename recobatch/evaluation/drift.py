@@ -28,6 +28,8 @@ class DriftOptions(BaseModel):
     """Largest relative rise of the champion's test MSE over that of the published champion."""
     prediction_shift: float | None = Field(default=0.5, ge=0)
     """Largest shift of the distribution of a model's predictions, in their published standard deviations."""
+    overlap: float | None = Field(default=None, ge=0, le=1)
+    """Least mean share of the items of a user's published list that the new list has too, among the best 10."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,10 @@ class MissingIds:
     """Share of the published items, within [0, 1]."""
 
 
-def check_drift(now: BatchFacts, before: BatchFacts, missing: MissingIds, options: DriftOptions, version: str) -> None:
+def check_drift(
+    now: BatchFacts, before: BatchFacts, missing: MissingIds, options: DriftOptions, version: str,
+    overlap: float | None = None,
+) -> None:  # fmt: skip
     """Refuse a batch that drifted too far.
 
     Args:
@@ -104,14 +109,22 @@ def check_drift(now: BatchFacts, before: BatchFacts, missing: MissingIds, option
         missing: Published ids that the batch lacks.
         options: The bounds.
         version: Version of the published batch, for the message.
+        overlap: Mean share of the items that a user's old and new list have in common; None if unknown.
 
     Raises:
         GateRefused: If a bound is exceeded. The message names every such bound, and how to override it once.
     """
-    exceeded = [(key, text) for key, value, text in _measures(now, before, missing) if _exceeds(value, options, key)]
+    exceeded = [
+        (key, f"{text}, expected at most {getattr(options, key):g}")
+        for key, value, text in _measures(now, before, missing)
+        if _exceeds(value, options, key)
+    ]
+    if overlap is not None and options.overlap is not None and not overlap >= options.overlap:
+        text = f"the champion's lists share {overlap:.0%} of their items with the published ones"
+        exceeded.append(("overlap", f"{text}, expected at least {options.overlap:.0%}"))
     if not exceeded:
         return
-    found = "; ".join(f"drift.{key}: {text}, expected at most {getattr(options, key):g}" for key, text in exceeded)
+    found = "; ".join(f"drift.{key}: {text}" for key, text in exceeded)
     override = " ".join(f"--set drift.{key}=null" for key in dict.fromkeys(key for key, _ in exceeded))
     raise GateRefused(
         f"found a batch that moved too far from version {version}: {found}; nothing was published, version {version} "

@@ -15,7 +15,7 @@ _NOISE = 2.0
 
 
 class GateOptions(BaseModel):
-    """The baseline that the champion must beat."""
+    """The baselines that a batch must beat."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -23,6 +23,11 @@ class GateOptions(BaseModel):
         default="global_mean",
         description="Test error that the champion must stay below: the global mean, the regularised user+item mean "
         "(bias), or none",
+    )
+    ranking: Literal["popularity", "warn", "none"] = Field(
+        default="popularity",
+        description="What every published list must not fall below in NDCG on the test part: a list by ``popularity``; "
+        "``warn`` publishes with a warning, ``none`` checks nothing",
     )
 
 
@@ -42,6 +47,40 @@ class Candidate:
     """Epoch whose weights were kept; None if unknown."""
     stopped_early: bool = False
     """Whether training ended before the last epoch of its recipe."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How far the lists of a model are above those by popularity, in NDCG on the test part."""
+
+    k: int
+    """Length of the lists."""
+    ndcg: float
+    """Of the model."""
+    popularity: float
+    """NDCG of the lists by popularity."""
+    se: float | None
+    """Standard error of the difference, from the differences user by user; None for a single user."""
+
+    @classmethod
+    def of(cls, ndcg: float, by_user: np.ndarray, popularity: np.ndarray, k: int) -> "Margin":
+        """From the NDCG of each measured user, float64, shape ``(n,)``: of the model, and by popularity."""
+        se = _standard_error(by_user - popularity)
+        return cls(k, ndcg, float(popularity.mean()), se if se == se else None)
+
+    @property
+    def difference(self) -> float:
+        return self.ndcg - self.popularity
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the lists are worse by more than the noise of so few users."""
+        return self.difference < -_NOISE * (self.se or 0.0)
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Plain values, ready for JSON; ``ratio`` is left out where popularity has no hit."""
+        ratio = {"ratio": self.ndcg / self.popularity} if self.popularity > 0 else {}
+        return {f"ndcg_at_{self.k}": self.difference, "se": self.se, **ratio}
 
 
 @dataclass(frozen=True)
@@ -186,4 +225,37 @@ def _remedy(champion: Candidate) -> str:
     return (
         f"training ran all {champion.epochs} epochs of train.epochs: pass --set train.epochs={2 * champion.epochs}, or "
         f"try the other --preset"
+    )
+
+
+def check_ranking(margins: Mapping[str, Margin], rank_by: Mapping[str, str], options: GateOptions) -> str:
+    """Refuse lists that are worse than those by popularity.
+
+    A difference within two standard errors is noise, and is let through.
+
+    Args:
+        margins: Model to be published → how far its lists are above popularity.
+        rank_by: Model → what its lists are ranked by.
+        options: Whether to check, to warn or to refuse.
+
+    Returns:
+        The warning with ``warn``, one line; empty if there is nothing to warn of.
+
+    Raises:
+        GateRefused: With ``popularity``, if the lists of a model are worse.
+    """
+    worse = [name for name, margin in margins.items() if margin.is_worse]
+    if options.ranking == "none" or not worse:
+        return ""
+    name = min(worse, key=lambda each: margins[each].difference)
+    margin, way = margins[name], rank_by[name]
+    found = (
+        f"gate.ranking: found lists of {name} by {way} with NDCG@{margin.k} {margin.ndcg:.4f} on the test part, "
+        f"expected no less than the {margin.popularity:.4f} of lists by popularity"
+    )
+    if options.ranking == "warn":
+        return f"{found}; published all the same, since gate.ranking is warn"
+    others = "leave top.rank_by at best" if way == "prediction" else "pass another --set top.rank_by=…"
+    raise GateRefused(
+        f"{found}; nothing was published; {others}, or pass --set gate.ranking=none once to publish them anyway"
     )

@@ -1,7 +1,8 @@
 """Settings of the interest model, and what its training reports. Imports no NumPy."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,8 +12,9 @@ class InterestOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    method: Literal["best", "ease", "ials"] = "best"
-    """``best`` trains EASE and implicit ALS and takes whichever, or the sum of both, ranks held-out ratings best."""
+    method: Literal["best", "ease", "ials", "none"] = "best"
+    """``best`` trains EASE and implicit ALS and takes whichever, or the sum of both, ranks held-out ratings best.
+    ``none`` trains no interest model: lists are then ranked by prediction."""
     ease_rank: int = Field(256, ge=1, le=4096)
     """Singular vectors that EASE keeps."""
     sweeps: int = Field(6, ge=1, le=100)
@@ -53,3 +55,8 @@ class InterestReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of ``to_dict``."""
+        return cls(**{**values, "trials": tuple(Trial(**trial) for trial in values["trials"])})

@@ -8,6 +8,7 @@ from pathlib import Path
 from recobatch.report import charts
 from recobatch.report.evaluation_summary import EvaluationSummary, ItemError
 from recobatch.report.inputs import ModelResult, ReportInputs
+from recobatch.report.list_chart import draw_lists
 from recobatch.report.style import figure_settings, standalone, to_svg
 
 
@@ -19,10 +20,12 @@ def draw_figures(inputs: ReportInputs, summary: EvaluationSummary | None) -> dic
         summary: Of the models whose predictions are finite; None if there are none.
 
     Returns:
-        File name without ending → ``<svg>`` element. Only ``loss_curves_of_all`` without a summary.
+        File name without ending → ``<svg>`` element. Without a summary only ``loss_curves_of_all`` and ``lists``.
     """
     with figure_settings():
         figures = {"loss_curves_of_all": charts.draw_loss(inputs.ranked)}
+        if inputs.lists:
+            figures["lists"] = draw_lists(inputs.lists)
         if summary:
             figures |= {
                 "test_errors": charts.draw_test_errors(inputs.test_errors, inputs.champion),

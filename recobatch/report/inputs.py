@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from recobatch.ingest import IngestReport
 from recobatch.interactions import Split
+from recobatch.report.lists import ListResult
 from recobatch.vocabulary import Vocabulary
 
 
@@ -87,6 +88,10 @@ class ReportInputs:
     command: str = "recobatch run"
     """Repeats the batch; one or more lines."""
     code_version: str = ""
+    lists: Sequence[ListResult] = ()
+    """The quality of the lists by every way to rank, and of the baselines; empty if it was not measured."""
+    lists_note: str = ""
+    """Why it was not measured."""
 
     @cached_property
     def ratings_of_user(self) -> np.ndarray:
@@ -115,6 +120,11 @@ class ReportInputs:
     def ranked(self) -> list[ModelResult]:
         """The champion, then the other models by ascending error."""
         return sorted(self.models, key=lambda model: (model.name != self.champion, model.test_mse))
+
+    @property
+    def published_lists(self) -> ListResult | None:
+        """The champion's lists as they are published."""
+        return next((each for each in self.lists if each.is_published), None)
 
     @property
     def test_errors(self) -> dict[str, float]:

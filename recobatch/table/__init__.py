@@ -13,6 +13,7 @@ from recobatch.table.catalog import CatalogEntry
 from recobatch.table.ids import published_items, published_users
 from recobatch.table.manifest import FileEntry, Manifest, ModelEntry, ModelFacts
 from recobatch.table.opening import open_table
+from recobatch.table.overlap import mean_overlap
 from recobatch.table.published import Published
 from recobatch.table.resume import Unfinished, keep_report, kept_report
 from recobatch.table.staging import Staging
@@ -33,6 +34,7 @@ __all__ = [
     "VerifyReport",
     "keep_report",
     "kept_report",
+    "mean_overlap",
     "open_table",
     "published_items",
     "published_users",

@@ -2,6 +2,7 @@
 
     MLmodel, requirements.txt, python_env.yaml, conda.yaml, input_example.json
     served/                  factors.npz, users.parquet, items.parquet, rated.npz      mlflow.pyfunc
+                             interest.npz, where the batch trained an interest model   recobatch score
     data/                    model.keras, keras_module.txt                             mlflow.keras
     code/                    the loader, and a copy of the modules that serving needs
 
@@ -15,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from recobatch.model_folder import KERAS_FILE, SCORED_FILES, ModelFolder
+from recobatch.model_folder import KERAS_FILE, ModelFolder
 from recobatch.storage.durable import link_or_copy
 from recobatch.storage.fingerprints import file_digest
 
@@ -30,8 +31,8 @@ def lay_out(folder: Path, model: ModelFolder) -> None:
     """Fill an empty ``folder`` with all but the MLmodel file, which names the run and is written on delivery."""
     for name in ("served", "code/recobatch_copy/recobatch"):
         (folder / name).mkdir(parents=True)
-    for name in SCORED_FILES:
-        link_or_copy(model.path / name, folder / "served" / name)
+    for name, path in model.scored_files.items():
+        link_or_copy(path, folder / "served" / name)
     if model.keras.exists():
         (folder / "data").mkdir()
         link_or_copy(model.keras, folder / "data" / KERAS_FILE)
@@ -42,8 +43,8 @@ def lay_out(folder: Path, model: ModelFolder) -> None:
 
 def digests(model: ModelFolder) -> dict[str, str]:
     """Sha256 of every file that is checked before loading, by its name in the folder."""
-    paths = [*(model.path / name for name in SCORED_FILES), *([model.keras] if model.keras.exists() else [])]
-    return {path.name: file_digest(path) for path in paths}
+    paths = model.scored_files | ({KERAS_FILE: model.keras} if model.keras.exists() else {})
+    return {name: file_digest(path) for name, path in paths.items()}
 
 
 def write_mlmodel(folder: Path, *, run_id: str, model_id: str, location: str, sums: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recobatch.errors import BadInput, BadTable, RecobatchError
-from recobatch.model_folder import SCORED_FILES, ModelFolder
+from recobatch.model_folder import INTEREST_FILE, SCORED_FILES, ModelFolder
 from recobatch.storage.fingerprints import file_digest
 from recobatch.tracking.connection import Connection
 
@@ -34,7 +34,7 @@ class RegisteredModel:
     client: "MlflowClient"
 
     def download(self, folder: Path) -> ModelFolder:
-        """Fetch factors, vocabularies and rated pairs into ``folder``.
+        """Fetch factors, vocabularies, rated pairs and, if it has one, the interest model into ``folder``.
 
         Raises:
             BadTable: If a file differs from the digest recorded on registration, or none was recorded.
@@ -47,12 +47,17 @@ class RegisteredModel:
             artifact_uri=f"{location.rstrip('/')}/served", dst_path=str(folder), tracking_uri=self.client.tracking_uri
         )
         model = ModelFolder(folder / "served")
-        for name in SCORED_FILES:
+        expected = set(SCORED_FILES) | ({INTEREST_FILE} & self._digests.keys())
+        for name in sorted(expected | model.scored_files.keys()):
             self._check(model.path / name)
         return model
 
+    @property
+    def _digests(self) -> dict[str, str]:
+        return json.loads(self.tags.get(DIGESTS_TAG, "{}"))
+
     def _check(self, path: Path) -> None:
-        expected = json.loads(self.tags.get(DIGESTS_TAG, "{}")).get(path.name, "none")
+        expected = self._digests.get(path.name, "none")
         found = file_digest(path) if path.exists() else "no file"
         if found != expected:
             raise BadTable(

@@ -99,9 +99,9 @@ class TrackedRun:
         self._artifact(journal.keep(model.items, "items.parquet"), "vocabulary")
         return f"runs:/{self.run_id}/model"
 
-    def resume(self, model: ModelFolder) -> None:
-        """Resume a run to which a process that ended had logged this very model."""
-        self._digests = model_folder.digests(model)
+    def resume(self, model: ModelFolder | None) -> None:
+        """Resume a run to which a process that ended had logged this very model, if any."""
+        self._digests = {} if model is None else model_folder.digests(model)
         self.post("resume", {})
         self.flush()
 

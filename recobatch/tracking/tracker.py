@@ -89,18 +89,18 @@ class Tracker:
         run.flush()
         return run
 
-    def resume_run(self, journal: str, *, model_name: str, model: ModelFolder) -> TrackedRun | None:
+    def resume_run(self, journal: str, *, model_name: str, model: ModelFolder | None) -> TrackedRun | None:
         """Resume the run of a process that was killed, or failed, after it had logged its model.
 
         Args:
             journal: ``TrackedRun.journal`` in that process.
             model_name: Name in the registry of models.
-            model: The very model that was logged.
+            model: The very model that was logged; None for a run that logs none.
 
         Returns:
             None if the run is unknown, its model never arrived, or the server is unreachable.
         """
-        found = find_journal(self._connection, self.root, journal, model_name)
+        found = find_journal(self._connection, self.root, journal, model_name, needs_model=model is not None)
         if found is None:
             return None
         run = TrackedRun(self._connection, self._sender, model_name, found, journal)

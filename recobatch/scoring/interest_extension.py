@@ -1,0 +1,69 @@
+"""A champion's interest model and the current ratings → the users' interest as of now, over the scored ids."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from recobatch.interactions import EncodedInteractions
+from recobatch.interest_model import InterestModel
+from recobatch.model_folder import LoadedModel
+from recobatch.rated import RatedPairs
+from recobatch.scoring.extension import CurrentRatings
+
+_COVERED = 0.5
+"""A user's interest is computed from the current ratings if they hold at least that share of the training ratings."""
+
+
+def extend_interest(
+    interest: InterestModel, champion: LoadedModel, extended: LoadedModel, now: CurrentRatings
+) -> InterestModel:
+    """Compute the users' interest from the current ratings, in closed form.
+
+    A user of whom the current ratings hold less than half of the training pairs keeps the interest of the training:
+    the current ratings are then only those since. Unknown items get an interest of 0.
+
+    Args:
+        interest: The champion's, over its users and items.
+        champion: As it was registered.
+        extended: As ``extend`` returned it.
+        now: The current ratings.
+
+    Returns:
+        The model over the users and items of ``extended``.
+    """
+    ratings = _over_scored_ids(extended, now)
+    moved = interest.over_items(extended.items.find(champion.items.ids), len(extended.items))
+    fresh, known = moved.for_users(ratings), extended.users.find(champion.users.ids)
+    kept = np.flatnonzero(_coverage(champion, extended, ratings) < _COVERED)
+    if not len(kept):
+        return fresh
+    place = np.full(len(extended.users), -1)
+    place[known] = np.arange(len(known))
+    parts = []
+    for part, trained in zip(fresh.parts, interest.parts, strict=True):
+        users = part.user_factors.copy()
+        users[kept] = trained.user_factors[place[kept]]
+        parts.append(replace(part, user_factors=users))
+    return replace(fresh, parts=tuple(parts))
+
+
+def _over_scored_ids(extended: LoadedModel, now: CurrentRatings) -> EncodedInteractions:
+    """The current ratings of users and items that are scored."""
+    rows = now.interactions
+    user = extended.users.find(now.users.ids)[rows.user_index]
+    item = extended.items.find(now.items.ids)[rows.item_index]
+    scored = (user >= 0) & (item >= 0)
+    return EncodedInteractions(
+        user[scored].astype(np.int32), item[scored].astype(np.int32), rows.rating[scored], rows.timestamp[scored],
+        len(extended.users), len(extended.items),
+    )  # fmt: skip
+
+
+def _coverage(champion: LoadedModel, extended: LoadedModel, ratings: EncodedInteractions) -> np.ndarray:
+    """Share of each user's training pairs among the current ratings, shape ``(n_users,)``; 1 for unknown users."""
+    user, item = champion.rated.pairs()
+    user = extended.users.find(champion.users.ids)[user]
+    item = extended.items.find(champion.items.ids)[item]
+    is_current = RatedPairs.collect(ratings).contains(user, item)
+    total = np.bincount(user, minlength=len(extended.users))
+    return np.where(total, np.bincount(user, is_current, len(extended.users)) / np.maximum(total, 1), 1.0)
