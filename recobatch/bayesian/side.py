@@ -14,6 +14,7 @@ from recobatch.bayesian.designs import Design
 from recobatch.bayesian.lanes import inverse
 from recobatch.bayesian.priors import Priors
 from recobatch.bayesian.rows import Rows
+from recobatch.bayesian.scales import draw_scales
 from recobatch.bayesian.statistics import RowStatistics, row_statistics
 from recobatch.bayesian.threads import Threads
 
@@ -55,28 +56,21 @@ class Side:
     ) -> None:
         """Draw weights, vectors and precisions given the other side's vectors, shape ``(m, d)``, and the noise."""
         found = row_statistics(self.ratings, other, alpha, rng, threads)
-        covariance, pull, information = self._marginalize(found, rng, threads)
+        covariance, force, information = self._marginalize(found, threads)
+        pull = self._perturbed(found, covariance, force, rng, threads)
         self._draw_weights(pull, information, rng, priors, threads)
-        prior = self.prior_mean(threads)
+        prior = self._rescale_weights(force, information, rng, priors, threads)
         self._draw_vectors(found, covariance, prior, alpha, rng, threads)
         self._draw_precisions(self.vectors - prior, rng, priors)
 
-    def prior_mean(self, threads: Threads) -> np.ndarray:
-        """Prior means of the vectors: float32, shape ``(n, d)``."""
-        return _predict(self.designs, self.coordinates, threads)
+    def _marginalize(self, found: RowStatistics, threads: Threads) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Posterior covariances C of the vectors, and the likelihood of their prior means with the vectors integrated out.
 
-    def _marginalize(
-        self, found: RowStatistics, rng: np.random.Generator, threads: Threads
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Posterior covariances C of the vectors, and the likelihood of their prior means alone.
-
-        The latter has the information matrices ``L - L C L`` with L the prior precision: shape ``(n, d, d)``; its
-        perturbed right sides are float32, shape ``(n, d)``.
+        With L the prior precision, that has the information matrices ``L - L C L``, shape ``(n, d, d)``, and the right
+        sides ``L C right``, float32, shape ``(n, d)``.
         """
         precision = self.precision.astype(np.float32)
-        root = np.sqrt(precision)
         covariance, information = np.empty_like(found.gram), np.empty_like(found.gram)
-        pull = root * rng.standard_normal(self.vectors.shape, dtype=np.float32)
         diagonal = np.arange(len(precision))
 
         def prepare(start: int) -> None:
@@ -86,11 +80,18 @@ class Side:
             covariance[rows] = inverse(system)
             information[rows] = -precision[:, None] * covariance[rows] * precision
             information[rows, diagonal, diagonal] += precision
-            noisy = found.right[rows] + found.noise[rows, 0] + pull[rows]
-            pull[rows] = precision * _multiply(covariance[rows], noisy) - pull[rows]
 
-        threads.each(prepare, range(0, len(pull), _ROWS))
-        return covariance, pull, information
+        threads.each(prepare, range(0, len(covariance), _ROWS))
+        return covariance, precision * threads.batched(covariance, found.right), information
+
+    def _perturbed(
+        self, found: RowStatistics, covariance: np.ndarray, force: np.ndarray, rng: np.random.Generator,
+        threads: Threads,
+    ) -> np.ndarray:  # fmt: skip
+        """``force`` plus noise whose covariance is the information."""
+        precision = self.precision.astype(np.float32)
+        noise = np.sqrt(precision) * rng.standard_normal(force.shape, dtype=np.float32)
+        return force + precision * threads.batched(covariance, found.noise[:, 0] + noise) - noise
 
     def _draw_weights(
         self, pull: np.ndarray, information: np.ndarray, rng: np.random.Generator, priors: Priors, threads: Threads
@@ -113,6 +114,24 @@ class Side:
             ]
 
         self.coordinates = conjugate_gradients(apply, right, self.coordinates, diagonal, CG_STEPS)
+
+    def _rescale_weights(
+        self, force: np.ndarray, information: np.ndarray, rng: np.random.Generator, priors: Priors, threads: Threads
+    ) -> np.ndarray:
+        """Move each block's weights along their scale; returns the prior means: float32, shape ``(n, d)``."""
+        parts = [design.forward(each, threads) for design, each in zip(self.designs, self.coordinates, strict=True)]
+        total = np.sum(parts, axis=0)
+        for block in range(1, len(parts)):
+            part = parts[block]
+            rest = total - part
+            weighed = threads.batched(information, rest)
+            pull = np.einsum("nd,nd->d", part, force - weighed, dtype=np.float64)
+            curvature = np.einsum("ni,nij,nj->ij", part, information, part, optimize=True)
+            scale = draw_scales(pull, curvature, self.block_precision[block - 1], rng, priors)
+            self.coordinates[block] = self.coordinates[block] * scale.astype(np.float32)
+            self.block_precision[block - 1] = self.block_precision[block - 1] / scale**2
+            total = rest + part * scale.astype(np.float32)
+        return total
 
     def _draw_vectors(
         self, found: RowStatistics, covariance: np.ndarray, prior: np.ndarray, alpha: float,
@@ -144,7 +163,3 @@ def _predict(designs: list[Design], coordinates: list[np.ndarray], threads: Thre
     for design, each in zip(designs[1:], coordinates[1:], strict=True):
         total += design.forward(each, threads)
     return total
-
-
-def _multiply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    return np.matmul(matrices, vectors[..., None])[..., 0]
