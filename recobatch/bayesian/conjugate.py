@@ -1,49 +1,41 @@
-"""Conjugate gradients over several arrays at once."""
+"""Conjugate gradients for several right sides at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-Arrays = list[np.ndarray]
-_SOLVED = 1e-10
-"""Steps end where the residual has fallen by this factor: a smaller one is rounding."""
+_SMALLEST = 1e-30
 
 
 def conjugate_gradients(
-    apply: Callable[[Arrays], Arrays], right: Arrays, start: Arrays, diagonal: Arrays, steps: int
-) -> Arrays:
-    """Approximate ``A⁻¹ right``, preconditioned by a diagonal.
+    apply: Callable[[np.ndarray], np.ndarray], right: np.ndarray, start: np.ndarray, diagonal: np.ndarray, steps: int
+) -> np.ndarray:
+    """Columns of ``A⁻¹ right`` approximately, preconditioned by a diagonal.
 
     Args:
-        apply: Multiplies by A, symmetric positive definite.
-        right: Right side, float32 arrays.
-        start: First guess, of the same shapes.
-        diagonal: Positive, of the same shapes.
-        steps: Largest number of multiplications after the first.
+        apply: Multiplies each column by its symmetric positive definite matrix, shape ``(m, d)``.
+        right: Right sides, float32, shape ``(m, d)``.
+        start: First guess, of the same shape.
+        diagonal: Positive, of the same shape.
+        steps: Multiplications after the first.
+
+    Returns:
+        float32, shape ``(m, d)``.
     """
-    solution = list(start)
-    residual = [wanted - found for wanted, found in zip(right, apply(solution), strict=True)]
-    direction = scaled = _divide(residual, diagonal)
-    first = product = _dot(residual, scaled)
+    solution = start.copy()
+    residual = right - apply(solution)
+    scaled = residual / diagonal
+    direction, product = scaled, _dots(residual, scaled)
     for _ in range(steps):
-        if not product > _SOLVED * first:
-            break
         image = apply(direction)
-        step = product / _dot(direction, image)
-        solution, residual = _add(solution, step, direction), _add(residual, -step, image)
-        scaled = _divide(residual, diagonal)
-        product, previous = _dot(residual, scaled), product
-        direction = _add(scaled, product / previous, direction)
+        step = (product / np.maximum(_dots(direction, image), _SMALLEST)).astype(np.float32)
+        solution += step * direction
+        residual -= step * image
+        scaled = residual / diagonal
+        product, previous = _dots(residual, scaled), product
+        direction = scaled + (product / np.maximum(previous, _SMALLEST)).astype(np.float32) * direction
     return solution
 
 
-def _dot(left: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> float:
-    return sum(float(np.vdot(one, other)) for one, other in zip(left, right, strict=True))
-
-
-def _add(left: Arrays, factor: float, right: Arrays) -> Arrays:
-    return [one + np.float32(factor) * other for one, other in zip(left, right, strict=True)]
-
-
-def _divide(left: Arrays, right: Arrays) -> Arrays:
-    return [one / other for one, other in zip(left, right, strict=True)]
+def _dots(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return np.einsum("md,md->d", left, right, dtype=np.float64)

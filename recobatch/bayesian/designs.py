@@ -4,6 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
+from recobatch.bayesian.conjugate import conjugate_gradients
 from recobatch.bayesian.rows import Rows
 from recobatch.bayesian.threads import Threads
 from recobatch.features import FeatureBlock
@@ -11,6 +12,7 @@ from recobatch.features import FeatureBlock
 SPECTRAL_LIMIT = 2500
 """A block is decomposed unless both its rows and its features exceed this number."""
 _SMALLEST = 1e-5
+_CG_STEPS = 4
 
 
 class Design(Protocol):
@@ -18,15 +20,25 @@ class Design(Protocol):
 
     n_features: int
     n_coordinates: int
-    norms: np.ndarray
-    """Squared norm of each coordinate's column, float32, shape ``(m, 1)``."""
+
+    def draw(
+        self, target: np.ndarray, noise: np.ndarray, prior: np.ndarray, before: np.ndarray, rng: np.random.Generator,
+        threads: Threads,
+    ) -> np.ndarray:  # fmt: skip
+        """Draw coordinates W given ``target = X W + N(0, 1 / noise)``: a ridge regression of each column.
+
+        Args:
+            target: float32, shape ``(n, d)``.
+            noise: Precision of each column, shape ``(d,)``.
+            prior: Precision of the coordinates in each column, shape ``(d,)``.
+            before: Coordinates of the sweep before, float32, shape ``(m, d)``.
+            rng: Source of randomness.
+            threads: For products.
+        """
+        ...
 
     def forward(self, coordinates: np.ndarray, threads: Threads) -> np.ndarray:
         """X times the weights: float32, ``(m, d)`` to ``(n, d)``."""
-        ...
-
-    def backward(self, vectors: np.ndarray, threads: Threads) -> np.ndarray:
-        """The transposed map: float32, ``(n, d)`` to ``(m, d)``."""
         ...
 
     def weights(self, coordinates: np.ndarray) -> np.ndarray:
@@ -45,13 +57,16 @@ class Intercept:
 
     def __init__(self, n_rows: int) -> None:
         self._n_rows = n_rows
-        self.norms = np.full((1, 1), n_rows, dtype=np.float32)
+
+    def draw(
+        self, target: np.ndarray, noise: np.ndarray, prior: np.ndarray, before: np.ndarray, rng: np.random.Generator,
+        threads: Threads,
+    ) -> np.ndarray:  # fmt: skip
+        total = target.sum(axis=0, keepdims=True, dtype=np.float64)
+        return _draw_orthogonal(total, np.array([[self._n_rows]]), noise, prior, rng)
 
     def forward(self, coordinates: np.ndarray, threads: Threads) -> np.ndarray:
         return np.repeat(coordinates, self._n_rows, axis=0)
-
-    def backward(self, vectors: np.ndarray, threads: Threads) -> np.ndarray:
-        return vectors.sum(axis=0, keepdims=True)
 
     def weights(self, coordinates: np.ndarray) -> np.ndarray:
         return coordinates
@@ -75,13 +90,16 @@ class Spectral:
         self._transposed = np.ascontiguousarray(self._map.T)
         self.n_features = block.n_features
         self.n_coordinates = len(scale)
-        self.norms = np.asarray(scale**2, dtype=np.float32)[:, None]
+        self._norms = (scale**2)[:, None]
 
     def forward(self, coordinates: np.ndarray, threads: Threads) -> np.ndarray:
         return threads.product(self._map, coordinates)
 
-    def backward(self, vectors: np.ndarray, threads: Threads) -> np.ndarray:
-        return threads.product(self._transposed, vectors)
+    def draw(
+        self, target: np.ndarray, noise: np.ndarray, prior: np.ndarray, before: np.ndarray, rng: np.random.Generator,
+        threads: Threads,
+    ) -> np.ndarray:  # fmt: skip
+        return _draw_orthogonal(threads.product(self._transposed, target), self._norms, noise, prior, rng)
 
     def weights(self, coordinates: np.ndarray) -> np.ndarray:
         return self._right @ coordinates
@@ -100,19 +118,41 @@ class Sparse:
         self._by_feature = Rows.build(block.indices, rows, block.values, shape[::-1])
         self.n_features = self.n_coordinates = block.n_features
         norms = np.bincount(block.indices, block.values.astype(np.float64) ** 2, block.n_features)
-        self.norms = norms.astype(np.float32)[:, None]
+        self._norms = norms.astype(np.float32)[:, None]
 
     def forward(self, coordinates: np.ndarray, threads: Threads) -> np.ndarray:
         return self._by_row.multiply(coordinates, threads.each)
 
-    def backward(self, vectors: np.ndarray, threads: Threads) -> np.ndarray:
-        return self._by_feature.multiply(vectors, threads.each)
+    def draw(
+        self, target: np.ndarray, noise: np.ndarray, prior: np.ndarray, before: np.ndarray, rng: np.random.Generator,
+        threads: Threads,
+    ) -> np.ndarray:  # fmt: skip
+        """By conjugate gradients on a perturbed system, from the sweep before (Simm et al. 2017, section 3.2)."""
+        ratio = (prior / noise).astype(np.float32)
+        root = np.sqrt(1 / noise).astype(np.float32)
+        noisy = target + root * rng.standard_normal(target.shape, dtype=np.float32)
+        perturbed = np.sqrt(ratio) * root * rng.standard_normal(before.shape, dtype=np.float32)
+        right = self._by_feature.multiply(noisy, threads.each) + perturbed
+
+        def apply(vector: np.ndarray) -> np.ndarray:
+            return self._by_feature.multiply(self.forward(vector, threads), threads.each) + ratio * vector
+
+        return conjugate_gradients(apply, right, before, self._norms + ratio, _CG_STEPS)
 
     def weights(self, coordinates: np.ndarray) -> np.ndarray:
         return coordinates
 
     def coordinates(self, weights: np.ndarray) -> np.ndarray:
         return weights
+
+
+def _draw_orthogonal(
+    projected: np.ndarray, norms: np.ndarray, noise: np.ndarray, prior: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Coordinates along orthogonal columns with these squared norms, given the columns' products with the target."""
+    precision = noise * norms + prior
+    drawn = noise * projected / precision + rng.standard_normal(projected.shape) / np.sqrt(precision)
+    return drawn.astype(np.float32)
 
 
 def design_of(block: FeatureBlock) -> Design:

@@ -1,28 +1,37 @@
-"""Inverses of many small matrices: the batch is the last axis, so each step is one operation over all of them."""
+"""Many small Gaussian systems at once: the batch is the last axis, so each step is one operation over all of it."""
 
 import numpy as np
 
 
-def inverse(matrices: np.ndarray) -> np.ndarray:
-    """Inverses of symmetric positive definite matrices, by Gauss-Jordan elimination, which needs no pivoting then.
+def solve_and_sample(system: np.ndarray, right: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and one sample of normal distributions with precision A and mean ``A⁻¹ right``.
 
-    Ten times as fast as one LAPACK call for each matrix of 10 rows.
+    By the Cholesky factors of A; several times as fast as one LAPACK call for each system of about 10 rows.
 
     Args:
-        matrices: Shape ``(b, d, d)``.
+        system: A, symmetric positive definite, shape ``(d, d, b)``; overwritten.
+        right: Shape ``(d, b)``.
+        noise: Standard normal, shape ``(d, b)``.
 
     Returns:
-        Same shape and type.
+        Means and samples, shape ``(d, b)`` each.
     """
-    lanes = np.ascontiguousarray(matrices.transpose(1, 2, 0))
-    update = np.empty_like(lanes)
-    for j in range(len(lanes)):
-        scale = 1 / lanes[j, j]
-        row, column = lanes[j] * scale, lanes[:, j].copy()
-        lanes[:, j] = 0
-        np.multiply(column[:, None], row, out=update)
-        update[:, j] = column * scale
-        lanes -= update
-        row[j] = scale
-        lanes[j] = row
-    return np.ascontiguousarray(lanes.transpose(2, 0, 1))
+    size = len(system)
+    solution = np.empty((2, *right.shape), dtype=right.dtype)
+    forward = solution[0]
+    forward[:] = right
+    for j in range(size):
+        column = system[j:, j]
+        column /= np.sqrt(system[j, j])
+        forward[j] /= column[0]
+        if j + 1 < size:
+            below = column[1:]
+            forward[j + 1 :] -= below * forward[j]
+            for i in range(j + 1, size):
+                system[i:, i] -= system[i:, j] * system[i, j]
+    np.add(forward, noise, out=solution[1])
+    for j in range(size - 1, -1, -1):
+        solution[:, j] /= system[j, j]
+        if j:
+            solution[:, :j] -= system[j, :j] * solution[:, j : j + 1]
+    return solution[0], solution[1]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from recobatch.bayesian.implicit import implicit_block
-from recobatch.bayesian.lanes import inverse
+from recobatch.bayesian.lanes import solve_and_sample
 from recobatch.bayesian.rows import Rows
 from recobatch.bayesian.state import Arrays, BayesianState
 from recobatch.bayesian.statistics import row_statistics
@@ -80,7 +80,7 @@ def _means(
             entry = np.repeat(np.arange(len(chosen)), np.diff(each.indptr))
             features = Rows.build(entry, each.indices, each.values, (len(chosen), each.n_features))
             prior += features.multiply(sample[f"user_weights_{number}"], pool.each)
-    found = row_statistics(rows, sample["item_vectors"], float(sample["alpha"]), None, pool)
+    found = row_statistics(rows, sample["item_vectors"], float(sample["alpha"]), pool)
     precision = sample["user_precision"].astype(np.float32)
     diagonal = np.arange(len(precision))
     right = found.right + precision * prior
@@ -88,9 +88,10 @@ def _means(
 
     def solve(start: int) -> None:
         part = slice(start, start + _ROWS)
-        system = found.gram[part].copy()
-        system[:, diagonal, diagonal] += precision
-        means[part] = np.matmul(inverse(system), right[part, :, None])[..., 0]
+        system = np.ascontiguousarray(found.gram[part].transpose(1, 2, 0))
+        system[diagonal, diagonal] += precision[:, None]
+        columns = np.ascontiguousarray(right[part].T)
+        means[part] = solve_and_sample(system, columns, np.zeros_like(columns))[0].T
 
     pool.each(solve, range(0, len(chosen), _ROWS))
     return means

@@ -7,8 +7,6 @@ import numpy as np
 from recobatch.bayesian.rows import Bucket, Rows
 from recobatch.bayesian.threads import Threads
 
-_NOISES = 2
-
 
 @dataclass(frozen=True, eq=False)
 class RowStatistics:
@@ -20,51 +18,38 @@ class RowStatistics:
     """``alpha Σ q (rating - c)``, float32, shape ``(n, d)``; c is the other side's bias."""
     squares: np.ndarray
     """``alpha Σ (rating - c)²``, float64, shape ``(n,)``."""
-    noise: np.ndarray
-    """Two draws with the covariance ``gram``, float32, shape ``(n, 2, d)``."""
 
 
-def row_statistics(
-    ratings: Rows, other: np.ndarray, alpha: float, rng: np.random.Generator | None, threads: Threads
-) -> RowStatistics:
+def row_statistics(ratings: Rows, other: np.ndarray, alpha: float, threads: Threads) -> RowStatistics:
     """Sum over the ratings of each row.
 
     Args:
         ratings: The rows; a column is a row of the other side.
         other: Vectors of the other side, the bias last: float32, shape ``(m, d)``.
         alpha: Precision of the ratings' noise.
-        rng: Source of the draws; None for zeros.
         threads: Where the buckets are summed.
     """
     count, d = ratings.n_rows, other.shape[1]
     lines = _lines(other)
-    found = RowStatistics(
-        np.zeros((count, d, d), np.float32), np.zeros((count, d), np.float32), np.zeros(count),
-        np.zeros((count, _NOISES, d), np.float32),
-    )  # fmt: skip
-    sources = rng.spawn(len(ratings.buckets)) if rng is not None else [None] * len(ratings.buckets)
-    scale, root = np.float32(alpha), np.float32(np.sqrt(alpha))
+    found = RowStatistics(np.zeros((count, d, d), np.float32), np.zeros((count, d), np.float32), np.zeros(count))
+    scale = np.float32(alpha)
 
-    def fill(piece: tuple[Bucket, np.random.Generator | None]) -> None:
-        bucket, source = piece
+    def fill(bucket: Bucket) -> None:
         gathered = lines[bucket.columns]
         gathered[..., d] += bucket.values
-        if source is not None:
-            gathered[..., d + 1 :] = source.standard_normal((*bucket.columns.shape, _NOISES), dtype=np.float32)
-        sums = np.matmul(gathered[..., : d + 1].transpose(0, 2, 1), gathered)
+        sums = np.matmul(gathered.transpose(0, 2, 1), gathered)
         found.gram[bucket.rows] = scale * sums[:, :d, :d]
         found.right[bucket.rows] = scale * sums[:, :d, d]
         found.squares[bucket.rows] = alpha * sums[:, d, d]
-        found.noise[bucket.rows] = root * sums[:, :d, d + 1 :].transpose(0, 2, 1)
 
-    threads.each(fill, list(zip(ratings.buckets, sources, strict=True)))
+    threads.each(fill, ratings.buckets)
     return found
 
 
 def _lines(other: np.ndarray) -> np.ndarray:
-    """``(q, 1, -c, 0, 0)`` for each row of the other side, and zeros for the padding."""
+    """``(q, 1, -c)`` for each row of the other side, and zeros for the padding."""
     d = other.shape[1]
-    lines = np.zeros((len(other) + 1, d + 1 + _NOISES), dtype=np.float32)
+    lines = np.zeros((len(other) + 1, d + 1), dtype=np.float32)
     lines[:-1, : d - 1] = other[:, :-1]
     lines[:-1, d - 1] = 1
     lines[:-1, d] = -other[:, -1]
