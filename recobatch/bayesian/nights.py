@@ -88,7 +88,7 @@ def _means(
 
     def solve(start: int) -> None:
         part = slice(start, start + _ROWS)
-        system = np.ascontiguousarray(found.gram[part].transpose(1, 2, 0))
+        system = found.gram[part].transpose(1, 2, 0).copy()
         system[diagonal, diagonal] += precision[:, None]
         columns = np.ascontiguousarray(right[part].T)
         means[part] = solve_and_sample(system, columns, np.zeros_like(columns))[0].T

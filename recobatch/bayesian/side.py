@@ -38,7 +38,8 @@ class Side:
     """Conditional means of the last draw, float32, shape ``(n, d)``."""
     squared_error: float = 0.0
     """Sum over all ratings after the last draw."""
-    _products: list[np.ndarray] | None = None
+    _products: list[np.ndarray] = field(default_factory=list)
+    """Each block's part of the prior means; empty before the first draw."""
 
     def __post_init__(self) -> None:
         self.expected = self.vectors
@@ -48,11 +49,12 @@ class Side:
     ) -> None:
         """Draw vectors given the other side's, shape ``(m, d)``, then weights and precisions given the vectors."""
         found = row_statistics(self.ratings, other, alpha, threads)
-        if self._products is None:
-            self._products = [each.forward(at, threads) for each, at in zip(self.designs, self.coordinates, strict=True)]
+        if not self._products:
+            pairs = zip(self.designs, self.coordinates, strict=True)
+            self._products = [design.forward(each, threads) for design, each in pairs]
         self._draw_vectors(found, np.sum(self._products, axis=0), alpha, rng, threads)
-        self._draw_weights(rng, priors, threads)
-        self._draw_precisions(rng, priors)
+        rest = self._draw_weights(rng, priors, threads)
+        self._draw_precisions(rest, rng, priors)
 
     def _draw_vectors(
         self, found: RowStatistics, prior: np.ndarray, alpha: float, rng: np.random.Generator, threads: Threads
@@ -65,7 +67,7 @@ class Side:
 
         def draw(start: int) -> None:
             rows = slice(start, start + _ROWS)
-            system = np.ascontiguousarray(found.gram[rows].transpose(1, 2, 0))
+            system = found.gram[rows].transpose(1, 2, 0).copy()
             system[diagonal, diagonal] += precision[:, None]
             right = np.ascontiguousarray((found.right[rows] + precision * prior[rows]).T)
             expected, drawn = solve_and_sample(system, right, np.ascontiguousarray(noise[rows].T))
@@ -77,8 +79,8 @@ class Side:
         threads.each(draw, range(0, len(prior), _ROWS))
         self.squared_error = max(0.0, float(errors.sum()) / alpha)
 
-    def _draw_weights(self, rng: np.random.Generator, priors: Priors, threads: Threads) -> None:
-        assert self._products is not None  # noqa: S101
+    def _draw_weights(self, rng: np.random.Generator, priors: Priors, threads: Threads) -> np.ndarray:
+        """Draw each block given the others; returns the vectors' distances from their prior means."""
         rest = self.vectors - np.sum(self._products, axis=0)
         for at, design in enumerate(self.designs):
             prior = self.block_precision[at - 1] if at else priors.strength * self.precision
@@ -86,15 +88,15 @@ class Side:
             self.coordinates[at] = design.draw(target, self.precision, prior, self.coordinates[at], rng, threads)
             self._products[at] = design.forward(self.coordinates[at], threads)
             rest = target - self._products[at]
-        self._rest = rest
+        return rest
 
-    def _draw_precisions(self, rng: np.random.Generator, priors: Priors) -> None:
+    def _draw_precisions(self, rest: np.ndarray, rng: np.random.Generator, priors: Priors) -> None:
         for number, (design, each) in enumerate(zip(self.designs[1:], self.coordinates[1:], strict=True)):
             squares = np.einsum("md,md->d", each, each, dtype=np.float64)
             unseen = design.n_features - design.n_coordinates
             if unseen:  # directions without data follow the prior
                 squares += rng.chisquare(unseen, len(squares)) / self.block_precision[number]
             self.block_precision[number] = priors.draw(rng, design.n_features, squares)
-        squares = np.einsum("nd,nd->d", self._rest, self._rest, dtype=np.float64)
+        squares = np.einsum("nd,nd->d", rest, rest, dtype=np.float64)
         squares += priors.strength * self.coordinates[0][0].astype(np.float64) ** 2
-        self.precision = priors.draw(rng, len(self._rest) + 1, squares)
+        self.precision = priors.draw(rng, len(rest) + 1, squares)

@@ -13,7 +13,7 @@ from recobatch.features import FeatureBlock
 
 _BINS = 10
 _FEW_NUMBERS = 12
-"""Numbers with at most so many distinct values are categories."""
+"""Numbers with at most so many distinct values, none of them rare, are categories."""
 _MOST_CATEGORIES = 1000
 _NEARLY_UNIQUE = 0.5
 """Distinct values over filled rows from which a column of texts says nothing about other rows."""
@@ -100,7 +100,7 @@ def _binned(name: str, numbers: np.ndarray) -> tuple[FeatureBlock | None, str | 
         return None, None, "constant"
     if len(values) == len(known) and len(values) > 100 and np.ptp(values) == len(values) - 1:
         return None, None, "numbers the rows"
-    if len(values) <= _FEW_NUMBERS:
+    if len(values) <= _FEW_NUMBERS and counts.min() >= _RARE:
         return _categories(name, [None if np.isnan(number) else f"{number:g}" for number in numbers])
     edges = np.unique(np.quantile(numbers[known], np.arange(1, _BINS) / _BINS))
     edges = edges[edges > values[0]]
