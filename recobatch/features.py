@@ -95,7 +95,7 @@ class Features:
             arrays |= {
                 f"{number}_indptr": block.indptr, f"{number}_indices": block.indices, f"{number}_values": block.values,
                 f"{number}_names": np.array(block.names, dtype=np.str_),
-                f"{number}_size": np.int64(block.n_features),
+                f"{number}_size": np.array(block.n_features),
             }  # fmt: skip
         with path.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
@@ -112,9 +112,13 @@ class Features:
                 arrays = dict(file)
             blocks = tuple(
                 FeatureBlock(
-                    str(name), arrays[f"{at}_indptr"], arrays[f"{at}_indices"], arrays[f"{at}_values"],
-                    tuple(arrays[f"{at}_names"].tolist()), int(arrays[f"{at}_size"]),
-                )  # fmt: skip
+                    str(name),
+                    arrays[f"{at}_indptr"],
+                    arrays[f"{at}_indices"],
+                    arrays[f"{at}_values"],
+                    tuple(arrays[f"{at}_names"].tolist()),
+                    int(arrays[f"{at}_size"]),
+                )
                 for at, name in enumerate(arrays["blocks"])
             )
         except (OSError, ValueError, KeyError, EOFError) as error:

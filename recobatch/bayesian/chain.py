@@ -93,7 +93,7 @@ class Chain:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """The state as plain arrays; weights are those of features, so that another problem can resume from them."""
-        arrays: dict[str, np.ndarray] = {"alpha": np.float64(self.alpha)}
+        arrays: dict[str, np.ndarray] = {"alpha": np.array(self.alpha)}
         for name, side in (("user", self.users), ("item", self.items)):
             arrays[f"{name}_vectors"], arrays[f"{name}_precision"] = side.vectors, side.precision
             for at, (design, each) in enumerate(zip(side.designs, side.coordinates, strict=True)):

@@ -63,9 +63,11 @@ class BayesianState:
         ratio, shift = self.scale / problem.scale, (self.centre - problem.centre) / problem.scale
         out = dict(arrays)
         out["alpha"] = arrays["alpha"] / ratio**2
-        for name, per_column in _columns(arrays):
-            power = per_column(ratio, len(arrays[name].T))
-            out[name] = (arrays[name] * power).astype(arrays[name].dtype)
+        for name in arrays.keys() - {"alpha"}:
+            factor = np.full(self.n_factors + 1, ratio)
+            if name.startswith("user"):  # of a product, the whole change of scale is put on the items' factors
+                factor[:-1] = 1
+            out[name] = (arrays[name] * factor ** (-2.0 if "precision" in name else 1.0)).astype(arrays[name].dtype)
         out["item_vectors"] = out["item_vectors"].copy()
         out["item_vectors"][:, -1] += np.float32(shift)
         out["item_weights_0"] = out["item_weights_0"].copy()
@@ -107,28 +109,6 @@ class BayesianState:
 
 def _part(arrays: Arrays, prefix: str) -> dict[str, np.ndarray]:
     return {name.removeprefix(prefix): each for name, each in arrays.items() if name.startswith(prefix)}
-
-
-def _columns(arrays: Arrays):  # type: ignore[no-untyped-def]
-    """Each array that has a value per column, with the factor of its columns for a ratio of scales.
-
-    Products of users' and items' factors scale with the ratio, and so do biases; factors are all put on the items.
-    """
-
-    def items(ratio: float, d: int) -> np.ndarray:
-        return np.full(d, ratio)
-
-    def users(ratio: float, d: int) -> np.ndarray:
-        return np.append(np.ones(d - 1), ratio)
-
-    for name in arrays:
-        if name == "alpha":
-            continue
-        side = users if name.startswith("user") else items
-        if "precision" in name:
-            yield name, lambda ratio, d, side=side: side(ratio, d) ** -2.0
-        else:
-            yield name, side
 
 
 @dataclass(eq=False)

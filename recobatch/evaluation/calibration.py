@@ -296,10 +296,8 @@ class Calibration:
             with np.load(path, allow_pickle=False) as file:
                 a = dict(file)
             low, high = a["range"].tolist()
-            intervals = Intervals(
-                a["user_edges"], a["item_edges"], (a["lower_user"], a["lower_item"]), (a["upper_user"], a["upper_item"]),
-                low, high,
-            )  # fmt: skip
+            lower, upper = ((a[f"{end}_user"], a[f"{end}_item"]) for end in ("lower", "upper"))
+            intervals = Intervals(a["user_edges"], a["item_edges"], lower, upper, low, high)
             return cls(NoiseTerms(a["user_sd"], a["item_sd"]), intervals, a["user_ratings"], a["item_ratings"])
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise BadTable(
@@ -335,7 +333,9 @@ def calibrate(
         if chosen.any() and not chosen.all():
             others = fit_noise(held_out.take(~chosen), **counts, seen=seen)
             sd[chosen] = others.pair_sd(held_out.user_index[chosen], held_out.item_index[chosen])
-    intervals = Intervals.fit(held_out, sd, **counts, rating_range=rating_range)
+    intervals = Intervals.fit(
+        held_out, sd, user_ratings=user_ratings, item_ratings=item_ratings, rating_range=rating_range
+    )
     return Calibration(noise, intervals, user_ratings, item_ratings)
 
 

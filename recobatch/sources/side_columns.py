@@ -1,5 +1,6 @@
 """One column of a side table → a block of features, or the reason why it is left out."""
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -106,7 +107,7 @@ def _binned(name: str, numbers: np.ndarray) -> tuple[FeatureBlock | None, str | 
     edges = edges[edges > values[0]]
     bins = np.searchsorted(edges, numbers[known], side="right")
     limits = [f"{edge:g}" for edge in edges]
-    names = [f"<{limits[0]}", *(f"{low}–{high}" for low, high in zip(limits, limits[1:], strict=False)),
+    names = [f"<{limits[0]}", *(f"{low}–{high}" for low, high in itertools.pairwise(limits)),
              f">={limits[-1]}"]  # fmt: skip
     rows: list[list[str]] = [[] for _ in numbers]
     for row, number in zip(known, bins, strict=True):

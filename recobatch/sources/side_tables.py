@@ -208,9 +208,7 @@ def _read_text(path: Path) -> _Table:
             f"{path}: found {len(rows[ragged - 2])} fields in row {ragged}, expected {len(names)} as in the header; "
             f"check its quotation marks and delimiters"
         )
-    columns = {
-        name: [_cell(row[at]) if at < len(row) else None for row in rows] for at, name in enumerate(names)
-    }
+    columns = {name: [_cell(row[at]) if at < len(row) else None for row in rows] for at, name in enumerate(names)}
     return _Table(columns, len(rows), undecodable)
 
 
@@ -245,9 +243,7 @@ def _id_column(names: list[str], side: Side, path: Path) -> str:
     )
 
 
-def _match(
-    ids: list[Any], vocabulary: Vocabulary, path: Path, side: Side
-) -> tuple[list[int], dict[str, int]]:
+def _match(ids: list[Any], vocabulary: Vocabulary, path: Path, side: Side) -> tuple[list[int], dict[str, int]]:
     """Row of each id of the vocabulary, -1 for none; and the counts of the report."""
     is_integer = pa.types.is_integer(vocabulary.ids.type)
     keys = [None if value is None else _key(value) for value in ids]

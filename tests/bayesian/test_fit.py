@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from recobatch.bayesian import BayesianOptions, BayesianState, condition_on_all, fit_bayesian
-from recobatch.bayesian.nights import users_from_ratings
+from recobatch.bayesian import BayesianOptions, BayesianState, condition_on_all, fit_bayesian, users_from_ratings
 from recobatch.errors import BadInput, BadTable
 from recobatch.features import FeatureBlock, Features
 from recobatch.interactions import EncodedInteractions
@@ -63,9 +62,7 @@ def test_the_published_factors_are_the_mean_of_the_samples(learned):
 def test_sweeps_are_reported(learned):
     _, train, test, _ = learned
     seen = []
-    fit = fit_bayesian(
-        train, options=QUICK, seed=0, validation=test, on_sweep=lambda *figures: seen.append(figures)
-    )
+    fit = fit_bayesian(train, options=QUICK, seed=0, validation=test, on_sweep=lambda *figures: seen.append(figures))
     assert [figures[0] for figures in seen] == list(range(1, 31))
     assert [figures[1] for figures in seen] == fit.history.train_rmse
     assert np.isnan(seen[0][3])
@@ -142,9 +139,9 @@ def test_no_ratings_and_foreign_features_are_refused(learned):
 
 def test_chains_continue_with_every_rating(learned):
     _, train, test, fit = learned
-    everything = interactions(*(
-        np.concatenate([getattr(part, name) for part in (train, test)]) for name in ("user_index", "item_index", "rating")
-    ), 150, 90)  # fmt: skip
+    names = ("user_index", "item_index", "rating")
+    columns = [np.concatenate([getattr(part, name) for part in (train, test)]) for name in names]
+    everything = interactions(*columns, 150, 90)
     continued = condition_on_all(fit.state, everything, sweeps=60, seed=0)
     fresh = fit_bayesian(everything, options=BayesianOptions(n_factors=4, sweeps=120), seed=9)
     assert continued.history.train_rmse[0] < 1.15 * fresh.history.train_rmse[-1]
@@ -165,8 +162,8 @@ def test_the_state_survives_a_file(learned, tmp_path):
 
 
 def test_a_state_of_other_users_is_refused(learned):
-    truth, other = synthetic(n_users=20)
-    with pytest.raises(BadInput, match="found 20 users with blocks of .* expected 150"):
+    _, other = synthetic(n_users=20)
+    with pytest.raises(BadInput, match=r"found 20 users with blocks of .* expected 150"):
         condition_on_all(learned[3].state, other, sweeps=10, seed=0)
 
 

@@ -48,7 +48,9 @@ def test_numbers_are_binned_by_quantile():
 
 
 def test_lists_share_their_weight():
-    block, used_as, reason = build_block(Column("genres", ["Action|Comedy", "Comedy", '["Action", "Comedy"]', "Action"] * 3))
+    block, used_as, reason = build_block(
+        Column("genres", ["Action|Comedy", "Comedy", '["Action", "Comedy"]', "Action"] * 3)
+    )
     assert (used_as, reason) == ("lists", "lists of 2 parts")
     assert block.names == ("Action", "Comedy")
     np.testing.assert_allclose(block.dense()[0], [0.5**0.5, 0.5**0.5], rtol=1e-6)
