@@ -86,16 +86,24 @@ class Chain:
 
     def sweep(self, threads: Threads) -> None:
         """Draw every parameter once."""
-        self.users.sample(self.items.vectors, self.alpha, self.rng, self.priors, threads)
-        self.items.sample(self.users.vectors, self.alpha, self.rng, self.priors, threads)
+        self.users.sample(self.items, self.alpha, self.rng, self.priors, threads)
+        self.items.sample(self.users, self.alpha, self.rng, self.priors, threads)
         count = int(self.users.ratings.counts.sum())
         self.alpha = float(self.priors.draw(self.rng, count, self.items.squared_error))
+
+    def typical_weight(self) -> float:
+        """Mean noise weight of a rating: what ``alpha`` is multiplied by, since only the product is determined."""
+        means = [
+            side.noise_weights @ side.ratings.counts / side.ratings.counts.sum() for side in (self.users, self.items)
+        ]
+        return float(means[0] * means[1])
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """The state as plain arrays; weights are those of features, so that another problem can resume from them."""
         arrays: dict[str, np.ndarray] = {"alpha": np.array(self.alpha)}
         for name, side in (("user", self.users), ("item", self.items)):
             arrays[f"{name}_vectors"], arrays[f"{name}_precision"] = side.vectors, side.precision
+            arrays[f"{name}_noise"] = side.noise_weights
             for at, (design, each) in enumerate(zip(side.designs, side.coordinates, strict=True)):
                 arrays[f"{name}_weights_{at}"] = design.weights(each)
                 if at:
@@ -109,6 +117,7 @@ class Chain:
         chain.alpha = float(arrays["alpha"])
         for name, side in (("user", chain.users), ("item", chain.items)):
             side.vectors, side.precision = arrays[f"{name}_vectors"], arrays[f"{name}_precision"]
+            side.noise_weights = arrays[f"{name}_noise"]
             side.coordinates = [
                 design.coordinates(arrays[f"{name}_weights_{at}"]) for at, design in enumerate(side.designs)
             ]

@@ -29,9 +29,9 @@ class BayesianHistory:
     """One training, sweep by sweep; the chains follow each other."""
 
     train_rmse: list[float]
-    """Of each sample on its training ratings, in rating units."""
+    """Of each sample on its training ratings, in rating units; ratings weigh by the precision of their noise."""
     alpha: list[float]
-    """Precision of the noise of each sample, 1 / (rating units)²."""
+    """Mean precision of the noise of each sample, 1 / (rating units)²."""
     validation_mse: list[float]
     """Of the mean of all samples so far, clipped to the range; NaN before the first, empty without validation."""
     seconds: float
@@ -94,8 +94,10 @@ class _Run:
 
     def _record(self, chain: Chain) -> None:
         problem = self.problem
-        self.train_rmse.append(problem.scale * float(np.sqrt(chain.items.squared_error / problem.n_ratings)))
-        self.alpha.append(chain.alpha / problem.scale**2)
+        weight = chain.typical_weight()
+        squared = chain.items.squared_error / (weight * problem.n_ratings)
+        self.train_rmse.append(problem.scale * float(np.sqrt(squared)))
+        self.alpha.append(chain.alpha * weight / problem.scale**2)
         mse = float("nan")
         if self.validation is not None:
             if self.n_samples:
@@ -124,8 +126,9 @@ def fit_bayesian(
 ) -> BayesianFit:  # fmt: skip
     """Sample the factorisation of the ratings.
 
-    ``r_ui = mu + b_u + c_i + p_u · q_i + noise``, where users' and items' vectors are normal around linear functions of
-    their features: Salakhutdinov and Mnih, "Bayesian probabilistic matrix factorization using MCMC", ICML 2008, with
+    ``r_ui = mu + b_u + c_i + p_u · q_i + noise``, where the precision of the noise is a product of one number for all,
+    one for the user and one for the item, and users' and items' vectors are normal around linear functions of their
+    features: Salakhutdinov and Mnih, "Bayesian probabilistic matrix factorization using MCMC", ICML 2008, with
     the features of Macau (Simm et al. 2017), the items that a user rated and the users that rated an item among them.
 
     Args:

@@ -4,9 +4,10 @@ import numpy as np
 
 from recobatch.bayesian.implicit import implicit_block
 from recobatch.bayesian.lanes import solve_and_sample
+from recobatch.bayesian.priors import Priors
 from recobatch.bayesian.rows import Rows
 from recobatch.bayesian.state import Arrays, BayesianState
-from recobatch.bayesian.statistics import row_statistics
+from recobatch.bayesian.statistics import RowStatistics, row_statistics
 from recobatch.bayesian.threads import Threads, threads
 from recobatch.errors import BadInput
 from recobatch.features import FeatureBlock, Features
@@ -14,6 +15,8 @@ from recobatch.interactions import EncodedInteractions
 
 _USERS = 1 << 14
 _ROWS = 256
+_WEIGHTINGS = 2
+_DEGREES = Priors().noise_degrees
 
 
 def users_from_ratings(
@@ -80,8 +83,20 @@ def _means(
             entry = np.repeat(np.arange(len(chosen)), np.diff(each.indptr))
             features = Rows.build(entry, each.indices, each.values, (len(chosen), each.n_features))
             prior += features.multiply(sample[f"user_weights_{number}"], pool.each)
-    found = row_statistics(rows, sample["item_vectors"], float(sample["alpha"]), pool)
-    precision = sample["user_precision"].astype(np.float32)
+    weights = np.ones(len(chosen))
+    for _ in range(_WEIGHTINGS):
+        found = row_statistics(
+            rows, sample["item_vectors"], float(sample["alpha"]) * weights, sample["item_noise"], pool
+        )
+        means = _solve(found, prior, sample["user_precision"].astype(np.float32), pool)
+        pulled = np.matmul(found.gram, means[..., None])[..., 0] - 2 * found.right
+        errors = np.maximum(found.squares + np.einsum("nd,nd->n", pulled, means), 0) / weights
+        weights = (_DEGREES + rows.counts) / (_DEGREES + errors)
+    return means
+
+
+def _solve(found: RowStatistics, prior: np.ndarray, precision: np.ndarray, pool: Threads) -> np.ndarray:
+    """Means of the vectors given the statistics and their prior means: float32, shape of ``prior``."""
     diagonal = np.arange(len(precision))
     right = found.right + precision * prior
     means = np.empty_like(prior)
@@ -93,7 +108,7 @@ def _means(
         columns = np.ascontiguousarray(right[part].T)
         means[part] = solve_and_sample(system, columns, np.zeros_like(columns))[0].T
 
-    pool.each(solve, range(0, len(chosen), _ROWS))
+    pool.each(solve, range(0, len(prior), _ROWS))
     return means
 
 

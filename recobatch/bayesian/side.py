@@ -36,29 +36,33 @@ class Side:
     """Of the weights of each block: float32, shape ``(m, d)``."""
     expected: np.ndarray = field(init=False)
     """Conditional means of the last draw, float32, shape ``(n, d)``."""
+    noise_weights: np.ndarray = field(init=False)
+    """Each row's share of the precision of its ratings, around 1: float64, shape ``(n,)``."""
     squared_error: float = 0.0
-    """Sum over all ratings after the last draw."""
+    """Sum over all ratings after the last draw, weighted by both sides' noise weights."""
     _products: list[np.ndarray] = field(default_factory=list)
     """Each block's part of the prior means; empty before the first draw."""
 
     def __post_init__(self) -> None:
         self.expected = self.vectors
+        self.noise_weights = np.ones(len(self.vectors))
 
-    def sample(
-        self, other: np.ndarray, alpha: float, rng: np.random.Generator, priors: Priors, threads: Threads
-    ) -> None:
-        """Draw vectors given the other side's, shape ``(m, d)``, then weights and precisions given the vectors."""
-        found = row_statistics(self.ratings, other, alpha, threads)
+    def sample(self, other: "Side", alpha: float, rng: np.random.Generator, priors: Priors, threads: Threads) -> None:
+        """Draw vectors given the other side's, then noise weights, feature weights and precisions given the vectors."""
+        found = row_statistics(self.ratings, other.vectors, alpha * self.noise_weights, other.noise_weights, threads)
         if not self._products:
             pairs = zip(self.designs, self.coordinates, strict=True)
             self._products = [design.forward(each, threads) for design, each in pairs]
-        self._draw_vectors(found, np.sum(self._products, axis=0), alpha, rng, threads)
+        errors = self._draw_vectors(found, np.sum(self._products, axis=0), rng, threads) / self.noise_weights
+        self.noise_weights = priors.draw_weights(rng, self.ratings.counts, errors)
+        self.squared_error = float(errors @ self.noise_weights) / alpha
         rest = self._draw_weights(rng, priors, threads)
         self._draw_precisions(rest, rng, priors)
 
     def _draw_vectors(
-        self, found: RowStatistics, prior: np.ndarray, alpha: float, rng: np.random.Generator, threads: Threads
-    ) -> None:
+        self, found: RowStatistics, prior: np.ndarray, rng: np.random.Generator, threads: Threads
+    ) -> np.ndarray:
+        """Draw all vectors; returns each row's sum of squared errors times their precisions."""
         precision = self.precision.astype(np.float32)
         noise = rng.standard_normal(prior.shape, dtype=np.float32)
         self.expected, self.vectors = np.empty_like(prior), np.empty_like(prior)
@@ -77,7 +81,7 @@ class Side:
             errors[rows] = found.squares[rows] + np.einsum("nd,nd->n", pulled, vectors)
 
         threads.each(draw, range(0, len(prior), _ROWS))
-        self.squared_error = max(0.0, float(errors.sum()) / alpha)
+        return np.maximum(errors, 0)  # rounding may leave a perfect fit below zero
 
     def _draw_weights(self, rng: np.random.Generator, priors: Priors, threads: Threads) -> np.ndarray:
         """Draw each block given the others; returns the vectors' distances from their prior means."""

@@ -63,7 +63,7 @@ class BayesianState:
         ratio, shift = self.scale / problem.scale, (self.centre - problem.centre) / problem.scale
         out = dict(arrays)
         out["alpha"] = arrays["alpha"] / ratio**2
-        for name in arrays.keys() - {"alpha"}:
+        for name in arrays.keys() - {"alpha", "user_noise", "item_noise"}:
             factor = np.full(self.n_factors + 1, ratio)
             if name.startswith("user"):  # of a product, the whole change of scale is put on the items' factors
                 factor[:-1] = 1
@@ -137,11 +137,13 @@ class Snapshots:
         if self._offered % self._every or len(self.samples) == self._most:
             return
         arrays = chain.to_arrays()
-        del arrays["user_vectors"]
+        del arrays["user_vectors"], arrays["user_noise"]
         self.samples.append(arrays | {"item_vectors": items})
 
     def state(self, chains: list[dict[str, np.ndarray]], factors: FactorModel, problem: Problem) -> BayesianState:
-        samples = self.samples or [{name: each for name, each in chains[-1].items() if name != "user_vectors"}]
+        samples = self.samples or [
+            {name: each for name, each in chains[-1].items() if name not in {"user_vectors", "user_noise"}}
+        ]
         return BayesianState(
             tuple(samples), tuple(chains), factors.item_factors, factors.item_bias, problem.centre, problem.scale,
             (factors.min_rating, factors.max_rating),

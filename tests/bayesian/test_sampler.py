@@ -38,13 +38,15 @@ def test_statistics_are_sums_over_the_ratings():
     rng = np.random.default_rng(1)
     user, item = np.nonzero(rng.random((9, 7)) < 0.6)
     rating, other = rng.normal(size=len(user)), rng.normal(size=(7, 4)).astype(np.float32)
-    found = row_statistics(Rows.build(user, item, rating, (9, 7)), other, 2.5, ALONE)
+    precision, weights = rng.uniform(1, 3, 9), rng.uniform(0.5, 2, 7)
+    found = row_statistics(Rows.build(user, item, rating, (9, 7)), other, precision, weights, ALONE)
     lines = np.hstack([other[:, :-1], np.ones((7, 1))])
     for row in range(9):
         q, left = lines[item[user == row]], (rating - other[item, -1])[user == row]
-        np.testing.assert_allclose(found.gram[row], 2.5 * q.T @ q, atol=1e-4)
-        np.testing.assert_allclose(found.right[row], 2.5 * q.T @ left, atol=1e-4)
-        assert found.squares[row] == pytest.approx(2.5 * left @ left, rel=1e-4)
+        weighed = q.T * precision[row] * weights[item[user == row]]
+        np.testing.assert_allclose(found.gram[row], weighed @ q, atol=1e-4)
+        np.testing.assert_allclose(found.right[row], weighed @ left, atol=1e-4)
+        assert found.squares[row] == pytest.approx(precision[row] * weights[item[user == row]] @ left**2, rel=1e-4)
 
 
 def test_vectors_follow_the_closed_form():
@@ -59,15 +61,16 @@ def test_vectors_follow_the_closed_form():
     covariance = np.linalg.inv(1.7 * lines.T @ lines + np.diag(precision))
     mean = covariance @ (1.7 * lines.T @ (rating - other[:, -1]) + precision)
     draws = np.empty((4000, 3))
+    found = row_statistics(ratings, other, np.array([1.7]), np.ones(6), ALONE)
     for each in draws:
-        side._draw_vectors(row_statistics(ratings, other, 1.7, ALONE), np.ones((1, 3), np.float32), 1.7, rng, ALONE)
+        errors = side._draw_vectors(found, np.ones((1, 3), np.float32), rng, ALONE)
         each[:] = side.vectors[0]
     np.testing.assert_allclose(side.expected[0], mean, rtol=1e-4)
     sd = np.sqrt(np.diag(covariance))
     np.testing.assert_allclose(draws.mean(axis=0), mean, atol=5 * sd.max() / np.sqrt(len(draws)))
     np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.12 * sd.max() ** 2)
     error = rating - other[:, -1] - lines @ draws[-1]
-    assert side.squared_error == pytest.approx(error @ error, rel=1e-3)
+    assert errors[0] == pytest.approx(1.7 * error @ error, rel=1e-3)
 
 
 @pytest.mark.parametrize("design", [Spectral, Sparse])
@@ -124,6 +127,7 @@ def prior_draw(rng):
         vectors = (mean + rng.normal(size=(n, 2)) / np.sqrt(precision)).astype(np.float32)
         empty = Rows.build(np.zeros(0, int), np.zeros(0, int), np.zeros(0), (n, m))
         sides.append(Side(empty, designs, vectors, precision, [block], coordinates))
+        sides[-1].noise_weights = rng.gamma(PRIORS.noise_degrees / 2, 2 / PRIORS.noise_degrees, n)
     alpha = float(rng.gamma(PRIORS.shape, 1 / PRIORS.rate))
     return Chain(sides[0], sides[1], alpha, rng, PRIORS)
 
@@ -131,7 +135,8 @@ def prior_draw(rng):
 def draw_ratings(chain, rng):
     users, items = chain.users.vectors, chain.items.vectors
     mean = users[USER, 0] * items[ITEM, 0] + users[USER, 1] + items[ITEM, 1]
-    rating = mean + rng.normal(size=len(USER)) / np.sqrt(chain.alpha)
+    weights = chain.users.noise_weights[USER] * chain.items.noise_weights[ITEM]
+    rating = mean + rng.normal(size=len(USER)) / np.sqrt(chain.alpha * weights)
     chain.users.ratings = Rows.build(USER, ITEM, rating, (3, 4))
     chain.items.ratings = Rows.build(ITEM, USER, rating, (4, 3))
 
@@ -139,7 +144,8 @@ def draw_ratings(chain, rng):
 def moments(chain):
     sides = chain.users, chain.items
     return [
-        np.log(chain.alpha), *(np.log(side.precision).sum() for side in sides),
+        np.log(chain.alpha), *(float(np.log(side.noise_weights).mean()) for side in sides),
+        *(float(np.log(side.noise_weights[0])) for side in sides), *(np.log(side.precision).sum() for side in sides),
         *(np.log(side.block_precision[0]).sum() for side in sides),
         *(np.log(side.block_precision[0][1]) for side in sides),
         *(float(np.mean(side.vectors[:, 0])) for side in sides),
