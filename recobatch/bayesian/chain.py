@@ -92,11 +92,9 @@ class Chain:
         self.alpha = float(self.priors.draw(self.rng, count, self.items.squared_error))
 
     def typical_weight(self) -> float:
-        """Mean noise weight of a rating: what ``alpha`` is multiplied by, since only the product is determined."""
-        means = [
-            side.noise_weights @ side.ratings.counts / side.ratings.counts.sum() for side in (self.users, self.items)
-        ]
-        return float(means[0] * means[1])
+        """Noise weight of a rating with the mean variance; ``alpha`` times it is the precision of the noise."""
+        variance = [(1 / side.noise_weights) @ side.ratings.counts for side in (self.users, self.items)]
+        return float(self.users.ratings.counts.sum() ** 2 / (variance[0] * variance[1]))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """The state as plain arrays; weights are those of features, so that another problem can resume from them."""

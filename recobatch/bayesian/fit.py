@@ -31,7 +31,7 @@ class BayesianHistory:
     train_rmse: list[float]
     """Of each sample on its training ratings, in rating units; ratings weigh by the precision of their noise."""
     alpha: list[float]
-    """Mean precision of the noise of each sample, 1 / (rating units)²."""
+    """1 / mean variance of the noise of each sample, 1 / (rating units)²."""
     validation_mse: list[float]
     """Of the mean of all samples so far, clipped to the range; NaN before the first, empty without validation."""
     seconds: float

@@ -49,7 +49,7 @@ def test_the_truth_and_its_noise_are_recovered(learned):
     predicted = predict(fit.factors, test)
     error = predicted - np.clip(truth[test.user_index, test.item_index], train.rating.min(), train.rating.max())
     assert np.sqrt(np.mean(error**2)) < 0.3
-    assert mse(fit.factors, test) < 1.3 * 0.5**2
+    assert mse(fit.factors, test) < 1.35 * 0.5**2
 
 
 def test_the_published_factors_are_the_mean_of_the_samples(learned):
