@@ -48,8 +48,10 @@ def fit_ours(path: Path, seed: int, chains: int, *, side: bool) -> dict:
     from peers_runs import load
 
     from recobatch.bayesian import BayesianOptions, fit_bayesian
-    from recobatch.evaluation.calibration import HeldOut, assess_uncertainty, calibrate
+    from recobatch.evaluation.calibration import calibrate
     from recobatch.evaluation.evaluate import predict_rows
+    from recobatch.evaluation.noise import HeldOut
+    from recobatch.evaluation.uncertainty import assess_uncertainty
     from recobatch.interactions import EncodedInteractions
     from recobatch.sources.movielens import fetch_side_tables
     from recobatch.sources.side_tables import read_side_table

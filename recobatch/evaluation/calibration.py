@@ -1,167 +1,23 @@
-"""How sure a prediction is: a noise term of each user and item, and intervals calibrated on held-out ratings.
+"""Intervals around predictions, calibrated on held-out ratings. NumPy only.
 
-The standard deviation of a pair is ``sqrt(sd_user² + sd_item²)``. It is fitted to held-out residuals alone, so every
-model gets it in the same way. The intervals are split-conformal: Romano, Patterson and Candès, "Conformalized quantile
-regression", NeurIPS 2019, with the quantiles of scaled residuals per activity band. NumPy only.
+Split-conformal, with the quantiles of scaled residuals per activity band: Romano, Patterson and Candès, "Conformalized
+quantile regression", NeurIPS 2019.
 """
 
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
-from recobatch.errors import BadInput, BadTable
+from recobatch.errors import BadTable
+from recobatch.evaluation.noise import HeldOut, NoiseTerms, band_edges, fit_noise
 
 COVERAGE = 0.9
 _FOLDS = 4
-_ROUNDS = 8
-_SHRINKAGE = 25.0
-"""Held-out ratings that the mean counts for, where a user or item has few of its own."""
-_SMALLEST_SHARE = 0.02
-"""A noise term is at least this share of the mean variance."""
-_BANDS = 10
-_NEIGHBOURS = 0.2
 _ALTERNATIONS = 4
-_SMALLEST_BAND = 400
-"""Held-out ratings in a band: their quantiles are then sure to about 1.5 percent."""
-
-
-@dataclass(frozen=True, eq=False)
-class NoiseTerms:
-    """The noise of each user and each item, in rating units."""
-
-    user_sd: np.ndarray
-    """float32, shape ``(n_users,)``."""
-    item_sd: np.ndarray
-    """float32, shape ``(n_items,)``."""
-
-    def pair_sd(self, user_index: np.ndarray, item_index: np.ndarray) -> np.ndarray:
-        """``sqrt(sd_user² + sd_item²)``: float32, shape ``(n,)``."""
-        return np.hypot(self.user_sd[user_index], self.item_sd[item_index])
-
-
-@dataclass(frozen=True, eq=False)
-class HeldOut:
-    """Ratings that the model did not see, with its predictions, clipped to the range."""
-
-    user_index: np.ndarray
-    """Integers, shape ``(n,)``."""
-    item_index: np.ndarray
-    """Integers, shape ``(n,)``."""
-    rating: np.ndarray
-    """In rating units, shape ``(n,)``."""
-    prediction: np.ndarray
-    """In rating units, shape ``(n,)``."""
-
-    def __len__(self) -> int:
-        return len(self.rating)
-
-    def squared_residuals(self) -> np.ndarray:
-        """float64, shape ``(n,)``."""
-        return (self.rating.astype(np.float64) - self.prediction) ** 2
-
-    def take(self, rows: np.ndarray) -> "HeldOut":
-        """The chosen rows."""
-        return HeldOut(self.user_index[rows], self.item_index[rows], self.rating[rows], self.prediction[rows])
-
-
-def fit_noise(
-    held_out: HeldOut, *, user_ratings: np.ndarray, item_ratings: np.ndarray, seen: HeldOut | None = None
-) -> NoiseTerms:
-    """Fit a variance of each user and item to squared residuals, which are their sum in expectation.
-
-    Each term is the mean of what the other terms leave, shrunk to the mean of rows with as many training ratings; in
-    turn for users and items until they settle.
-
-    Args:
-        held_out: Held-out ratings.
-        user_ratings: Training ratings of each user, shape ``(n_users,)``. Users with few ratings get about the mean of
-            users as active.
-        item_ratings: Training ratings of each item, shape ``(n_items,)``.
-        seen: Training ratings with their predictions. There are many of them, so that they know better who is hard to
-            predict; in each activity band their residuals are first scaled to the size of the held-out ones.
-
-    Raises:
-        BadInput: If there are no held-out ratings.
-    """
-    if not len(held_out):
-        raise BadInput("calibration: found no held-out ratings, expected at least one; hold out a validation part")
-    squared, index = _squared_residuals(held_out, seen, user_ratings)
-    mean = float(squared.mean()) or 1e-12
-    sides = [
-        _SideNoise.build(rows, activity, mean)
-        for rows, activity in zip(index, (user_ratings, item_ratings), strict=True)
-    ]
-    for _ in range(_ROUNDS):
-        for side, other in (sides, sides[::-1]):
-            side.update(squared, other.variance[other.index])
-    user_sd, item_sd = (np.sqrt(side.variance).astype(np.float32) for side in sides)
-    return NoiseTerms(user_sd, item_sd)
-
-
-def _squared_residuals(
-    held_out: HeldOut, seen: HeldOut | None, user_ratings: np.ndarray
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Squared residuals of held-out and seen ratings, and their users and items."""
-    squared = held_out.squared_residuals()
-    if seen is None:
-        return squared, (held_out.user_index, held_out.item_index)
-    fitted = seen.squared_residuals()
-    edges = band_edges(user_ratings[held_out.user_index])
-    bands = [np.searchsorted(edges, user_ratings[rows.user_index], side="right") for rows in (held_out, seen)]
-    means = [
-        np.bincount(band, values, len(edges) + 1) / np.maximum(np.bincount(band, minlength=len(edges) + 1), 1)
-        for band, values in zip(bands, (squared, fitted), strict=True)
-    ]
-    ratio = np.divide(means[0], means[1], out=np.ones(len(edges) + 1), where=means[1] > 0)
-    return np.concatenate([squared, fitted * ratio[bands[1]]]), (
-        np.concatenate([held_out.user_index, seen.user_index]), np.concatenate([held_out.item_index, seen.item_index])
-    )  # fmt: skip
-
-
-@dataclass(eq=False)
-class _SideNoise:
-    index: np.ndarray
-    """Row of each held-out rating."""
-    counts: np.ndarray
-    """Held-out ratings of each row."""
-    band: np.ndarray
-    """Activity band of each row."""
-    n_bands: int
-    variance: np.ndarray
-    least: float
-
-    @classmethod
-    def build(cls, index: np.ndarray, activity: np.ndarray, mean: float) -> Self:
-        n_rows = len(activity)
-        counts = np.bincount(index, minlength=n_rows)
-        edges = band_edges(activity[index])
-        band = np.searchsorted(edges, activity, side="right")
-        return cls(index, counts, band, len(edges) + 1, np.full(n_rows, mean / 2), _SMALLEST_SHARE * mean)
-
-    def update(self, squared: np.ndarray, other: np.ndarray) -> None:
-        """Weighted by the variance of a squared residual, which grows with the square of its expectation."""
-        weight = 1 / (self.variance[self.index] + other) ** 2
-        total = np.bincount(self.index, weight * (squared - other), len(self.counts))
-        weights = np.bincount(self.index, weight, len(self.counts))
-        banded = np.bincount(self.band, total, self.n_bands) / np.maximum(
-            np.bincount(self.band, weights, self.n_bands), 1e-300
-        )
-        typical = np.where(self.counts > 0, weights / np.maximum(self.counts, 1), weight.mean())
-        prior = _SHRINKAGE * typical
-        self.variance = np.maximum((total + prior * banded[self.band]) / (weights + prior), self.least)
-
-
-def band_edges(activity: np.ndarray, *, bands: int = _BANDS, smallest: int = _SMALLEST_BAND) -> np.ndarray:
-    """Boundaries of activity bands, ascending, from the activity of each held-out rating's user or item.
-
-    Quantiles, so that each band holds about equally many held-out ratings, at least ``smallest`` of them.
-    """
-    bands = max(1, min(bands, len(activity) // smallest))
-    edges = np.unique(np.quantile(activity, np.arange(1, bands) / bands)) if bands > 1 else np.zeros(0)
-    return edges[edges > activity.min()] if len(activity) else edges
+_NEIGHBOURS = 0.2
+"""Weight of each neighbouring band."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -337,78 +193,3 @@ def calibrate(
         held_out, sd, user_ratings=user_ratings, item_ratings=item_ratings, rating_range=rating_range
     )
     return Calibration(noise, intervals, user_ratings, item_ratings)
-
-
-@dataclass(frozen=True)
-class UncertaintyQuality:
-    """How well intervals and sds fit held-out rows that they were not calibrated on."""
-
-    coverage: float
-    """Share of the ratings within their 90 % intervals."""
-    coverage_by_user_activity: tuple[float, ...]
-    """The same by decile of the users' training ratings; NaN for deciles with fewer than 300 rows."""
-    coverage_by_item_popularity: tuple[float, ...]
-    """The same by decile of the items' training ratings."""
-    mean_width: float
-    """Mean length of the intervals, in rating units."""
-    sd_error_correlation: float
-    """Correlation of a pair's sd with its absolute error."""
-    crps: float
-    """Mean continuous ranked probability score of normal predictive distributions, in rating units."""
-    crps_constant: float
-    """The same with one sd for all pairs, the root of the mean squared error on the same rows."""
-    nll: float
-    """Mean negative log likelihood of the same distributions."""
-    nll_constant: float
-    """The same with one sd for all pairs."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
-
-
-_DECILE_ROWS = 300
-
-
-def assess_uncertainty(calibration: Calibration, rows: HeldOut) -> UncertaintyQuality:
-    """Compare intervals and sds with ratings that had no part in the calibration.
-
-    Args:
-        calibration: Of the model that made the predictions.
-        rows: Test ratings with the model's predictions.
-    """
-    error = rows.rating.astype(np.float64) - rows.prediction
-    sd = calibration.noise.pair_sd(rows.user_index, rows.item_index).astype(np.float64)
-    lower, upper = calibration.bounds(rows.user_index, rows.item_index, rows.prediction)
-    inside = (rows.rating >= lower - 1e-6) & (rows.rating <= upper + 1e-6)
-    constant = np.full(len(error), max(float(np.sqrt(np.mean(error**2))), 1e-12))
-    varies = len(error) > 1 and sd.std() > 0 and np.abs(error).std() > 0
-    return UncertaintyQuality(
-        coverage=float(inside.mean()),
-        coverage_by_user_activity=_by_decile(calibration.user_ratings[rows.user_index], inside),
-        coverage_by_item_popularity=_by_decile(calibration.item_ratings[rows.item_index], inside),
-        mean_width=float((upper - lower).mean(dtype=np.float64)),
-        sd_error_correlation=float(np.corrcoef(sd, np.abs(error))[0, 1]) if varies else 0.0,
-        crps=_crps(error, sd), crps_constant=_crps(error, constant),
-        nll=_nll(error, sd), nll_constant=_nll(error, constant),
-    )  # fmt: skip
-
-
-def _by_decile(activity: np.ndarray, inside: np.ndarray) -> tuple[float, ...]:
-    edges = np.quantile(activity, np.arange(1, 10) / 10)
-    decile = np.searchsorted(edges, activity, side="right")
-    rows = np.bincount(decile, minlength=10)
-    shares = np.bincount(decile, inside, 10) / np.maximum(rows, 1)
-    return tuple(np.where(rows >= _DECILE_ROWS, shares, np.nan).tolist())
-
-
-def _crps(error: np.ndarray, sd: np.ndarray) -> float:
-    """Gneiting and Raftery, "Strictly proper scoring rules, prediction, and estimation", JASA 2007, eq. 21."""
-    z = error / sd
-    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
-    erf = np.vectorize(math.erf, otypes=[float])
-    return float(np.mean(sd * (z * erf(z / np.sqrt(2)) + 2 * density - 1 / np.sqrt(np.pi))))
-
-
-def _nll(error: np.ndarray, sd: np.ndarray) -> float:
-    return float(np.mean(np.log(sd) + (error / sd) ** 2 / 2) + math.log(2 * math.pi) / 2)

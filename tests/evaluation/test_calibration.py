@@ -4,14 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recobatch.errors import BadInput, BadTable
-from recobatch.evaluation.calibration import (
-    Calibration,
-    HeldOut,
-    assess_uncertainty,
-    band_edges,
-    calibrate,
-    fit_noise,
-)  # fmt: skip
+from recobatch.evaluation.calibration import Calibration, calibrate
+from recobatch.evaluation.noise import HeldOut, band_edges, fit_noise
+from recobatch.evaluation.uncertainty import assess_uncertainty
 
 N_USERS, N_ITEMS = 200, 120
 
