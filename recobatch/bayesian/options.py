@@ -2,15 +2,26 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+_RATINGS_PER_FACTOR = 4
+_FEWEST_FACTORS = 3
+_MOST_FACTORS = 16
+
 
 class BayesianOptions(BaseModel):
     """Size and length of the sampling; everything else is sampled."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    n_factors: int = Field(8, ge=1, le=256)
-    """Length of a user's and an item's vector in each sample."""
+    n_factors: int | None = Field(None, ge=1, le=256)
+    """Length of a user's and an item's vector in each sample; None chooses it by the number of ratings of a user or
+    item: a quarter of their mean, at least 3, at most 16."""
     sweeps: int = Field(300, ge=10)
     """Gibbs sweeps of a chain; the first sixth is discarded."""
     chains: int = Field(1, ge=1, le=64)
     """Independent chains, whose predictions are averaged."""
+
+    def factors_for(self, n_ratings: int, n_users: int, n_items: int) -> int:
+        """``n_factors``, or the number that suits the ratings: longer vectors than these average out too slowly."""
+        if self.n_factors is not None:
+            return self.n_factors
+        return min(_MOST_FACTORS, max(_FEWEST_FACTORS, round(n_ratings / (n_users + n_items) / _RATINGS_PER_FACTOR)))

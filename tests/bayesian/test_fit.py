@@ -203,3 +203,11 @@ def test_a_user_s_row_depends_on_that_user_alone(learned):
 def test_foreign_items_are_refused_at_night(learned):
     with pytest.raises(BadInput, match="found ratings over 2 items, expected 90"):
         users_from_ratings(learned[3].state, interactions([0], [1], [3.0]))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n_factors"), [((80_000, 943, 1682), 8), ((20_000, 900, 1500), 3), ((25_000_000, 162_541, 59_047), 16)]
+)
+def test_vectors_are_as_long_as_the_ratings_allow(sizes, n_factors):
+    assert BayesianOptions().factors_for(*sizes) == n_factors
+    assert BayesianOptions(n_factors=5).factors_for(*sizes) == 5
