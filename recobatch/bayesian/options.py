@@ -1,8 +1,10 @@
 """Options of the Bayesian factorisation."""
 
+import math
+
 from pydantic import BaseModel, ConfigDict, Field
 
-_RATINGS_PER_FACTOR = 4
+_RATINGS_PER_FACTOR = 8
 _FEWEST_FACTORS = 3
 _MOST_FACTORS = 16
 
@@ -13,8 +15,8 @@ class BayesianOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     n_factors: int | None = Field(None, ge=1, le=256)
-    """Length of a user's and an item's vector in each sample; None chooses it by the number of ratings of a user or
-    item: a quarter of their mean, at least 3, at most 16."""
+    """Length of a user's and an item's vector in each sample; None chooses it by the mean numbers of ratings of users
+    and of items: an eighth of their geometric mean, at least 3, at most 16."""
     sweeps: int = Field(300, ge=10)
     """Gibbs sweeps of a chain; the first sixth is discarded."""
     chains: int = Field(1, ge=1, le=64)
@@ -24,4 +26,5 @@ class BayesianOptions(BaseModel):
         """``n_factors``, or the number that suits the ratings: longer vectors than these average out too slowly."""
         if self.n_factors is not None:
             return self.n_factors
-        return min(_MOST_FACTORS, max(_FEWEST_FACTORS, round(n_ratings / (n_users + n_items) / _RATINGS_PER_FACTOR)))
+        ratings = n_ratings / math.sqrt(n_users * n_items)
+        return min(_MOST_FACTORS, max(_FEWEST_FACTORS, round(ratings / _RATINGS_PER_FACTOR)))
