@@ -151,11 +151,12 @@ def fit_bayesian(
     with threads(n_threads or _default_threads()) as pool:
         problem = Problem.build(train, users, items)
         n_factors = options.factors_for(len(train), train.n_users, train.n_items)
-        run = _new_run(problem, train, options.sweeps * options.chains, n_factors, validation, on_sweep)
+        sweeps = options.sweeps_for(len(train))
+        run = _new_run(problem, train, sweeps * options.chains, n_factors, validation, on_sweep)
         chains = []
         for number in range(options.chains):
             chain = Chain.start(problem, n_factors, np.random.default_rng([seed, number]))
-            run.follow(chain, options.sweeps, int(options.sweeps * _DISCARDED), pool)
+            run.follow(chain, sweeps, int(sweeps * _DISCARDED), pool)
             chains.append(chain)
         return _finished(run, chains, started)
 

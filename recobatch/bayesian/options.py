@@ -4,6 +4,8 @@ import math
 
 from pydantic import BaseModel, ConfigDict, Field
 
+_SWEEPS = 300
+_ENOUGH_RATINGS = 80_000
 _RATINGS_PER_FACTOR = 8
 _FEWEST_FACTORS = 3
 _MOST_FACTORS = 16
@@ -17,10 +19,17 @@ class BayesianOptions(BaseModel):
     n_factors: int | None = Field(None, ge=1, le=256)
     """Length of a user's and an item's vector in each sample; None chooses it by the mean numbers of ratings of users
     and of items: an eighth of their geometric mean, at least 3, at most 16."""
-    sweeps: int = Field(300, ge=10)
-    """Gibbs sweeps of a chain; the first sixth is discarded."""
+    sweeps: int | None = Field(None, ge=10)
+    """Gibbs sweeps of a chain, of which the first sixth is discarded; None for 300, and up to 900 with fewer than 80,000
+    ratings, where a sweep takes less time and the mean needs more of them."""
     chains: int = Field(1, ge=1, le=64)
     """Independent chains, whose predictions are averaged."""
+
+    def sweeps_for(self, n_ratings: int) -> int:
+        """``sweeps``, or the number that suits the ratings."""
+        if self.sweeps is not None:
+            return self.sweeps
+        return min(3 * _SWEEPS, max(_SWEEPS, round(_SWEEPS * _ENOUGH_RATINGS / max(1, n_ratings))))
 
     def factors_for(self, n_ratings: int, n_users: int, n_items: int) -> int:
         """``n_factors``, or the number that suits the ratings: longer vectors than these average out too slowly."""
