@@ -63,7 +63,7 @@ def build_model(
     try:
         model = build(
             n_users=int(n_users), n_items=int(n_items), min_rating=float(min_rating), max_rating=float(max_rating),
-            options=options, seed=seed,
+            options=options.for_keras(), seed=seed,
         )  # fmt: skip
     except TypeError as error:
         if not is_own:

@@ -33,6 +33,15 @@ class ModelSpec:
     """Name of the function."""
     fit: str = "recobatch.training.keras_fit"
     """Module with a ``fit`` function as in ``keras_fit``, imported when the model is trained."""
+    step: str = "epoch"
+    """What a pass over the ratings is called."""
+    uses_features: bool = False
+    """Whether it is given the side tables of users and items."""
+
+    @property
+    def is_keras(self) -> bool:
+        """Whether it is a Keras model, trained by a recipe."""
+        return bool(self.module)
 
     @property
     def build(self) -> "Callable[..., keras.Model]":
@@ -63,6 +72,9 @@ REGISTRY = {
     for spec in (
         ModelSpec("explicit_mf", "ExplicitMF", "recobatch.models.explicit_mf"),
         ModelSpec("explicit_mf_bias", "ExplicitMatrixFactorisationBias", "recobatch.models.explicit_mf_bias"),
+        ModelSpec(
+            "bayesian_mf", "BayesianMF", "", fit="recobatch.training.bayesian_fit", step="sweep", uses_features=True
+        ),
     )
 }
 """Every model, in the order of training. A new one needs a module and an entry here."""
