@@ -189,10 +189,6 @@ class BatchSummary:
     models: Mapping[str, ModelSummary] = field(default_factory=dict)
     baselines: Mapping[str, BaselineSummary] = field(default_factory=dict)
     """Empty where nothing was trained."""
-    interest: InterestSummary | None = None
-    """None where there is none, or nothing was trained."""
-    rankings_note: str | None = None
-    """Why no rankings were measured."""
     timings: Mapping[str, float] = field(default_factory=dict)
     reused: Sequence[str] = field(default_factory=list)
     change: Change | None = None
@@ -206,6 +202,10 @@ class BatchSummary:
     """Path of the page, relative to the project folder."""
     delivered_runs: int | None = None
     """None before the end of the batch."""
+    interest: InterestSummary | None = None
+    """None where there is none, or nothing was trained."""
+    rankings_note: str | None = None
+    """Why no rankings were measured."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""

@@ -148,7 +148,7 @@ REFUSED: dict[str, Kind] = {
     "split ratios beyond 1": _setting("split.ratios=0.8,0.4", words="found ratios (0.8, 0.4), expected two or three"),
     "a rating range upside down": _setting("ingest.rating_range=5,1", words="found 5 to 1, expected a lower end below"),
     "an unknown model": _setting("models=svd", words="found the model 'svd', expected some of explicit_mf"),
-    "an unknown preset": Kind(("run", "--preset", "best"), "'best' is not one of 'notebook', 'tuned'"),
+    "an unknown preset": Kind(("run", "--preset", "newest"), "'newest' is not one of 'best', 'notebook', 'tuned'"),
     "an unknown command": Kind(("runn",), "No such command 'runn'"),
     "no value for a setting": _setting("train.epochs", words="found 'train.epochs', expected section.key=value"),
     "a misspelt variable": Kind(

@@ -86,7 +86,7 @@ def test_a_look_up_imports_neither_pandas_nor_settings_nor_a_server(tmp_path):
     [
         (["runn"], "No such command"),
         (["run", "--set", "train.epoch=1"], "did you mean train.epochs?"),
-        (["run", "--preset", "best"], "'best' is not one of 'notebook', 'tuned'"),
+        (["run", "--preset", "newest"], "'newest' is not one of 'best', 'notebook', 'tuned'"),
         (["top"], "Missing argument 'USER_ID'"),
         (["top", "1", "-k", "0"], "0 is not in the range"),
         (["top", "1", "--table", "nowhere"], "nowhere"),
@@ -114,7 +114,7 @@ def test_wrong_usage_is_exit_2_and_says_why(arguments, words, tmp_path, monkeypa
     ("arguments", "code", "kind"),
     [
         (["run", "--set", "train.epoch=1"], 2, "bad input"),
-        (["train", "--preset", "best"], 2, "usage"),
+        (["train", "--preset", "newest"], 2, "usage"),
         (["score", "--set", "x"], 2, "bad input"),
         (["compare"], 2, "bad input"),
         (["top", "1", "--table", "nowhere"], 2, "bad input"),

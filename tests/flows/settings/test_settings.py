@@ -115,7 +115,7 @@ def test_what_cannot_be_null_says_so(load):
         ({"assignments": ["train.epochs=many"]}, r"train\.epochs: found 'many'"),
         ({"assignments": ["split.ratios=0.5,0.6"]}, r"split\.ratios: found .*add up to 1"),
         ({"assignments": ["models=svd"]}, r"models: .*found the model 'svd', expected some of explicit_mf"),
-        ({"given": {"preset": "best"}}, r"preset: found 'best'"),
+        ({"given": {"preset": "newest"}}, r"preset: found 'newest'"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(load, arguments, words):
