@@ -23,7 +23,7 @@ from flows.settings.sources import (
 from flows.settings.tree import Settings, all_keys
 from recobatch.addresses import masked
 from recobatch.errors import BadSettings
-from recobatch.models import REGISTRY
+from recobatch.models import KERAS_MODELS
 from recobatch.training.recipe import PRESETS
 
 
@@ -136,15 +136,13 @@ def _preset(name: object) -> dict[str, Any]:
     }
 
 
-_KERAS_MODELS = tuple(name for name, spec in REGISTRY.items() if spec.is_keras)
-
 _BESIDE_TRAINING: dict[str, dict[str, Any]] = {
     "notebook": {
-        "models": list(_KERAS_MODELS), "interest": {"method": "none"}, "gate": {"ranking": "warn"},
+        "models": list(KERAS_MODELS), "interest": {"method": "none"}, "gate": {"ranking": "warn"},
         "champion": {"validation_fraction": 0.0, "trained_on": "train"},
     },
     "tuned": {
-        "models": list(_KERAS_MODELS), "gate": {"baseline": "bias"}, "champion": {"validation_fraction": 0.0},
+        "models": list(KERAS_MODELS), "gate": {"baseline": "bias"}, "champion": {"validation_fraction": 0.0},
     },
 }  # fmt: skip
 """Settings of the presets that are no part of a recipe: the notebook has no model of interest, and its lists are worse

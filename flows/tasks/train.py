@@ -135,5 +135,6 @@ def _start_run(job: Job, name: str, ratings: Ratings) -> TrackedRun:
 def _inputs(settings: Settings, ratings: Ratings, parts: Parts) -> TrainingInputs:
     return TrainingInputs(
         ratings.encoded, parts.load(), ratings.range_of(settings.ingest), settings.model, settings.train,
-        settings.seed, ratings.side.load("users"), ratings.side.load("items"), settings.champion.trained_on,
+        settings.seed, ratings.side.load("users"), ratings.side.load("items"),
+        trained_on=settings.champion.trained_on,
     )  # fmt: skip

@@ -48,8 +48,13 @@ class ModelSpec:
         """The builder: ``build(n_users=, n_items=, min_rating=, max_rating=, options=, seed=)``.
 
         Raises:
-            BadSettings: If the module or the function does not exist.
+            BadSettings: If the module or the function does not exist, or it is not a Keras model.
         """
+        if not self.is_keras:
+            raise BadSettings(
+                f"models: found {self.name}, expected a Keras model to build ({', '.join(KERAS_MODELS)}); train it "
+                f"with recobatch.training.fit"
+            )
         import_tensorflow()
         try:
             with _project_importable():
@@ -80,6 +85,8 @@ REGISTRY = {
 """Every model, in the order of training. A new one needs a module and an entry here."""
 
 MODEL_NAMES = tuple(REGISTRY)
+KERAS_MODELS = tuple(name for name, spec in REGISTRY.items() if spec.is_keras)
+"""The notebook's two."""
 
 _IMPORT_PATH = re.compile(r"(?P<module>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<function>[A-Za-z_]\w*)")
 _imported: dict[str, ModelSpec] = {}

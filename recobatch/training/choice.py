@@ -69,5 +69,6 @@ def validation_error(name: str, inputs: TrainingInputs, fraction: float, on_epoc
     parts = compare_split(inputs.split, fraction, inputs.seed)
     sweeps = min(_SWEEPS, inputs.options.sweeps or _SWEEPS)
     options = inputs.options.model_copy(update={"sweeps": sweeps, "chains": 1})
-    fitted = fitter(name)(name, replace(inputs, split=parts, options=options), None, on_epoch)
+    shorter = replace(inputs, split=parts, options=options, room=len(inputs.split.train))
+    fitted = fitter(name)(name, shorter, None, on_epoch)
     return evaluate(fitted.factors, train=parts.train, test=parts.test).mse

@@ -45,6 +45,8 @@ class TrainingInputs:
     """Side features of the users, for models that use them."""
     items: Features | None = None
     """Side features of the items, likewise."""
+    room: int = 0
+    """As of ``recobatch.training.train``."""
     trained_on: TrainedOn = "train"
     """Ratings that the published model is to know, where the kind of model can be given more after it was measured."""
 

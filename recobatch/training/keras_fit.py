@@ -20,7 +20,9 @@ def fit(name: str, inputs: TrainingInputs, folder: ModelFolder | None, on_epoch:
     )  # fmt: skip
     holds_out = recipe.validation_fraction > 0
     validation = split.validation or (None if holds_out else split.test)
-    history = train(model, split.train, validation=validation, recipe=recipe, seed=inputs.seed, on_epoch=on_epoch)
+    history = train(
+        model, split.train, validation=validation, recipe=recipe, seed=inputs.seed, on_epoch=on_epoch, room=inputs.room
+    )
     if folder is not None:
         save_model(model, folder.keras)
         for file, text in zip(DESCRIPTIONS, (summary_text(model), diagram_svg(model)), strict=True):
