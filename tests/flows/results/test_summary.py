@@ -12,6 +12,7 @@ from flows.results.summary import (
     BatchSummary,
     Change,
     DataSummary,
+    InterestSummary,
     ModelSummary,
     TableSummary,
 )
@@ -22,17 +23,21 @@ from tests.support.summary_keys import undocumented
 texts, errors, counts = st.text(max_size=5), st.none() | st.floats(0, 9), st.none() | st.integers(0, 9)
 models = st.builds(
     ModelSummary, texts, st.none() | texts, st.none() | st.lists(errors, max_size=3), st.none() | st.lists(errors),
-    counts, errors, errors, errors, errors, counts, counts, counts, errors, errors,
+    counts, errors, errors, errors, errors, counts, counts, counts, errors, errors, st.none() | texts,
+    st.none() | st.just({"ndcg_at_10": 0.5}),
 )  # fmt: skip
 data = st.builds(DataSummary, st.none() | texts, counts, counts, counts, st.none() | texts | st.integers())
 scored = st.builds(DataSummary, news=st.none() | st.fixed_dictionaries({"told": texts}), scored_only=st.just(True))
 tables = st.builds(TableSummary, texts, texts, texts, st.dictionaries(texts, st.integers(0, 9), max_size=2))
-moved = st.builds(Change, texts, texts, texts, st.dictionaries(texts, st.integers(-9, 9), max_size=2), st.just({}))
+moved = st.builds(
+    Change, texts, texts, texts, st.dictionaries(texts, st.integers(-9, 9), max_size=2), st.just({}), errors
+)
+interests = st.builds(InterestSummary, texts, st.none() | texts, st.none() | texts, st.none() | texts)
 summaries = st.builds(
     BatchSummary, texts, texts, st.floats(0, 9), data | scored, st.dictionaries(texts, models, max_size=2),
     st.dictionaries(texts, st.builds(BaselineSummary, errors), max_size=2), st.just({"score": 0.5}),
     st.lists(texts, max_size=2), st.none() | moved, st.none() | tables, st.booleans(), st.none() | texts,
-    st.none() | texts, counts,
+    st.none() | texts, counts, st.none() | interests, st.none() | texts,
 )  # fmt: skip
 
 
@@ -55,6 +60,7 @@ def test_every_field_is_a_documented_key():
     summary = BatchSummary(
         "b", "a", 1.0, data, {"a": model}, {"bias": BaselineSummary(1.0)}, {"score": 1.0}, [], None, table,
         unchanged=True, rolled_back="v", report="r", delivered_runs=0,
+        interest=InterestSummary("r", "u", "EASE", "product", {"product": 0.5}, 1.0), rankings_note="none",
     )  # fmt: skip
     assert undocumented(summary.to_dict()) == []
 

@@ -81,7 +81,8 @@ def check_true(root, summary, client):
         model = path.parent.name.removeprefix("model=")
         run_id = manifest.models[model].mlflow_run_id
         said = {key.decode(): value.decode() for key, value in pq.read_schema(path).metadata.items()}
-        assert said == {"version": version, "model": model, "mlflow_run_id": run_id}
+        ranked = {"rank_by": summary["models"][model]["rank_by"]} if path.parts[-3] == "top" else {}
+        assert said == {"version": version, "model": model, "mlflow_run_id": run_id, **ranked}
         assert path.name.endswith(f"-{version}.parquet")
         assert run_id == summary["models"][model]["mlflow_run_id"]
         assert client.get_run(run_id).outputs.model_outputs
@@ -109,15 +110,19 @@ def test_the_next_run_is_that_batch_and_does_only_the_rest(batch, dead, disk, at
     runs = client.search_runs(
         [client.get_experiment_by_name("recobatch").experiment_id], f"tags.batch_id = '{summary['batch_id']}'"
     )
-    assert {run.info.run_id for run in runs} == {model["mlflow_run_id"] for model in summary["models"].values()}
+    assert {run.info.run_id for run in runs} == {
+        model["mlflow_run_id"] for model in (*summary["models"].values(), summary["interest"])
+    }
     for run in runs:
         assert run.info.status == "FINISHED"
+        if run.data.tags["model"] == "interest":
+            continue
         assert len(run.outputs.model_outputs) == 1
         assert [value.step for value in client.get_metric_history(run.info.run_id, "val_loss")] == [1, 2, 3]
         assert "report.html" in {file.path for file in client.list_artifacts(run.info.run_id)}
     champion = client.get_model_version_by_alias("recobatch", "champion")
     assert champion.run_id == summary["models"][summary["champion"]]["mlflow_run_id"]
-    assert set(json.loads(champion.tags["sha256"])) >= {"factors.npz", "model.keras"}
+    assert set(json.loads(champion.tags["sha256"])) >= {"factors.npz", "model.keras", "interest.npz"}
     assert batch("--table", "died").json["unchanged"] is True
 
 
