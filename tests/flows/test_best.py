@@ -2,6 +2,9 @@
 
 import csv
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -101,16 +104,27 @@ def check_tracked(project, run_id):
     assert "state.npz" in json.loads(version.tags["sha256"])
 
 
+SERVE = """
+import json, sys
+import mlflow
+import pandas as pd
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/recobatch@champion")
+rows = pd.DataFrame(json.loads(sys.argv[2]))
+folder = mlflow.artifacts.download_artifacts("models:/recobatch@champion")
+print(json.dumps([model.predict(rows).tolist(), folder, "tensorflow" in sys.modules]))
+"""
+
+
 def check_served(project, table):
-    import mlflow
-
-    mlflow.set_tracking_uri(f"sqlite:///{project / 'mlflow.db'}")
-    model = mlflow.pyfunc.load_model("models:/recobatch@champion")
     rows = table.head(5)
-    np.testing.assert_allclose(model.predict(rows[["user_id", "item_id"]]), rows["prediction"], atol=1e-5)
-    folder = mlflow.artifacts.download_artifacts("models:/recobatch@champion")
-    from pathlib import Path
-
+    pairs = json.dumps(rows[["user_id", "item_id"]].to_dict("list"))
+    command = [sys.executable, "-W", "ignore", "-c", SERVE, f"sqlite:///{project / 'mlflow.db'}", pairs]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    predicted, folder, has_tensorflow = json.loads(done.stdout.splitlines()[-1])
+    np.testing.assert_allclose(predicted, rows["prediction"], atol=1e-5)
+    assert not has_tensorflow
     assert BayesianState.load(Path(folder) / "state" / "state.npz").n_factors == 2
 
 
