@@ -87,3 +87,14 @@ def test_facts_survive_json():
     assert BatchFacts.from_dict(BEFORE.to_dict()) == BEFORE
     unknown = dataclasses.replace(BEFORE, ratings_spread=None, test_mse=None)
     assert BatchFacts.from_dict(unknown.to_dict()) == unknown
+
+
+@pytest.mark.parametrize(("overlap", "bound"), [(0.0, None), (None, 1.0), (0.5, 0.5), (1.0, 0.9)])
+def test_lists_that_share_enough_pass(overlap, bound):
+    check_drift(BEFORE, BEFORE, NOBODY, DriftOptions(overlap=bound), "v1", overlap)
+
+
+def test_lists_that_share_too_little_are_refused():
+    words = r"drift\.overlap: the champion's lists share 40% of their items .*at least 50%;.*--set drift\.overlap=null"
+    with pytest.raises(GateRefused, match=words):
+        check_drift(BEFORE, BEFORE, NOBODY, DriftOptions(overlap=0.5), "v1", 0.4)

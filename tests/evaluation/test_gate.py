@@ -9,8 +9,10 @@ from recobatch.errors import GateRefused
 from recobatch.evaluation.gate import (
     Candidate,
     GateOptions,
+    Margin,
     check_baseline,
     check_finite,
+    check_ranking,
     choose_champion,
     compare_candidates,
 )
@@ -118,3 +120,34 @@ def test_candidates_without_a_finite_error_are_not_the_best():
 def test_candidates_are_compared_on_the_same_ratings(sizes):
     with pytest.raises(ValueError, match="expected the same positive number for each candidate"):
         compare_candidates({str(place): np.zeros(size) for place, size in enumerate(sizes)})
+
+
+def margin(ndcg, popularity=0.2, se=0.01):
+    return Margin(10, ndcg, popularity, se)
+
+
+@pytest.mark.parametrize("ranking", ["popularity", "warn", "none"])
+def test_lists_as_good_as_popularity_pass_and_so_does_noise(ranking):
+    margins = {"a": margin(0.3), "b": margin(0.2), "c": margin(0.181), "d": margin(0.2, se=None)}
+    assert check_ranking(margins, dict.fromkeys(margins, "interest"), GateOptions(ranking=ranking)) == ""
+
+
+def test_lists_worse_than_popularity_are_refused_unless_it_is_lifted():
+    margins, ways = {"a": margin(0.3), "b": margin(0.1)}, {"a": "product", "b": "prediction"}
+    words = (
+        r"gate\.ranking: found lists of b by prediction with NDCG@10 0\.1000 on the test part, expected no less than "
+        r"the 0\.2000 of lists by popularity; nothing was published; leave top\.rank_by at best, or pass "
+        r"--set gate\.ranking=none once"
+    )
+    with pytest.raises(GateRefused, match=words):
+        check_ranking(margins, ways, GateOptions())
+    assert check_ranking(margins, ways, GateOptions(ranking="none")) == ""
+    warned = check_ranking(margins, ways, GateOptions(ranking="warn"))
+    assert warned.endswith("published all the same, since gate.ranking is warn")
+
+
+def test_a_margin_is_that_of_the_same_users():
+    found = Margin.of(0.5, np.array([1.0, 0.0, 0.5]), np.array([0.5, 0.0, 0.25]), 10)
+    assert (found.difference, found.to_dict()["ratio"]) == (pytest.approx(0.25), pytest.approx(2))
+    assert found.se == pytest.approx(np.std([0.5, 0, 0.25], ddof=1) / 3**0.5)
+    assert Margin.of(0.5, np.array([0.5]), np.array([0.0]), 10).to_dict() == {"ndcg_at_10": 0.5, "se": None}
