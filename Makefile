@@ -89,6 +89,7 @@ bench: $(STAMP) $(U_DATA) ## our times beside those of what they beat, as ratios
 	$(BIN)/python benchmarks/scoring.py $(FULL)
 	$(BIN)/python benchmarks/peers.py --u-data $(U_DATA)
 	$(BIN)/python benchmarks/ranking.py --u-data $(U_DATA)
+	$(BIN)/python benchmarks/bayesian.py --u-data $(U_DATA)
 	$(BIN)/python benchmarks/whole.py --u-data $(U_DATA)
 
 faults: $(STAMP) ## the long sweep of the fault tests

@@ -10,6 +10,7 @@ REQUIREMENTS = {
     "cornac": ("cornac==2.3.5",),
     "lenskit": ("lenskit==2025.8.1",),
     "cmfrec": ("numpy<2", "threadpoolctl", "cmfrec==3.5.1.post13"),
+    "myfm": ("myfm==0.3.6", "numpy<2", "scipy"),
     "implicit": ("implicit==0.7.3",),
     "rectools": ("rectools==0.19.0",),
     "spark": ("pyspark==4.0.1", "pandas<3", "pyarrow<22", "numpy"),

@@ -84,6 +84,29 @@ def cmfrec(train: tuple, test: tuple) -> tuple:
     return clock.stop(), model.predict(test[0], test[1]), setting
 
 
+def myfm(train: tuple, test: tuple) -> tuple:
+    """With the implicit features of both sides (Rendle, Zhang and Koren 2019)."""
+    import myfm
+    import scipy.sparse as sp
+
+    shape = tuple(max(int(part[at].max()) for part in (train, test)) + 1 for at in (0, 1))
+    rated = sp.csr_matrix((np.ones(len(train[0])), train[:2]), shape)
+    blocks = []
+    for matrix in (rated, rated.T.tocsr()):
+        counts = np.maximum(np.asarray(matrix.sum(axis=1)).ravel(), 1)
+        blocks.append(sp.hstack([sp.eye(matrix.shape[0]), sp.diags(counts**-0.5) @ matrix]).tocsr())
+    setting = {"rank": 10, "n_iter": 200}
+    model = myfm.MyFMRegressor(rank=setting["rank"], random_seed=0)
+    sizes = [shape[0], shape[1], shape[1], shape[0]]
+    clock = Clock()
+    model.fit(
+        None, train[2], X_rel=[myfm.RelationBlock(train[at], block) for at, block in enumerate(blocks)],
+        group_shapes=sizes, n_iter=setting["n_iter"], n_kept_samples=setting["n_iter"] - 5,
+    )  # fmt: skip
+    spent = clock.stop()
+    return spent, model.predict(None, [myfm.RelationBlock(test[at], block) for at, block in enumerate(blocks)]), setting
+
+
 class Clock:
     """Wall and CPU seconds since it was made."""
 
@@ -101,9 +124,8 @@ def pairs(rows: tuple) -> zip:
 def main() -> None:
     peer, path = sys.argv[1:]
     train, test = load(path)
-    (seconds, cpu), found, setting = {"surprise": surprise, "cornac": cornac, "lenskit": lenskit, "cmfrec": cmfrec}[
-        peer
-    ](train, test)
+    (seconds, cpu), found, setting = {"surprise": surprise, "cornac": cornac, "lenskit": lenskit, "cmfrec": cmfrec,
+                                    "myfm": myfm}[peer](train, test)  # fmt: skip
     found = np.nan_to_num(np.asarray(found, dtype=float), nan=float(train[2].mean()))
     mse = float(np.mean((np.clip(found, 1, 5) - test[2]) ** 2))
     told = " ".join(f"{name}={value}" for name, value in setting.items())

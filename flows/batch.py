@@ -19,6 +19,7 @@ from flows.tasks.report import refusals_reported
 from flows.tasks.resume import begin_batch, notes
 from flows.tasks.score import score_models, staged
 from flows.tasks.select import check_against_published, check_gate
+from flows.tasks.side_tables import with_side_tables
 from flows.tasks.split import split_ratings
 from flows.tasks.train import train_batch
 from flows.tasks.unchanged import find_unchanged, show_unchanged
@@ -42,7 +43,7 @@ def batch_scoring(
     """
     services = open_services(settings, fresh=fresh)
     with writing_table(services):
-        ratings = ingest_ratings(services)
+        ratings = with_side_tables(services, ingest_ratings(services))
         inputs = inputs_fingerprint(services.settings, ratings)
         if not (force or fresh) and (unchanged := find_unchanged(services, inputs)):
             finalize_earlier(services, ratings, unchanged)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 
@@ -12,6 +12,7 @@ from recobatch.addresses import holds_secret, without_secrets
 from recobatch.encode import Encoded
 from recobatch.evaluation.gate import Candidate
 from recobatch.evaluation.split_report import SplitReport
+from recobatch.features import Features
 from recobatch.ingest import IngestOptions, IngestReport
 from recobatch.interactions import EncodedInteractions, Split
 from recobatch.interest.fit import MEASURED_FILE, InterestTraining
@@ -21,8 +22,24 @@ from recobatch.scoring.ranker import RankBy
 from recobatch.sources.datasets import Source, read_titles
 from recobatch.storage.workspace import StageOutput
 from recobatch.tracking import DatasetInfo, TrackedRun
-from recobatch.training.fit import TrainingReport
+from recobatch.training.fit import TrainedOn, TrainingReport
 from recobatch.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class SideTables:
+    """Features of users and items."""
+
+    folder: Path | None = None
+    key: str = ""
+    """Fingerprint of everything that shaped them."""
+    reports: Mapping[str, Any] = field(default_factory=dict)
+    """``users`` and ``items`` → what was read from the table, or why it is not used under ``left_out``."""
+
+    def load(self, side: Literal["users", "items"]) -> Features | None:
+        """The features of one side; None where there are none."""
+        path = None if self.folder is None else self.folder / f"{side}.npz"
+        return None if path is None or not path.exists() else Features.load(path)
 
 
 @dataclass(frozen=True)
@@ -34,6 +51,8 @@ class Ratings:
     encoded: Encoded
     key: str
     """Fingerprint of everything that shaped them."""
+    side: SideTables = SideTables()
+    """Tables of their users and items."""
 
     @property
     def n_users(self) -> int:
@@ -119,6 +138,8 @@ class ToScore:
     """Of its version in the registry, where it comes from there."""
     rank_by: RankBy = "prediction"
     """What its lists are ranked by."""
+    trained_on: TrainedOn = "train"
+    """Ratings that it knows."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +182,10 @@ class TrainedModel:
         return Candidate(self.name, self.report.test.mse, self.report.validation_mse)
 
     def to_score(self, rank_by: RankBy) -> ToScore:
-        return ToScore(self.name, self.run.run_id, self.files, self.report.test.mse, rank_by=rank_by)
+        report = self.report
+        return ToScore(
+            self.name, self.run.run_id, self.files, report.test.mse, rank_by=rank_by, trained_on=report.trained_on
+        )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from flows.tasks.ingest import ingest_ratings
 from flows.tasks.register import promote, register_models
 from flows.tasks.report import refusals_reported, with_report
 from flows.tasks.select import check_gate
+from flows.tasks.side_tables import with_side_tables
 from flows.tasks.split import split_ratings
 from flows.tasks.train import train_batch
 
@@ -23,7 +24,7 @@ def train_models(settings: Settings = Settings(), fresh: bool = False) -> dict[s
     """Ingest to registered models; nothing is scored."""
     services = open_services(settings, fresh=fresh)
     with closing(services):
-        ratings = ingest_ratings(services)
+        ratings = with_side_tables(services, ingest_ratings(services))
         parts = split_ratings(services, ratings)
         job = services.begin()
         batch = train_batch(job, ratings, parts)

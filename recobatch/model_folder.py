@@ -20,6 +20,8 @@ SCORED_FILES = ("factors.npz", "users.parquet", "items.parquet", "rated.npz")
 KERAS_FILE = "model.keras"
 DESCRIPTIONS = ("model_summary.txt", "model_diagram.svg")
 """What a fit may write for people: a text, a drawing."""
+STATE_FILE = "state.npz"
+"""Name of a saved ``BayesianState``."""
 INTEREST_FILE = "interest.npz"
 """Name of a saved ``InterestModel``."""
 
@@ -55,6 +57,21 @@ class ModelFolder:
     def factors(self) -> Path:
         """Written by ``FactorModel.save``."""
         return self.path / "factors.npz"
+
+    @property
+    def measured(self) -> Path:
+        """Likewise, of the model that was measured on the test part; absent where it is the published one."""
+        return self.path / "measured.npz"
+
+    @property
+    def judged(self) -> Path:
+        """Factors of the model that knows the training part alone."""
+        return self.measured if self.measured.exists() else self.factors
+
+    @property
+    def state(self) -> Path:
+        """What the sampling of ``bayesian_mf`` continues from; absent for other models."""
+        return self.path / STATE_FILE
 
     @property
     def users(self) -> Path:

@@ -51,7 +51,7 @@ def print_models(*, as_json: bool) -> None:
     models = {
         spec.name: {
             "title": spec.title,
-            "summary": _summary(spec.module),
+            "summary": _summary(spec.module or spec.fit),
             "presets": [preset for preset, names in trained.items() if spec.name in names],
         }
         for spec in REGISTRY.values()

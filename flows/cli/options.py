@@ -45,6 +45,8 @@ ratings_options = _all_of(
     click.option("--rating-column", metavar="NAME", help="Column of ratings."),
     click.option("--time-column", metavar="NAME", help="Column of timestamps."),
     click.option("--delimiter", metavar="CHAR", help="Field delimiter of a text file."),
+    click.option("--users", metavar="FILE", help="Side table of the users; by default one beside the ratings."),
+    click.option("--items", metavar="FILE", help="Side table of the items, likewise."),
     click.option("--fresh", is_flag=True, help="Redo every stage, reuse nothing."),
 )
 
@@ -66,7 +68,7 @@ def given_settings(ratings: str | None, options: dict[str, Any]) -> tuple[dict[s
     data = {
         "ratings": ratings,
         **{name: options.pop(name, None) for name in ("user_column", "item_column", "rating_column", "time_column")},
-        "delimiter": options.pop("delimiter", None),
+        **{name: options.pop(name, None) for name in ("delimiter", "users", "items")},
     }
     assignments = options.pop("assignments", ())
     table = {"path": options.pop("table", None)}

@@ -12,6 +12,7 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact
 
 from flows.job import Services
+from flows.results.choice import choice_remarks
 from flows.results.comparison import Comparison, ComparisonRow, shown
 from flows.results.rankings import remarks
 from flows.results.summarize import at_end
@@ -62,7 +63,11 @@ def markdown(summary: BatchSummary, *, tracking: str, root: Path, refused: str =
     parts = [f"## {_headline(summary, refused)}"]
     if refused:
         parts.append(f"> {_plain(refused)}")
-    parts += [_data(summary), "\n".join(_models(Comparison.of(summary))), _plain(" ".join(remarks(summary)))]
+    parts += [
+        _data(summary),
+        "\n".join(_models(Comparison.of(summary))),
+        _plain(" ".join((*choice_remarks(summary), *remarks(summary)))),
+    ]
     if summary.change is not None:
         parts.append(_change(summary.change))
     parts += [_table(summary, root), "\n".join(_links(summary, tracking, root)), "\n".join(_timings(summary))]

@@ -21,6 +21,9 @@ from recobatch.scoring.extension import RatingsDelta
 from recobatch.scoring.list_quality import BatchLists
 from recobatch.table import Published
 
+KNOWN = {"all": "all ratings", "train": "train part"}
+"""What a published model knows, in words."""
+
 
 def summarize_training(job: Job, batch: TrainedBatch, before: PreviousBatch | None) -> BatchSummary:
     """The summary of a batch whose models are trained."""
@@ -41,6 +44,7 @@ def _trained_data(batch: TrainedBatch) -> DataSummary:
         first_user=ratings.first_user, quarantined=report.quarantined, reasons=report.reasons,
         quarantine_path=None if quarantine is None else str(quarantine), fingerprint=report.fingerprint,
         train_rows=sizes["train"], validation_rows=sizes.get("validation"), test_rows=sizes["test"],
+        side_tables=ratings.side.reports or None,
     )  # fmt: skip
 
 
@@ -68,6 +72,7 @@ def _trained_model(model: TrainedModel, lists: BatchLists) -> ModelSummary:
         test_mse=test.mse, test_rmse=test.rmse, test_mae=test.mae,
         cold_rows=test.cold_rows, cold_items=test.cold_items, cold_users=test.cold_users,
         train_seconds=history.seconds, compile_seconds=history.compile_seconds,
+        trained_on=KNOWN[model.report.trained_on],
         rank_by=lists.rank_by[model.name], rankings=lists.rankings(model.name),
     )  # fmt: skip
 
@@ -86,6 +91,7 @@ def summarize_scoring(
     model = ModelSummary(
         champion.mlflow_run_id, job.tracker.run_url(champion.mlflow_run_id), test_mse=mse,
         test_rmse=None if mse is None else math.sqrt(mse), rank_by=champion.rank_by,
+        trained_on=KNOWN[champion.trained_on],
     )  # fmt: skip
     report = find_report(job, champion.tags.get("batch_id", ""))
     summary = BatchSummary(job.batch_id, champion.name, data=data, models={champion.name: model}, report=report)

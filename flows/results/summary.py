@@ -49,6 +49,8 @@ class DataSummary(_Figures):
     test_rows: int | None = None
     news: Mapping[str, Any] | None = None
     """``RatingsDelta`` as JSON, and its text under ``told``; None where no ratings were read."""
+    side_tables: Mapping[str, Any] | None = None
+    """``users`` and ``items`` → columns that were used and not used, and counts; None without side tables."""
     scored_only: bool = False
     """Whether the batch trained nothing; not in the JSON, where only such a batch has ``news``."""
 
@@ -85,6 +87,8 @@ class ModelSummary(_Figures):
     cold_users: int | None = None
     train_seconds: float | None = None
     compile_seconds: float | None = None
+    trained_on: str | None = None
+    """Ratings that the published model knows: ``all ratings`` or ``train part``; errors are of the latter."""
     rank_by: str | None = None
     """What its lists are ranked by."""
     rankings: Mapping[str, Any] | None = None

@@ -23,6 +23,7 @@ from flows.settings.sources import (
 from flows.settings.tree import Settings, all_keys
 from recobatch.addresses import masked
 from recobatch.errors import BadSettings
+from recobatch.models import KERAS_MODELS
 from recobatch.training.recipe import PRESETS
 
 
@@ -136,11 +137,16 @@ def _preset(name: object) -> dict[str, Any]:
 
 
 _BESIDE_TRAINING: dict[str, dict[str, Any]] = {
-    "notebook": {"interest": {"method": "none"}, "gate": {"ranking": "warn"}},
-    "tuned": {"gate": {"baseline": "bias"}},
-}
+    "notebook": {
+        "models": list(KERAS_MODELS), "interest": {"method": "none"}, "gate": {"ranking": "warn"},
+        "champion": {"validation_fraction": 0.0, "trained_on": "train"},
+    },
+    "tuned": {
+        "models": list(KERAS_MODELS), "gate": {"baseline": "bias"}, "champion": {"validation_fraction": 0.0},
+    },
+}  # fmt: skip
 """Settings of the presets that are no part of a recipe: the notebook has no model of interest, and its lists are worse
-than popularity."""
+than popularity; its models are compared on the test part, and published as measured."""
 
 
 def _merge(target: dict[str, Any], layer: Mapping[str, Any]) -> None:

@@ -28,6 +28,12 @@ class DataSettings(ReadOptions):
         description="Name of a Prefect Secret block with the ratings' path or URI, read when a run begins, in place of "
         "``data.ratings``",
     )
+    users: Path | None = Field(
+        default=None, description="Side table of the users; without it, one in the data set or beside the ratings"
+    )
+    items: Path | None = Field(
+        default=None, description="Side table of the items; without it, one in the data set or beside the ratings"
+    )
     cache: Path = Field(default=Path("~/.cache/recobatch"), description="Folder where named datasets are kept")
 
     def read_options(self) -> ReadOptions:

@@ -32,6 +32,7 @@ from recobatch.models import MODEL_NAMES, ModelOptions, find_model, is_import_pa
 from recobatch.scoring.predictions import ScoreOptions
 from recobatch.split import SplitOptions
 from recobatch.tracking import TrackingOptions
+from recobatch.training.choice import ChampionOptions
 from recobatch.training.recipe import Recipe
 
 INTEREST = "interest"
@@ -56,6 +57,7 @@ class Settings(Section):
     split: SplitOptions = SplitOptions()
     model: ModelOptions = ModelOptions()
     train: Recipe = Recipe()
+    champion: ChampionOptions = ChampionOptions()
     interest: InterestOptions = InterestOptions()
     evaluation: EvaluationOptions = EvaluationOptions()
     gate: GateOptions = GateOptions()

@@ -51,15 +51,17 @@ def finalize_earlier(services: Services, ratings: Ratings, unchanged: Unchanged)
     ):
         return
     parts = Parts.of(split)
-    if not (runs := find_runs(services, parts, noted)):
+    if not (runs := find_runs(services, ratings, parts, noted)):
         return
     job = services.begin(snapshot.version, runs)
     job.stages.log("resume", f"finalizes batch {snapshot.version}, whose run ended after the publish")
-    batch = TrainedBatch(ratings, parts, _load_models(services, parts, runs), snapshot.champion)
+    batch = TrainedBatch(ratings, parts, _load_models(services, ratings, parts, runs), snapshot.champion)
     finalize(job, batch, BatchSummary.of_manifest(snapshot.manifest), snapshot)
 
 
-def _load_models(services: Services, parts: Parts, runs: Mapping[str, TrackedRun]) -> dict[str, TrainedModel]:
+def _load_models(
+    services: Services, ratings: Ratings, parts: Parts, runs: Mapping[str, TrackedRun]
+) -> dict[str, TrainedModel]:
     names = services.settings.model_names
-    stages = {name: services.work.find(*training_stage(services.settings, name, parts)) for name in names}
+    stages = {name: services.work.find(*training_stage(services.settings, name, ratings, parts)) for name in names}
     return {name: TrainedModel.of(name, done, runs[name], None) for name, done in stages.items() if done is not None}

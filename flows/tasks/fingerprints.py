@@ -6,7 +6,7 @@ from typing import Any
 from flows import CODE
 from flows.outputs import Ratings, ToScore
 from flows.settings.tree import INTEREST, Settings
-from recobatch.models import source_digest
+from recobatch.models import find_model, source_digest
 from recobatch.storage.fingerprints import code_fingerprint, file_digest, fingerprint, published_fingerprint
 
 _NOT_SHAPING = ("data", "table", "tracking", "work", "engine", "log", "notify")
@@ -15,7 +15,14 @@ _NOT_SHAPING = ("data", "table", "tracking", "work", "engine", "log", "notify")
 
 def shaping_settings(settings: Settings, name: str) -> dict[str, Any]:
     """Every setting that shapes a model: MLflow's params, and part of the key under which it is reused."""
-    tree = settings.model_dump(mode="json", include={"preset", "seed", "ingest", "split", "model", "train"})
+    spec = find_model(name)
+    tree = settings.model_dump(mode="json", include={"preset", "seed", "ingest", "split"})
+    if spec.is_keras:
+        model = settings.model.for_keras().model_dump(mode="json", exclude={"sweeps", "chains"})
+        tree |= {"model": model, "train": settings.train.model_dump(mode="json")}
+    else:
+        tree |= {"model": settings.model.model_dump(mode="json", include={"n_factors", "sweeps", "chains"})}
+        tree |= {"trained_on": settings.champion.trained_on}
     code = source_digest(name)
     return {"model_name": name, **tree, **({"model_code": code} if code else {})}
 
@@ -52,7 +59,8 @@ def predictions_fingerprint(settings: Settings, models: Mapping[str, ToScore]) -
 
 def _identity(ratings: Ratings) -> dict[str, str | None]:
     titles = ratings.source.titles
-    return {"ratings": ratings.report.fingerprint, "titles": file_digest(titles) if titles else None}
+    side = {"side_tables": ratings.side.key} if ratings.side.key else {}
+    return {"ratings": ratings.report.fingerprint, "titles": file_digest(titles) if titles else None, **side}
 
 
 def _shaping_table(settings: Settings) -> dict[str, Any]:

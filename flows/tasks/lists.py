@@ -24,7 +24,7 @@ def measure_batch(
     """Rank by every model and every way, and measure the lists on the test part, beside those of the baselines."""
     settings, best = job.settings, interest.training.report.rank_by if interest else "prediction"
     with job.stages.timed("measure"):
-        factors = {name: FactorModel.load(model.files.factors) for name, model in models.items()}
+        factors = {name: FactorModel.load(model.files.judged) for name, model in models.items()}
         rank_by = {
             name: way_to_rank(settings.top.rank_by, best, model, has_interest=interest is not None)
             for name, model in factors.items()

@@ -16,6 +16,7 @@ from flows.tasks.ingest import is_transient
 from recobatch.scoring.list_quality import way_to_rank
 from recobatch.scoring.ranker import RankBy
 from recobatch.tracking import Alias, RegisteredVersion
+from recobatch.training.fit import TrainedOn
 
 Versions = Mapping[Alias, RegisteredVersion]
 
@@ -49,7 +50,7 @@ def _version_tags(batch_id: str, model: TrainedModel, batch: TrainedBatch) -> di
     return {
         "model": model.name, "batch_id": batch_id, "dataset": ratings.source.name,
         "dataset_fingerprint": ratings.report.fingerprint, "test_mse": f"{test.mse:.6f}",
-        "rank_by": batch.lists.rank_by[model.name],
+        "rank_by": batch.lists.rank_by[model.name], "trained_on": model.report.trained_on,
         "test_rmse": f"{test.rmse:.6f}", "test_mae": f"{test.mae:.6f}", **ratings.tags(),
     }  # fmt: skip
 
@@ -115,4 +116,5 @@ def fetch_champion(services: Services, folder: Path) -> ToScore:
     best = cast(RankBy, champion.tags.get("rank_by", "prediction"))
     has_interest = files.interest is not None
     rank_by = way_to_rank(services.settings.top.rank_by, best, files.load().model, has_interest=has_interest)
-    return ToScore(name, champion.run_id, files, test_mse, champion.tags, rank_by)
+    trained_on = cast(TrainedOn, champion.tags.get("trained_on", "train"))
+    return ToScore(name, champion.run_id, files, test_mse, champion.tags, rank_by, trained_on)

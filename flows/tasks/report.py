@@ -126,7 +126,7 @@ def _inputs(job: Job, batch: TrainedBatch, summary: BatchSummary, refused: str, 
 
 
 def _model(model: TrainedModel, split: Split) -> ModelResult:
-    factors, test, history = FactorModel.load(model.files.factors), model.report.test, model.report.history
+    factors, test, history = FactorModel.load(model.files.judged), model.report.test, model.report.history
     return ModelResult(
         name=model.name, loss=history.loss, val_loss=history.val_loss,
         test_prediction=predict_rows(factors, split.test), item_factors=factors.item_factors,

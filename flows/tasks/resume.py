@@ -40,7 +40,7 @@ def begin_batch(services: Services, inputs: str, ratings: Ratings, parts: Parts)
     A batch is not resumed if one of its models or MLflow runs is gone; its files are removed then.
     """
     for left in services.table.unfinished():
-        if left.notes.get("inputs") == inputs and (runs := find_runs(services, parts, left.notes)):
+        if left.notes.get("inputs") == inputs and (runs := find_runs(services, ratings, parts, left.notes)):
             job = services.begin(left.version, runs)
             job.stages.log("resume", f"resumes batch {left.version}, of which {left.finished} files are written")
             return job
@@ -55,12 +55,13 @@ def begin_scoring(services: Services, champion: ToScore) -> Job:
     return services.begin(left[0] if left else None)
 
 
-def find_runs(services: Services, parts: Parts, noted: Mapping[str, Any]) -> dict[str, TrackedRun]:
+def find_runs(services: Services, ratings: Ratings, parts: Parts, noted: Mapping[str, Any]) -> dict[str, TrackedRun]:
     """The MLflow runs of an earlier batch, to be resumed; none if one of them or the output of a stage is gone.
 
     Args:
         services: Of the run.
-        parts: The split.
+        ratings: All ratings.
+        parts: Their split.
         noted: As ``notes`` returned it.
     """
     settings, interest = services.settings, None
@@ -72,7 +73,7 @@ def find_runs(services: Services, parts: Parts, noted: Mapping[str, Any]) -> dic
             return {}
         models[INTEREST] = None  # its run logs no model of its own
     for name in settings.model_names:
-        if (folder := _find(services, training_stage(settings, name, parts), known[name])) is None:
+        if (folder := _find(services, training_stage(settings, name, ratings, parts), known[name])) is None:
             return {}
         models[name] = ModelFolder(folder, interest and interest / INTEREST_FILE)
     return _resume(services, known, models)

@@ -106,6 +106,7 @@ def _plan(model: ToScore, options: ScoreOptions) -> list[slice]:
 
 def _submit(job: Job, runner: TaskRunner[Any], model: ToScore, staging: Staging) -> tuple[list[Any], list[Any]]:
     metadata = {"version": staging.version, "model": model.name, "mlflow_run_id": model.mlflow_run_id}
+    metadata["trained_on"] = model.trained_on
     options, k = job.settings.score, job.settings.top.k
     shards, tops = [], []
     for number, users in enumerate(_plan(model, options)):

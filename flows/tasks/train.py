@@ -1,6 +1,7 @@
 """Train the models one after the other, track each in MLflow, and choose the champion."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,13 @@ from flows.tasks.fingerprints import shaping_settings
 from flows.tasks.interest import train_interest
 from flows.tasks.lists import measure_batch
 from flows.tasks.select import compare_models
+from recobatch.models import find_model
 from recobatch.tracking import TrackedRun
-from recobatch.training.fit import TrainingInputs, fit
+from recobatch.training.choice import validation_error
+from recobatch.training.fit import TrainingInputs, fit, n_steps
+
+_MOST_POINTS = 100
+"""Most steps of a curve in MLflow for a model with many sweeps."""
 
 
 def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
@@ -25,6 +31,7 @@ def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
     models = {}
     for name in job.settings.model_names:
         model = train_model.with_options(name=f"train {name}")(job, name, ratings, parts, file)
+        model = with_validation(job, model, ratings, parts)
         if name not in job.resumed:
             track_model.with_options(name=f"track {name}")(job, model, ratings, parts)
         models[name] = model
@@ -43,25 +50,30 @@ def train_model(job: Job, name: str, ratings: Ratings, parts: Parts, interest: P
         parts: Their split.
         interest: File of the interest model that is to be published with it.
     """
-    settings, stage, resumed = job.settings, f"train {name}", name in job.resumed
+    settings, stage, resumed, spec = job.settings, f"train {name}", name in job.resumed, find_model(name)
+    total = n_steps(name, settings.model, settings.train, parts.report.sizes["train"])
+    every = 1 if spec.is_keras else math.ceil(total / _MOST_POINTS)
     run = job.resumed[name] if resumed else _start_run(job, name, ratings)
-    with job.stages.timed(stage, total=settings.train.epochs) as progress:
+    with job.stages.timed(stage, total=total) as progress:
 
-        def on_epoch(epoch: int, loss: float, val_loss: float) -> None:
-            run.log_epoch(epoch, loss, None if math.isnan(val_loss) else val_loss)
-            progress.update(done=epoch, note=f"epoch {epoch}: loss {loss:.4f}, val_loss {val_loss:.4f}")
+        def on_epoch(epoch: int, loss: float, val_loss: float, **figures: float) -> None:
+            if epoch % every == 0 or epoch in (1, total):
+                run.log_epoch(epoch, loss, None if math.isnan(val_loss) else val_loss, **figures)
+            validated = "" if math.isnan(val_loss) else f", val_loss {val_loss:.4f}"
+            progress.update(done=epoch, note=f"{spec.step} {epoch}: loss {loss:.4f}{validated}")
 
         done = job.work.stage(
-            *training_stage(settings, name, parts),
+            *training_stage(settings, name, ratings, parts),
             lambda out: fit(name, _inputs(settings, ratings, parts), out, on_epoch).to_json(),
         )
         model = TrainedModel.of(name, done, run, interest)
         history = model.report.history
         if done.reused and not resumed:
             for epoch, loss in enumerate(history.loss):
-                on_epoch(epoch + 1, loss, history.val_loss[epoch] if history.val_loss else math.nan)
+                validation = history.val_loss[epoch] if history.val_loss else math.nan
+                on_epoch(epoch + 1, loss, validation, **model.report.figures_of(epoch))
     counts = {"epochs": len(history.loss), "test_mse": model.report.test.mse}
-    message = f"test MSE {model.report.test.mse:.4f} after {counts['epochs']} epochs"
+    message = f"test MSE {model.report.test.mse:.4f} after {counts['epochs']} {spec.step}s"
     job.stages.log(stage, message, reused=done.reused, **counts)
     return model
 
@@ -78,9 +90,39 @@ def track_model(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -
             model.run.log_file(ratings.report.quarantine_path, "quarantine")
 
 
-def training_stage(settings: Settings, name: str, parts: Parts) -> tuple[str, dict[str, Any]]:
+def with_validation(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -> TrainedModel:
+    """The model with its error on training ratings that were held out from another training of it, if wanted.
+
+    One model alone needs no choice, and a validation part of the split's own has measured it already.
+    """
+    fraction, name = job.settings.champion.validation_fraction, model.name
+    if not fraction or len(job.settings.models) == 1 or "validation" in parts.report.sizes:
+        return model
+    error = validate_model.with_options(name=f"validate {name}")(job, name, ratings, parts, fraction)
+    return replace(model, report=replace(model.report, validation_mse=error))
+
+
+@task(name="validate", cache_policy=NO_CACHE)
+def validate_model(job: Job, name: str, ratings: Ratings, parts: Parts, fraction: float) -> float:
+    """Mean squared error of a model on a part of the training ratings, after a training on the others."""
+    settings, stage = job.settings, f"validate {name}"
+
+    def build(_out: Path) -> dict[str, Any]:
+        error = validation_error(name, _inputs(settings, ratings, parts), fraction)
+        return {"mse": error if math.isfinite(error) else None}
+
+    _, shaped_by = training_stage(settings, name, ratings, parts)
+    with job.stages.timed(stage):
+        done = job.work.stage(f"validate-{name}", {**shaped_by, "fraction": fraction}, build)
+    error = math.nan if done.report["mse"] is None else float(done.report["mse"])
+    job.stages.log(stage, f"validation MSE {error:.4f}", reused=done.reused, validation_mse=error)
+    return error
+
+
+def training_stage(settings: Settings, name: str, ratings: Ratings, parts: Parts) -> tuple[str, dict[str, Any]]:
     """Name of the stage that trains a model, and what shapes its output."""
-    return f"train-{name}", {"parts": parts.key, "settings": shaping_settings(settings, name)}
+    side = {"side": ratings.side.key} if find_model(name).uses_features else {}
+    return f"train-{name}", {"parts": parts.key, "settings": shaping_settings(settings, name), **side}
 
 
 def _start_run(job: Job, name: str, ratings: Ratings) -> TrackedRun:
@@ -92,5 +134,7 @@ def _start_run(job: Job, name: str, ratings: Ratings) -> TrackedRun:
 
 def _inputs(settings: Settings, ratings: Ratings, parts: Parts) -> TrainingInputs:
     return TrainingInputs(
-        ratings.encoded, parts.load(), ratings.range_of(settings.ingest), settings.model, settings.train, settings.seed
+        ratings.encoded, parts.load(), ratings.range_of(settings.ingest), settings.model, settings.train,
+        settings.seed, ratings.side.load("users"), ratings.side.load("items"),
+        trained_on=settings.champion.trained_on,
     )  # fmt: skip

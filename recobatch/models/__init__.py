@@ -17,12 +17,21 @@ from recobatch.errors import BadSettings
 from recobatch.factors import FactorModel
 from recobatch.models.native_log import import_tensorflow
 from recobatch.models.options import ModelOptions
-from recobatch.models.registry import MODEL_NAMES, REGISTRY, ModelSpec, find_model, is_import_path, source_digest
+from recobatch.models.registry import (
+    KERAS_MODELS,
+    MODEL_NAMES,
+    REGISTRY,
+    ModelSpec,
+    find_model,
+    is_import_path,
+    source_digest,
+)
 
 if TYPE_CHECKING:
     import keras
 
 __all__ = [
+    "KERAS_MODELS",
     "MODEL_NAMES",
     "REGISTRY",
     "ModelOptions",
@@ -63,7 +72,7 @@ def build_model(
     try:
         model = build(
             n_users=int(n_users), n_items=int(n_items), min_rating=float(min_rating), max_rating=float(max_rating),
-            options=options, seed=seed,
+            options=options.for_keras(), seed=seed,
         )  # fmt: skip
     except TypeError as error:
         if not is_own:

@@ -22,12 +22,12 @@ def build(
     Returns:
         Maps ``[User, Item]``, integers of shape ``(n, 1)`` each, to ratings of shape ``(n, 1)``.
     """
-    start = (abs(min_rating + max_rating) / 2 / options.n_factors) ** 0.5
+    start = (abs(min_rating + max_rating) / 2 / options.keras_factors) ** 0.5
     item = keras.Input(shape=(1,), name="Item", dtype="int32")
     item_vector = embed(
         item,
         n_items,
-        options.n_factors,
+        options.keras_factors,
         names=("ItemEmbedding", "FlattenItemE"),
         options=options,
         seed=seed,
@@ -37,7 +37,7 @@ def build(
     user_vector = embed(
         user,
         n_users,
-        options.n_factors,
+        options.keras_factors,
         names=("UserEmbedding", "FlattenUserE"),
         options=options,
         seed=seed,

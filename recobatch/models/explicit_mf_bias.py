@@ -22,7 +22,7 @@ def build(
     Returns:
         Maps ``[User, Item]``, integers of shape ``(n, 1)`` each, to ratings of shape ``(n, 1)``.
     """
-    k = options.n_factors
+    k = options.keras_factors
     item = keras.Input(shape=(1,), name="Item", dtype="int32")
     item_vector = embed(item, n_items, k, names=("ItemEmbedding", "FlattenItemE"), options=options, seed=seed)
     item_bias = embed(item, n_items, 1, names=("ItemBias", "FlattenItemBiasE"), options=options, seed=seed)

@@ -33,14 +33,28 @@ class ModelSpec:
     """Name of the function."""
     fit: str = "recobatch.training.keras_fit"
     """Module with a ``fit`` function as in ``keras_fit``, imported when the model is trained."""
+    step: str = "epoch"
+    """What a pass over the ratings is called."""
+    uses_features: bool = False
+    """Whether it is given the side tables of users and items."""
+
+    @property
+    def is_keras(self) -> bool:
+        """Whether it is a Keras model, trained by a recipe."""
+        return bool(self.module)
 
     @property
     def build(self) -> "Callable[..., keras.Model]":
         """The builder: ``build(n_users=, n_items=, min_rating=, max_rating=, options=, seed=)``.
 
         Raises:
-            BadSettings: If the module or the function does not exist.
+            BadSettings: If the module or the function does not exist, or it is not a Keras model.
         """
+        if not self.is_keras:
+            raise BadSettings(
+                f"models: found {self.name}, expected a Keras model to build ({', '.join(KERAS_MODELS)}); train it "
+                f"with recobatch.training.fit"
+            )
         import_tensorflow()
         try:
             with _project_importable():
@@ -63,11 +77,16 @@ REGISTRY = {
     for spec in (
         ModelSpec("explicit_mf", "ExplicitMF", "recobatch.models.explicit_mf"),
         ModelSpec("explicit_mf_bias", "ExplicitMatrixFactorisationBias", "recobatch.models.explicit_mf_bias"),
+        ModelSpec(
+            "bayesian_mf", "BayesianMF", "", fit="recobatch.training.bayesian_fit", step="sweep", uses_features=True
+        ),
     )
 }
 """Every model, in the order of training. A new one needs a module and an entry here."""
 
 MODEL_NAMES = tuple(REGISTRY)
+KERAS_MODELS = tuple(name for name, spec in REGISTRY.items() if spec.is_keras)
+"""The notebook's two."""
 
 _IMPORT_PATH = re.compile(r"(?P<module>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<function>[A-Za-z_]\w*)")
 _imported: dict[str, ModelSpec] = {}

@@ -8,12 +8,13 @@ import csv
 import hashlib
 import io
 import os
+import re
 import subprocess  # nosec B404
 import sys
 import tempfile
 import urllib.request
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -27,6 +28,8 @@ NAME = "movielens-100k"
 ZIP_ADDRESS = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
 PACKAGE = "recbole==1.2.1"
 PACKAGE_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
+USERS_SHA256 = "f0666955a899ab27004d413eec2d92e393f5050879597e126ede637390e5a238"
+ITEMS_SHA256 = "d51bc8b3fa3760024d535db07bee87d1c7d015e5c28d6e119eaa7aac3e53b99b"
 RATINGS_SHA256 = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"
 _SECONDS_TO_CONNECT = 5
 _SECONDS_FOR_PACKAGE = 180
@@ -39,6 +42,17 @@ class _Content:
     """As in ``u.data``."""
     titles: list[tuple[str, str]]
     """Item id and title."""
+    users: bytes
+    """The side table of the users."""
+    items: bytes
+    """The side table of the items."""
+
+
+GENRES = (
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
+    "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
+)  # fmt: skip
+"""In the order of the columns of ``u.item``."""
 
 
 def fetch(folder: Path, on_progress: Progress | None = None) -> tuple[Path, Path | None]:
@@ -59,7 +73,9 @@ def fetch(folder: Path, on_progress: Progress | None = None) -> tuple[Path, Path
         content = _download(ratings, on_progress or (lambda _done, _all: None))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _write_atomically(titles, _as_csv(content.titles))
+            for path, table in zip(_side_paths(folder), (content.users, content.items), strict=True):
+                _write_atomically(path, table)
+            _write_atomically(titles, _as_csv([("item_id", "title"), *content.titles]))
             _write_atomically(ratings, content.ratings)
         except OSError as error:
             raise DatasetUnavailable(
@@ -68,6 +84,29 @@ def fetch(folder: Path, on_progress: Progress | None = None) -> tuple[Path, Path
             ) from error
     _check(ratings.read_bytes(), RATINGS_SHA256, str(ratings), "delete the file; the next run downloads it again")
     return ratings, titles if titles.exists() else None
+
+
+def fetch_side_tables(folder: Path, on_progress: Progress | None = None) -> tuple[Path, Path]:
+    """Return the side tables of MovieLens 100k from the folder of ``fetch``; download them if they are not there.
+
+    Returns:
+        ``users.csv`` (user_id, age, gender, occupation, zip_code) and ``items.csv`` (item_id, release_year, genres).
+
+    Raises:
+        DatasetUnavailable: If they cannot be downloaded, or a file has another digest.
+    """
+    paths = _side_paths(folder)
+    if not all(path.exists() for path in paths):  # a folder of an earlier version has the ratings alone
+        content = _download(folder / "u.data", on_progress or (lambda _done, _all: None))
+        for path, table in zip(paths, (content.users, content.items), strict=True):
+            _write_atomically(path, table)
+    for path, digest in zip(paths, (USERS_SHA256, ITEMS_SHA256), strict=True):
+        _check(path.read_bytes(), digest, str(path), "delete the file; the next run downloads it again")
+    return paths
+
+
+def _side_paths(folder: Path) -> tuple[Path, Path]:
+    return folder / "users.csv", folder / "items.csv"
 
 
 def _download(target: Path, on_progress: Progress) -> _Content:
@@ -96,9 +135,15 @@ def _from_grouplens(on_progress: Progress) -> _Content:
     with zipfile.ZipFile(archive) as opened:
         ratings = _member(opened, "ml-100k/u.data")
         items = _member(opened, "ml-100k/u.item").decode("latin-1")
+        users = _member(opened, "ml-100k/u.user").decode("ascii")
     _check(ratings, RATINGS_SHA256, ZIP_ADDRESS, "try later, or pass your own file")
-    titles = [(fields[0], fields[1]) for fields in (line.split("|") for line in items.splitlines()) if len(fields) > 1]
-    return _Content(ratings, titles)
+    rows = [fields for fields in (line.split("|") for line in items.splitlines()) if len(fields) > 1]
+    films = [(row[0], _year(row[1]), [genre for genre, flag in zip(GENRES, row[5:], strict=False) if flag == "1"])
+             for row in rows]  # fmt: skip
+    return _Content(
+        ratings, [(row[0], row[1]) for row in rows], _users_csv([line.split("|") for line in users.splitlines()]),
+        _items_csv(films),
+    )  # fmt: skip
 
 
 def _from_package(on_progress: Progress) -> _Content:
@@ -114,10 +159,15 @@ def _from_package(on_progress: Progress) -> _Content:
     with zipfile.ZipFile(io.BytesIO(content)) as opened:
         ratings = _member(opened, "ml-100k/ml-100k.inter").partition(b"\n")[2]
         items = _member(opened, "ml-100k/ml-100k.item").decode()
+        users = _member(opened, "ml-100k/ml-100k.user").decode()
     _check(ratings, RATINGS_SHA256, f"package {PACKAGE}", "pass your own file")
     rows = [line.split("\t") for line in items.splitlines()[1:]]
     # One film has no year there, and a misspelt title.
-    return _Content(ratings, [(row[0], f"{row[1]} ({row[2]})" if row[2].isdecimal() else "unknown") for row in rows])
+    titles = [(row[0], f"{row[1]} ({row[2]})" if row[2].isdecimal() else "unknown") for row in rows]
+    films = [(row[0], row[2] if row[2].isdecimal() else "", (row[3:] or [""])[0].split()) for row in rows]
+    return _Content(
+        ratings, titles, _users_csv([line.split("\t") for line in users.splitlines()[1:]]), _items_csv(films)
+    )
 
 
 def _pip_download(folder: str) -> None:
@@ -148,9 +198,23 @@ def _check(content: bytes, expected: str, where: str, hint: str) -> None:
         )
 
 
-def _as_csv(titles: list[tuple[str, str]]) -> bytes:
+def _year(title: str) -> str:
+    found = re.search(r"\((\d{4})\)\s*$", title)
+    return found[1] if found else ""
+
+
+def _users_csv(rows: list[list[str]]) -> bytes:
+    return _as_csv([["user_id", "age", "gender", "occupation", "zip_code"], *rows])
+
+
+def _items_csv(films: list[tuple[str, str, list[str]]]) -> bytes:
+    rows = [(item, year, "|".join(sorted(genres))) for item, year, genres in films]
+    return _as_csv([("item_id", "release_year", "genres"), *rows])
+
+
+def _as_csv(rows: Sequence[Sequence[str]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("item_id", "title"), *titles])
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
 
 

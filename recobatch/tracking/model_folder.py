@@ -4,6 +4,7 @@
     served/                  factors.npz, users.parquet, items.parquet, rated.npz      mlflow.pyfunc
                              interest.npz, where the batch trained an interest model   recobatch score
     data/                    model.keras, keras_module.txt                             mlflow.keras
+    state/                   state.npz of a sampled model, up to 256 MiB
     code/                    the loader, and a copy of the modules that serving needs
 
 `mlflow.keras.save_model` can write only its own pyfunc flavor, which would need TensorFlow and take indices; so the
@@ -16,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from recobatch.model_folder import KERAS_FILE, ModelFolder
+from recobatch.model_folder import KERAS_FILE, STATE_FILE, ModelFolder
 from recobatch.storage.durable import link_or_copy
 from recobatch.storage.fingerprints import file_digest
 
@@ -25,6 +26,9 @@ SERVING_MODULES = ("__init__", "errors", "factors", "vocabulary", "served")
 LOADER = "served_loader"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")
 """What serving needs; the Keras flavor runs in the modeller's own environment and needs keras and tensorflow there."""
+
+
+_MOST_STATE_BYTES = 1 << 28
 
 
 def lay_out(folder: Path, model: ModelFolder) -> None:
@@ -37,6 +41,9 @@ def lay_out(folder: Path, model: ModelFolder) -> None:
         (folder / "data").mkdir()
         link_or_copy(model.keras, folder / "data" / KERAS_FILE)
         (folder / "data" / "keras_module.txt").write_text("keras")
+    if _has_state(model):
+        (folder / "state").mkdir()
+        link_or_copy(model.state, folder / "state" / STATE_FILE)
     _copy_code(folder / "code")
     _write_environment(folder)
 
@@ -44,7 +51,12 @@ def lay_out(folder: Path, model: ModelFolder) -> None:
 def digests(model: ModelFolder) -> dict[str, str]:
     """Sha256 of every file that is checked before loading, by its name in the folder."""
     paths = model.scored_files | ({KERAS_FILE: model.keras} if model.keras.exists() else {})
+    paths |= {STATE_FILE: model.state} if _has_state(model) else {}
     return {name: file_digest(path) for name, path in paths.items()}
+
+
+def _has_state(model: ModelFolder) -> bool:
+    return model.state.exists() and model.state.stat().st_size <= _MOST_STATE_BYTES
 
 
 def write_mlmodel(folder: Path, *, run_id: str, model_id: str, location: str, sums: dict[str, str]) -> None:

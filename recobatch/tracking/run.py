@@ -47,9 +47,9 @@ class TrackedRun:
         """The run's page; None without a server, or while it is unreachable."""
         return self._connection.run_url(self.state.run_id) if self.state.run_id else None
 
-    def log_epoch(self, epoch: int, loss: float, val_loss: float | None) -> None:
-        """Log the losses of an epoch, counted from 1."""
-        values = {"loss": loss} if val_loss is None else {"loss": loss, "val_loss": val_loss}
+    def log_epoch(self, epoch: int, loss: float, val_loss: float | None, **figures: float) -> None:
+        """Log the losses of an epoch, counted from 1, and further figures."""
+        values = {"loss": loss, **figures} if val_loss is None else {"loss": loss, "val_loss": val_loss, **figures}
         self._metrics(values, step=epoch)
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:

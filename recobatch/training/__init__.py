@@ -23,7 +23,7 @@ def train(
     model: "keras.Model", data: EncodedInteractions, *, validation: EncodedInteractions | None, recipe: Recipe,
     seed: int, on_epoch: Callable[[int, float, float], None] | None = None,
     on_validation: Callable[[np.ndarray], None] | None = None,
-    callbacks: "Sequence[keras.callbacks.Callback]" = (),
+    callbacks: "Sequence[keras.callbacks.Callback]" = (), room: int = 0,
 ) -> History:  # fmt: skip
     """Train a model in place. It then holds the weights to keep, and remains an ordinary Keras model.
 
@@ -42,6 +42,8 @@ def train(
             ``recobatch.evaluation.gate.compare_candidates``.
         callbacks: Keras callbacks with hooks of training and of epochs. The model holds the epoch's weights before
             ``on_epoch_end``; ``model.stop_training`` and changes of the optimizer's learning rate are honoured.
+        room: Ratings of another training of an equal model, with which this one is to share its compiled code: the
+            arrays of ratings are at least as long as that one's.
 
     Returns:
         Losses by epoch, the epoch that was kept, and durations.
@@ -56,5 +58,5 @@ def train(
 
     return engine.train(
         model, data, validation=validation, recipe=recipe, seed=seed, on_epoch=on_epoch, on_validation=on_validation,
-        callbacks=callbacks,
+        callbacks=callbacks, room=room,
     )  # fmt: skip

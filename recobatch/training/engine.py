@@ -91,7 +91,7 @@ class _Runner:
 def train(
     model: keras.Model, data: EncodedInteractions, *, validation: EncodedInteractions | None, recipe: Recipe, seed: int,
     on_epoch: OnEpoch | None = None, on_validation: OnValidation | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (), room: int = 0,
 ) -> History:  # fmt: skip
     """Train ``model`` in place; see ``recobatch.training.train``."""
     everything, rng, held_out = data, np.random.default_rng([seed, 1]), 0.0
@@ -104,7 +104,7 @@ def train(
     runner = _Runner(objective, update, recipe, _batch_size(recipe, data))
     hooks = EpochCallbacks(callbacks, model, epochs=recipe.epochs, steps=-(-len(data) // runner.batch_size))
     start = objective.read(model)
-    length = padded_length(len(everything), runner.batch_size)
+    length = padded_length(max(len(everything), room), runner.batch_size)
     order = rng if recipe.shuffle else None
     epoch_data = build_epoch_data(data, length=length, rng=order)
     compile_seconds = runner.compile(start, epoch_data)

@@ -1,14 +1,15 @@
 """The door to the training of any registered model: it writes a ``ModelFolder`` and returns a report."""
 
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self, cast
+from typing import Any, Literal, Protocol, Self, cast
 
 from recobatch.encode import Encoded
 from recobatch.evaluation.evaluate import Evaluation, evaluate
 from recobatch.factors import FactorModel
+from recobatch.features import Features
 from recobatch.interactions import Split
 from recobatch.model_folder import ModelFolder
 from recobatch.models import find_model
@@ -17,8 +18,15 @@ from recobatch.storage.durable import link_or_copy
 from recobatch.training.history import History
 from recobatch.training.recipe import Recipe
 
-OnEpoch = Callable[[int, float, float], None]
-"""Called after each epoch with its number from 1, ``loss`` and ``val_loss`` (NaN without validation)."""
+TrainedOn = Literal["all", "train"]
+"""Ratings that a model knows: every one, or the training part."""
+
+
+class OnEpoch(Protocol):
+    """Called after each epoch."""
+
+    def __call__(self, epoch: int, loss: float, val_loss: float, **figures: float) -> None:
+        """Take the number of the epoch from 1, ``loss``, ``val_loss`` (NaN without validation), and further figures."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +41,14 @@ class TrainingInputs:
     options: ModelOptions
     recipe: Recipe
     seed: int
+    users: Features | None = None
+    """Side features of the users, for models that use them."""
+    items: Features | None = None
+    """Side features of the items, likewise."""
+    room: int = 0
+    """As of ``recobatch.training.train``."""
+    trained_on: TrainedOn = "train"
+    """Ratings that the published model is to know, where the kind of model can be given more after it was measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +59,23 @@ class Fitted:
     history: History
     held_out_mse: float | None = None
     """Error on training ratings that the fit itself held out, squared rating units; None where it held out none."""
+    published: FactorModel | None = None
+    """The model as it knows all ratings; None where ``factors`` is published."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Further figures of the training, by their names in MLflow."""
+    by_epoch: Mapping[str, list[float]] = field(default_factory=dict)
+    """Further figures per epoch, by their names in MLflow."""
 
 
 class Fit(Protocol):
     """How one kind of model is trained."""
 
-    def __call__(self, name: str, inputs: TrainingInputs, folder: ModelFolder, on_epoch: OnEpoch | None) -> Fitted:
+    def __call__(
+        self, name: str, inputs: TrainingInputs, folder: ModelFolder | None, on_epoch: OnEpoch | None
+    ) -> Fitted:
         """Train the model; into ``folder`` go only files of this kind's own, as ``model.keras`` or descriptions.
+
+        Without a folder, the model is only compared with others: nothing is written, and ``published`` is None.
 
         The test part may be shown as ``val_loss``, but must choose nothing.
         """
@@ -64,7 +90,17 @@ class TrainingReport:
     validation_mse: float | None
     """Error on ratings outside train and test that may choose the champion; None where there are none."""
     fingerprint: str
-    """Of the ``FactorModel``."""
+    """Of the published ``FactorModel``."""
+    trained_on: TrainedOn = "train"
+    """Ratings that the published model knows; ``test`` is of the model that knows the training part."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """As in ``Fitted``."""
+    by_epoch: Mapping[str, list[float]] = field(default_factory=dict)
+    """As in ``Fitted``."""
+
+    def figures_of(self, epoch: int) -> dict[str, float]:
+        """Those of ``by_epoch``; epochs count from 0."""
+        return {name: values[epoch] for name, values in self.by_epoch.items()}
 
     def metrics(self) -> dict[str, float]:
         """The figures by their names in MLflow."""
@@ -74,6 +110,7 @@ class TrainingReport:
             "test_cold_rows": test.cold_rows, "test_cold_items": test.cold_items, "test_cold_users": test.cold_users,
             "train_seconds": history.seconds, "compile_seconds": history.compile_seconds,
             "best_epoch": history.best_epoch, "epochs": len(history.loss),
+            **self.figures,
         }  # fmt: skip
         return figures if self.validation_mse is None else figures | {"validation_mse": self.validation_mse}
 
@@ -81,14 +118,36 @@ class TrainingReport:
         """JSON values."""
         return {
             "history": self.history.to_json(), "test": self.test.to_dict(), "validation_mse": self.validation_mse,
-            "fingerprint": self.fingerprint,
+            "fingerprint": self.fingerprint, "trained_on": self.trained_on, "figures": dict(self.figures),
+            "by_epoch": dict(self.by_epoch),
         }  # fmt: skip
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of ``to_json``."""
         history, test = History.from_json(values["history"]), Evaluation(**values["test"])
-        return cls(history, test, values["validation_mse"], values["fingerprint"])
+        return cls(
+            history, test, values["validation_mse"], values["fingerprint"], values["trained_on"], values["figures"],
+            values["by_epoch"],
+        )  # fmt: skip
+
+
+def fitter(name: str) -> Fit:
+    """How a registered model is trained.
+
+    Raises:
+        BadSettings: If there is no model of that name.
+    """
+    return cast(Fit, importlib.import_module(find_model(name).fit).fit)
+
+
+def n_steps(name: str, options: ModelOptions, recipe: Recipe, n_ratings: int) -> int:
+    """Most epochs, or sweeps, that a training on so many ratings takes."""
+    spec = find_model(name)
+    if spec.is_keras:
+        return recipe.epochs
+    count: int = importlib.import_module(spec.fit).n_steps(options, n_ratings)
+    return count
 
 
 def fit(name: str, inputs: TrainingInputs, out: Path, on_epoch: OnEpoch | None = None) -> TrainingReport:
@@ -105,9 +164,11 @@ def fit(name: str, inputs: TrainingInputs, out: Path, on_epoch: OnEpoch | None =
         RecobatchError: If training diverges.
     """
     folder, split = ModelFolder(out), inputs.split
-    fit_kind = cast(Fit, importlib.import_module(find_model(name).fit).fit)
-    fitted = fit_kind(name, inputs, folder, on_epoch)
-    fitted.factors.save(folder.factors)
+    fitted = fitter(name)(name, inputs, folder, on_epoch)
+    published = fitted.published or fitted.factors
+    published.save(folder.factors)
+    if fitted.published is not None:
+        fitted.factors.save(folder.measured)
     encoded = inputs.encoded
     for source, target in (
         (encoded.users_path, folder.users), (encoded.items_path, folder.items), (encoded.rated_path, folder.rated),
@@ -117,4 +178,7 @@ def fit(name: str, inputs: TrainingInputs, out: Path, on_epoch: OnEpoch | None =
     if split.validation is not None:
         validation_mse = evaluate(fitted.factors, train=split.train, test=split.validation).mse
     test = evaluate(fitted.factors, train=split.train, test=split.test)
-    return TrainingReport(fitted.history, test, validation_mse, fitted.factors.fingerprint)
+    return TrainingReport(
+        fitted.history, test, validation_mse, published.fingerprint, "all" if fitted.published else "train",
+        fitted.figures, fitted.by_epoch,
+    )  # fmt: skip

@@ -6,7 +6,7 @@ from recobatch.training import train
 from recobatch.training.fit import Fitted, OnEpoch, TrainingInputs
 
 
-def fit(name: str, inputs: TrainingInputs, folder: ModelFolder, on_epoch: OnEpoch | None) -> Fitted:
+def fit(name: str, inputs: TrainingInputs, folder: ModelFolder | None, on_epoch: OnEpoch | None) -> Fitted:
     """See ``recobatch.training.fit.Fit``.
 
     The validation ratings are the split's own; else a slice of train where the recipe cuts one; else, as in the
@@ -20,9 +20,12 @@ def fit(name: str, inputs: TrainingInputs, folder: ModelFolder, on_epoch: OnEpoc
     )  # fmt: skip
     holds_out = recipe.validation_fraction > 0
     validation = split.validation or (None if holds_out else split.test)
-    history = train(model, split.train, validation=validation, recipe=recipe, seed=inputs.seed, on_epoch=on_epoch)
-    save_model(model, folder.keras)
-    for file, text in zip(DESCRIPTIONS, (summary_text(model), diagram_svg(model)), strict=True):
-        (folder.path / file).write_text(text, encoding="utf-8")
+    history = train(
+        model, split.train, validation=validation, recipe=recipe, seed=inputs.seed, on_epoch=on_epoch, room=inputs.room
+    )
+    if folder is not None:
+        save_model(model, folder.keras)
+        for file, text in zip(DESCRIPTIONS, (summary_text(model), diagram_svg(model)), strict=True):
+            (folder.path / file).write_text(text, encoding="utf-8")
     held_out = history.val_loss[history.best_epoch - 1] if holds_out and history.val_loss else None
     return Fitted(to_factors(model, rating_range=(low, high)), history, held_out)

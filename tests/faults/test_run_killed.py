@@ -38,7 +38,13 @@ def project(tmp_path_factory):
 def begin(project, prefect_api):
     """Start ``recobatch run`` as a process of its own, in ``project``, on small ratings in many small shards."""
     environment = {**os.environ, "PREFECT_API_URL": prefect_api}
-    small = ("gate.baseline=none", "score.rows_per_shard=1600", "score.rows_per_group=1600")
+    small = (
+        "models=explicit_mf,explicit_mf_bias",
+        "champion.validation_fraction=0",
+        "gate.baseline=none",
+        "score.rows_per_shard=1600",
+        "score.rows_per_group=1600",
+    )
 
     def begin(table, *more):
         arguments = ["run", "ratings.parquet", "--table", table, *(f"--set={each}" for each in small), "--json", *more]

@@ -22,6 +22,13 @@ def server(prefect_api, monkeypatch):
         yield prefect_api
 
 
+@pytest.fixture(autouse=True)
+def two_models(monkeypatch):
+    """Whole runs train the notebook's two models and compare them on the test part, unless a test says otherwise."""
+    monkeypatch.setenv("RECOBATCH_MODELS", "explicit_mf,explicit_mf_bias")
+    monkeypatch.setenv("RECOBATCH_CHAMPION__VALIDATION_FRACTION", "0")
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory) -> Path:
     """A project folder shared by the flow tests, with MLflow's database."""

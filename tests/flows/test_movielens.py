@@ -36,7 +36,7 @@ def command(folder):
 
 @pytest.fixture(scope="module")
 def summary(command, ml100k_dir):
-    done = command("run", ml100k_dir / "u.data", "--json")
+    done = command("run", ml100k_dir / "u.data", "--preset", "notebook", "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

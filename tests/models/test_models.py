@@ -6,7 +6,7 @@ import pytest
 
 from recobatch.errors import BadSettings, BadTable
 from recobatch.models import (
-    MODEL_NAMES,
+    KERAS_MODELS,
     REGISTRY,
     ModelOptions,
     build_model,
@@ -60,7 +60,7 @@ def test_layer_names_of_the_notebook():
     assert {layer.name for layer in small("explicit_mf_bias").layers} == biased
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", KERAS_MODELS)
 @pytest.mark.parametrize("scale", [None, 0.3])
 def test_factors_predict_what_the_model_predicts(name, scale):
     model = small(name, n_users=30, n_items=20, options=ModelOptions(n_factors=4, initial_scale=scale))
@@ -74,7 +74,7 @@ def test_factors_predict_what_the_model_predicts(name, scale):
     assert clipped.min() >= 1
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", KERAS_MODELS)
 def test_a_saved_model_loads_in_safe_mode(name, tmp_path):
     model = small(name)
     save_model(model, tmp_path / "model.keras")
@@ -88,7 +88,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
         load_model(tmp_path / "model.keras")
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", KERAS_MODELS)
 def test_the_seed_decides_the_start(name):
     one, same, other = (to_factors(small(name, seed=seed)) for seed in (1, 1, 2))
     assert one.fingerprint == same.fingerprint != other.fingerprint
@@ -106,7 +106,7 @@ def test_a_scale_sets_the_spread_and_starts_in_the_middle():
 
 
 def test_an_unknown_model_is_named():
-    with pytest.raises(BadSettings, match="model: found 'svd', expected one of explicit_mf, explicit_mf_bias, or"):
+    with pytest.raises(BadSettings, match="model: found 'svd', expected one of explicit_mf, explicit_mf_bias, bayesian_mf, or"):
         small("svd")
 
 

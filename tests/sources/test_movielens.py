@@ -8,8 +8,10 @@ import pytest
 from recobatch.errors import DatasetUnavailable
 from recobatch.sources import movielens
 from recobatch.sources.datasets import read_titles
+from tests.support.movielens import CACHE
 
 ITEMS = "item_id:token\tmovie_title:token_seq\trelease_year:token\n1\tToy Story\t1995\n267\tunkonwn\tunkonwn\n"
+USERS = "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n1\t24\tM\ttechnician\t85711\n"
 
 
 @pytest.fixture
@@ -31,6 +33,7 @@ def u_data(ml100k_dir):
 def put_zip(tmp_path, ratings):
     with zipfile.ZipFile(tmp_path / "ml-100k.zip", "w") as archive:
         archive.writestr("ml-100k/u.data", ratings)
+        archive.writestr("ml-100k/u.user", "1|24|M|technician|85711\n")
         archive.writestr("ml-100k/u.item", "1|Toy Story (1995)|x\n2|Misérables, Les (1995)|x\n".encode("latin-1"))
 
 
@@ -39,6 +42,7 @@ def put_package(monkeypatch, ratings):
         with zipfile.ZipFile(Path(folder, "recbole-1.2.1-py3-none-any.whl"), "w") as archive:
             archive.writestr("recbole/ml-100k/ml-100k.inter", b"user_id:token\titem_id:token\n" + ratings)
             archive.writestr("recbole/ml-100k/ml-100k.item", ITEMS)
+            archive.writestr("recbole/ml-100k/ml-100k.user", USERS)
         content = Path(folder, "recbole-1.2.1-py3-none-any.whl").read_bytes()
         monkeypatch.setattr(movielens, "PACKAGE_SHA256", hashlib.sha256(content).hexdigest())
 
@@ -55,7 +59,9 @@ def test_comes_from_its_makers_and_then_from_the_cache(offline, tmp_path, u_data
     assert told[-1] == (size, size)
     (tmp_path / "ml-100k.zip").unlink()
     assert movielens.fetch(tmp_path / "cache") == (ratings, titles)
-    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["titles.csv", "u.data"]
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == [
+        "items.csv", "titles.csv", "u.data", "users.csv",
+    ]  # fmt: skip
 
 
 def test_comes_from_the_package_where_the_makers_cannot_be_reached(offline, monkeypatch, tmp_path, u_data):
@@ -115,3 +121,33 @@ def test_a_cache_that_cannot_be_written(offline, tmp_path, u_data):
     (tmp_path / "file").write_text("")
     with pytest.raises(DatasetUnavailable, match=r"cannot keep movielens-100k there .*--set data\.cache=DIR"):
         movielens.fetch(tmp_path / "file")
+
+
+def test_side_tables_come_with_the_ratings(ml100k_dir):
+    users, items = movielens.fetch_side_tables(CACHE)
+    assert users.read_text().splitlines()[:2] == ["user_id,age,gender,occupation,zip_code", "1,24,M,technician,85711"]
+    assert items.read_text().splitlines()[:2] == ["item_id,release_year,genres", "1,1995,Animation|Children's|Comedy"]
+
+
+def test_a_cache_without_side_tables_is_completed(offline, monkeypatch, tmp_path, ml100k_dir, u_data):
+    known = [path.read_bytes() for path in movielens.fetch_side_tables(CACHE)]
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "u.data").write_bytes(u_data)
+    put_zip(tmp_path, u_data)
+    digests = [
+        hashlib.sha256(content).hexdigest()
+        for content in (b"user_id,age,gender,occupation,zip_code\n1,24,M,technician,85711\n",
+                        b"item_id,release_year,genres\n1,1995,\n2,1995,\n")
+    ]  # fmt: skip
+    assert digests[0] != hashlib.sha256(known[0]).hexdigest()
+    monkeypatch.setattr(movielens, "USERS_SHA256", digests[0])
+    monkeypatch.setattr(movielens, "ITEMS_SHA256", digests[1])
+    users, items = movielens.fetch_side_tables(tmp_path / "cache")
+    assert [users.name, items.name] == ["users.csv", "items.csv"]
+
+
+def test_changed_side_tables_are_refused(tmp_path):
+    for name in ("users.csv", "items.csv"):
+        (tmp_path / name).write_text("user_id,age\n1,24\n")
+    with pytest.raises(DatasetUnavailable, match=r"users\.csv: found content .*; delete the file"):
+        movielens.fetch_side_tables(tmp_path)

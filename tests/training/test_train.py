@@ -13,7 +13,7 @@ from recobatch.evaluation.baselines import baseline_errors
 from recobatch.evaluation.evaluate import evaluate
 from recobatch.ingest import IngestOptions, ingest
 from recobatch.interactions import EncodedInteractions
-from recobatch.models import MODEL_NAMES, ModelOptions, build_model, to_factors
+from recobatch.models import KERAS_MODELS, ModelOptions, build_model, to_factors
 from recobatch.reading import ReadOptions
 from recobatch.sources.synthetic import write_synthetic
 from recobatch.split import SplitOptions, split
@@ -33,7 +33,7 @@ def halves(data):
     return data.take(~odd), data.take(odd)
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", KERAS_MODELS)
 def test_same_losses_as_fit(name, low_rank):
     data, validation = halves(low_rank)
     ours, theirs = fresh(name, data, l2=1e-3), fresh(name, data, l2=1e-3)
@@ -220,7 +220,7 @@ def test_weights_of_no_epoch_count_as_the_last(low_rank):
 def test_the_errors_of_the_validation_ratings_are_those_of_the_kept_epoch(low_rank):
     recipe = Recipe(epochs=2, optimizer="sgd", learning_rate=0.05, validation_fraction=0.2, refit=True)
     errors = {}
-    for name in MODEL_NAMES:
+    for name in KERAS_MODELS:
         model = fresh(name, low_rank, initial_scale=0.1, l2=0)
         history = train(
             model, low_rank, validation=None, recipe=recipe, seed=0, on_validation=partial(errors.__setitem__, name)

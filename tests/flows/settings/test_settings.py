@@ -24,7 +24,7 @@ def load(tmp_path):
 def test_the_defaults_are_the_notebook(load):
     settings = load()
     assert settings == Settings()
-    assert (settings.train.batch_size, settings.train.epochs, settings.model.n_factors) == (32, 5, 40)
+    assert (settings.train.batch_size, settings.train.epochs, settings.model.keras_factors) == (32, 5, 40)
     assert settings.gate.baseline == "global_mean"
 
 

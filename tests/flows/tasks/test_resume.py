@@ -82,7 +82,8 @@ def check_true(root, summary, client):
         run_id = manifest.models[model].mlflow_run_id
         said = {key.decode(): value.decode() for key, value in pq.read_schema(path).metadata.items()}
         ranked = {"rank_by": summary["models"][model]["rank_by"]} if path.parts[-3] == "top" else {}
-        assert said == {"version": version, "model": model, "mlflow_run_id": run_id, **ranked}
+        known = {"trained_on": "train"}
+        assert said == {"version": version, "model": model, "mlflow_run_id": run_id, **known, **ranked}
         assert path.name.endswith(f"-{version}.parquet")
         assert run_id == summary["models"][model]["mlflow_run_id"]
         assert client.get_run(run_id).outputs.model_outputs

@@ -34,6 +34,10 @@ def run(*arguments: str) -> tuple[int, str]:
         "--set",
         "gate.baseline=none",
         "--set",
+        "models=explicit_mf,explicit_mf_bias",
+        "--set",
+        "champion.validation_fraction=0",
+        "--set",
         "train.epochs=1",
         *arguments,
     ]

@@ -1,0 +1,37 @@
+"""Many small Gaussian systems at once: the batch is the last axis, so each step is one operation over all of it."""
+
+import numpy as np
+
+
+def solve_and_sample(system: np.ndarray, right: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and one sample of normal distributions with precision A and mean ``A⁻¹ right``.
+
+    By the Cholesky factors of A; several times as fast as one LAPACK call for each system of about 10 rows.
+
+    Args:
+        system: A, symmetric positive definite, shape ``(d, d, b)``; overwritten.
+        right: Shape ``(d, b)``.
+        noise: Standard normal, shape ``(d, b)``.
+
+    Returns:
+        Means and samples, shape ``(d, b)`` each.
+    """
+    size = len(system)
+    solution = np.empty((2, *right.shape), dtype=right.dtype)
+    forward = solution[0]
+    forward[:] = right
+    for j in range(size):
+        column = system[j:, j]
+        column /= np.sqrt(system[j, j])
+        forward[j] /= column[0]
+        if j + 1 < size:
+            below = column[1:]
+            forward[j + 1 :] -= below * forward[j]
+            for i in range(j + 1, size):
+                system[i:, i] -= system[i:, j] * system[i, j]
+    np.add(forward, noise, out=solution[1])
+    for j in range(size - 1, -1, -1):
+        solution[:, j] /= system[j, j]
+        if j:
+            solution[:, :j] -= system[j, :j] * solution[:, j : j + 1]
+    return solution[0], solution[1]

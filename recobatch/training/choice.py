@@ -1,0 +1,74 @@
+"""The choice of the champion: every model is trained once more on a part of train, and judged on the rest of it.
+
+The test part has no influence on it. Imports no TensorFlow.
+"""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from recobatch.errors import BadSettings
+from recobatch.evaluation.evaluate import evaluate
+from recobatch.interactions import Split
+from recobatch.training.fit import OnEpoch, TrainingInputs, fitter
+
+_SWEEPS = 100
+"""Most sweeps of a model that is only compared."""
+
+
+class ChampionOptions(BaseModel):
+    """How the champion is chosen, and which ratings the published models know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    validation_fraction: float = Field(0.125, ge=0, le=0.5)
+    """Share of the training ratings on which the models are compared, after one more training of each on the others; 0
+    compares them on the split's validation part, or on ratings that every recipe holds out, else on the test part."""
+    trained_on: Literal["all", "train"] = "all"
+    """Ratings that the published ``bayesian_mf`` knows: ``all`` continues its chains with every rating after it was
+    measured, ``train`` publishes it as measured. The Keras models are published as measured."""
+
+
+def compare_split(split: Split, fraction: float, seed: int) -> Split:
+    """Training ratings divided at random: ``train``, and the ratings to compare models on as ``test``.
+
+    Args:
+        split: The split of the batch, of which only the training part is used.
+        fraction: Share of the second part.
+        seed: The same seed gives the same parts.
+
+    Raises:
+        BadSettings: If a part would be empty.
+    """
+    train = split.train
+    size = round(fraction * len(train))
+    if not 0 < size < len(train):
+        raise BadSettings(
+            f"champion.validation_fraction: found {fraction:g} of {len(train):,} training ratings, expected at least "
+            f"one rating in each part; give more ratings, or pass --set champion.validation_fraction=0"
+        )
+    held = np.zeros(len(train), dtype=bool)
+    held[np.random.default_rng(seed).choice(len(train), size, replace=False, shuffle=False)] = True
+    return Split(train.take(~held), train.take(held))
+
+
+def validation_error(name: str, inputs: TrainingInputs, fraction: float, on_epoch: OnEpoch | None = None) -> float:
+    """Mean squared error of a model on training ratings that it was not given, squared rating units.
+
+    Args:
+        name: Of the model.
+        inputs: As for its training; nothing is written.
+        fraction: As in ``compare_split``.
+        on_epoch: Called after every epoch.
+
+    Raises:
+        BadSettings: As ``compare_split`` and ``recobatch.training.fit.fit``.
+    """
+    parts = compare_split(inputs.split, fraction, inputs.seed)
+    sweeps = min(_SWEEPS, inputs.options.sweeps or _SWEEPS)
+    options = inputs.options.model_copy(update={"sweeps": sweeps, "chains": 1})
+    shorter = replace(inputs, split=parts, options=options, room=len(inputs.split.train))
+    fitted = fitter(name)(name, shorter, None, on_epoch)
+    return evaluate(fitted.factors, train=parts.train, test=parts.test).mse

@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recobatch.errors import BadInput, BadTable
+from recobatch.evaluation.calibration import Calibration, calibrate
+from recobatch.evaluation.noise import HeldOut, band_edges, fit_noise
+from recobatch.evaluation.uncertainty import assess_uncertainty
+
+N_USERS, N_ITEMS = 200, 120
+
+
+def noisy(seed=0, n=24000, width=40.0):
+    """Residuals whose variance is a sum of a user's and an item's, known here."""
+    rng = np.random.default_rng(seed)
+    truth = np.random.default_rng(99)
+    user_sd, item_sd = truth.uniform(0.2, 1.2, N_USERS), truth.uniform(0.2, 0.8, N_ITEMS)
+    user, item = rng.integers(0, N_USERS, n), rng.integers(0, N_ITEMS, n)
+    sd = np.hypot(user_sd[user], item_sd[item])
+    prediction = rng.normal(0, 1, n)
+    return HeldOut(user, item, prediction + rng.normal(size=n) * sd, prediction), user_sd, item_sd, (-width, width)
+
+
+def counts(seed=3):
+    rng = np.random.default_rng(seed)
+    return {"user_ratings": rng.integers(1, 300, N_USERS), "item_ratings": rng.integers(1, 300, N_ITEMS)}
+
+
+def test_noise_terms_are_recovered():
+    rows, user_sd, item_sd, _ = noisy()
+    noise = fit_noise(rows, **counts())
+    found = noise.pair_sd(rows.user_index, rows.item_index)
+    truth = np.hypot(user_sd[rows.user_index], item_sd[rows.item_index])
+    assert np.corrcoef(found, truth)[0, 1] > 0.95
+    np.testing.assert_allclose(np.sqrt(np.mean(found**2)), np.sqrt(np.mean(truth**2)), rtol=0.05)
+
+
+def test_few_residuals_shrink_to_the_mean():
+    rows, *_ = noisy()
+    few = fit_noise(rows.take(np.arange(300)), **counts())
+    many = fit_noise(rows, **counts())
+    assert few.user_sd.std() < 0.5 * many.user_sd.std()
+    assert (few.user_sd > 0).all()
+
+
+def test_training_residuals_sharpen_the_terms():
+    held_out, user_sd, *_ = noisy(n=1500)
+    seen, *_ = noisy(seed=1)
+    seen = HeldOut(
+        seen.user_index, seen.item_index, seen.prediction + 0.5 * (seen.rating - seen.prediction), seen.prediction
+    )
+    alone, both = fit_noise(held_out, **counts()), fit_noise(held_out, **counts(), seen=seen)
+    assert np.corrcoef(both.user_sd, user_sd)[0, 1] > np.corrcoef(alone.user_sd, user_sd)[0, 1] + 0.1
+    scale = np.mean(both.pair_sd(held_out.user_index, held_out.item_index) ** 2)
+    assert scale == pytest.approx(np.mean(held_out.squared_residuals()), rel=0.1)
+
+
+@pytest.mark.parametrize("tail", ["normal", "skewed"])
+def test_intervals_cover_new_rows(tail):
+    def rows(seed):
+        found, user_sd, item_sd, _ = noisy(seed)
+        if tail == "normal":
+            return found
+        sd = np.hypot(user_sd[found.user_index], item_sd[found.item_index])
+        error = np.random.default_rng(seed).exponential(size=len(found)) - 1
+        return HeldOut(found.user_index, found.item_index, found.prediction + sd * error, found.prediction)
+
+    calibration = calibrate(rows(0), **counts(), rating_range=(-40.0, 40.0))
+    quality = assess_uncertainty(calibration, rows(1))
+    assert 0.88 < quality.coverage < 0.92
+    for deciles in (quality.coverage_by_user_activity, quality.coverage_by_item_popularity):
+        assert min(deciles) > 0.86
+        assert max(deciles) < 0.94
+    assert quality.crps < quality.crps_constant
+    if tail == "normal":
+        assert quality.nll < quality.nll_constant
+        assert quality.sd_error_correlation > 0.25
+
+
+def test_scores_are_those_of_the_normal_distribution():
+    """CRPS of N(0, 1) at 0 is (2 φ(0) - 1/√π); NLL is log √(2π)."""
+    one = np.zeros(1, int)
+    rows = HeldOut(one, one, np.zeros(1), np.zeros(1))
+    calibration = calibrate(noisy()[0], **counts(), rating_range=(-40.0, 40.0))
+    sd = float(calibration.noise.pair_sd(one, one)[0])
+    quality = assess_uncertainty(calibration, rows)
+    assert quality.crps == pytest.approx(sd * (2 / np.sqrt(2 * np.pi) - 1 / np.sqrt(np.pi)), rel=1e-5)
+    assert quality.nll == pytest.approx(np.log(sd) + 0.5 * np.log(2 * np.pi), rel=1e-5)
+    assert np.isnan(quality.coverage_by_user_activity).all()
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 60), constant=st.booleans())
+def test_the_prediction_lies_within_its_interval(seed, n, constant):
+    rng = np.random.default_rng(seed)
+    user, item = rng.integers(0, 5, n), rng.integers(0, 4, n)
+    rating = np.full(n, 3.0) if constant else rng.integers(1, 6, n).astype(float)
+    prediction = rating.copy() if constant else rng.uniform(1, 5, n)
+    calibration = calibrate(
+        HeldOut(user, item, rating, prediction), user_ratings=rng.integers(0, 9, 5), item_ratings=rng.integers(0, 9, 4),
+        rating_range=(1.0, 5.0),
+    )  # fmt: skip
+    every = rng.uniform(1, 5, 20).astype(np.float32)
+    lower, upper = calibration.bounds(np.arange(20) % 5, np.arange(20) % 4, every)
+    assert ((lower <= every) & (every <= upper)).all()
+    assert lower.min() >= 1
+    assert upper.max() <= 5
+
+
+def test_bands_hold_enough_rows():
+    assert len(band_edges(np.arange(100), smallest=400)) == 0
+    edges = band_edges(np.random.default_rng(0).integers(0, 1000, 4000), bands=5, smallest=400)
+    assert len(edges) == 4
+
+
+def test_calibration_survives_a_file(tmp_path):
+    calibration = calibrate(noisy()[0], **counts(), rating_range=(-5.0, 5.0))
+    calibration.save(tmp_path / "calibration.npz")
+    loaded = Calibration.load(tmp_path / "calibration.npz")
+    pairs = np.arange(50), np.arange(50) % 7, np.linspace(-2, 2, 50).astype(np.float32)
+    for one, other in zip(calibration.bounds(*pairs), loaded.bounds(*pairs), strict=True):
+        np.testing.assert_array_equal(one, other)
+    (tmp_path / "bad.npz").write_text("nothing")
+    with pytest.raises(BadTable, match="found no calibration"):
+        Calibration.load(tmp_path / "bad.npz")
+
+
+def test_no_held_out_ratings_are_refused():
+    nothing = HeldOut(*(np.zeros(0, int) for _ in range(2)), *(np.zeros(0) for _ in range(2)))
+    with pytest.raises(BadInput, match="found no held-out ratings"):
+        calibrate(nothing, **counts(), rating_range=(1.0, 5.0))

@@ -1,0 +1,173 @@
+"""The default preset: three models, a champion chosen on training ratings, a table that knows all ratings."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from flows.results.choice import choice_remarks
+from flows.results.summary import BatchSummary
+from recobatch.bayesian import BayesianState
+from recobatch.table import open_table
+from tests.support.summary_keys import undocumented
+
+SMALL = (
+    "--set", "train.epochs=3", "--set", "model.n_factors=2", "--set", "model.sweeps=20", "--set", "gate.baseline=none",
+    "--set", "gate.ranking=warn", "--json",
+)  # fmt: skip
+MODELS = {"explicit_mf", "explicit_mf_bias", "bayesian_mf"}
+
+
+@pytest.fixture
+def best(recobatch, monkeypatch):
+    """Run the job with the models and the choice of the preset."""
+    monkeypatch.delenv("RECOBATCH_MODELS")
+    monkeypatch.delenv("RECOBATCH_CHAMPION__VALIDATION_FRACTION")
+    return lambda command, ratings, *more: recobatch(command, ratings, *SMALL, *more)
+
+
+@pytest.fixture(scope="module")
+def with_tables(project, low_rank):
+    """The ratings in a folder with tables of their users and items."""
+    folder = project / "with-tables"
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    rows = zip(low_rank.user_index, low_rank.item_index, low_rank.rating, strict=True)
+    write(folder / "ratings.csv", ["user", "item", "rating"], [(u, i, f"{rating:.4f}") for u, i, rating in rows])
+    ages = [(user, rng.integers(18, 70), f"Person {user}") for user in range(low_rank.n_users)]
+    write(folder / "users.csv", ["user_id", "age", "name"], ages)
+    genres = [(item, rng.choice(["Action|Comedy", "Drama", "Action"])) for item in range(low_rank.n_items)]
+    write(folder / "items.csv", ["item_id", "genres"], genres)
+    return folder / "ratings.csv"
+
+
+def write(path, header, rows):
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def predictions(project, table):
+    return pq.read_table(project / table / "current" / "champion").to_pandas().sort_values(["user_id", "item_id"])
+
+
+def test_the_best_on_held_out_training_ratings_is_published_with_all_ratings(best, recobatch, with_tables, at_project):
+    outcome = best("run", with_tables, "--table", "best")
+    assert outcome.code == 0, outcome.err
+    summary = outcome.json
+    assert summary["models"].keys() == summary["table"]["rows"].keys() == MODELS
+    errors = {name: model["validation_mse"] for name, model in summary["models"].items()}
+    assert summary["champion"] == min(errors, key=errors.get) == "bayesian_mf"
+    assert {name: model["trained_on"] for name, model in summary["models"].items()} == {
+        "explicit_mf": "train part", "explicit_mf_bias": "train part", "bayesian_mf": "all ratings",
+    }  # fmt: skip
+    model = summary["models"]["bayesian_mf"]
+    assert len(model["loss"]) == 20
+    assert model["val_loss"] == []
+    columns = {side: report["columns"] for side, report in summary["data"]["side_tables"].items()}
+    used = {each["name"]: each["used_as"] for side in columns.values() for each in side}
+    assert used == {"age": "numbers", "name": None, "genres": "lists"}
+    assert undocumented(summary) == []
+    remarks = list(choice_remarks(BatchSummary.from_dict(summary)))
+    assert remarks[0].startswith("Champion: bayesian_mf, by MSE on ratings held out from training: ")
+    assert remarks[1].startswith("Its published predictions know all ratings")
+    published = open_table(at_project / "best").current()
+    assert published.manifest.extra["summary"]["models"]["bayesian_mf"]["trained_on"] == "all ratings"
+    metadata = pq.read_schema(next((at_project / "best" / "current" / "champion").glob("*.parquet"))).metadata
+    assert metadata[b"trained_on"] == b"all"
+
+    check_tracked(at_project, model["mlflow_run_id"])
+    table = predictions(at_project, "best")
+    check_served(at_project, table)
+    scored = recobatch("score", "--table", "nightly", "--json")
+    assert scored.code == 0, scored.err
+    assert scored.json["models"]["bayesian_mf"]["trained_on"] == "all ratings"
+    again = predictions(at_project, "nightly")
+    np.testing.assert_allclose(again["prediction"], table["prediction"], atol=1e-6)
+
+
+def check_tracked(project, run_id):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    run = client.get_run(run_id)
+    assert {"test_mse", "validation_mse", "rank", "largest_move", "rms_move", "alpha"} <= run.data.metrics.keys()
+    assert [metric.step for metric in client.get_metric_history(run_id, "loss")] == list(range(1, 21))
+    assert run.data.params["model.sweeps"] == "20"
+    assert not any(name.startswith("train.") for name in run.data.params)
+    version = client.get_model_version_by_alias("recobatch", "champion")
+    assert (version.run_id, version.tags["trained_on"]) == (run_id, "all")
+    assert "state.npz" in json.loads(version.tags["sha256"])
+
+
+SERVE = """
+import json, sys
+import mlflow
+import pandas as pd
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/recobatch@champion")
+rows = pd.DataFrame(json.loads(sys.argv[2]))
+folder = mlflow.artifacts.download_artifacts("models:/recobatch@champion")
+print(json.dumps([model.predict(rows).tolist(), folder, "tensorflow" in sys.modules]))
+"""
+
+
+def check_served(project, table):
+    rows = table.head(5)
+    pairs = json.dumps(rows[["user_id", "item_id"]].to_dict("list"))
+    command = [sys.executable, "-W", "ignore", "-c", SERVE, f"sqlite:///{project / 'mlflow.db'}", pairs]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    predicted, folder, has_tensorflow = json.loads(done.stdout.splitlines()[-1])
+    np.testing.assert_allclose(predicted, rows["prediction"], atol=1e-5)
+    assert not has_tensorflow
+    assert BayesianState.load(Path(folder) / "state" / "state.npz").n_factors == 2
+
+
+def test_the_same_inputs_are_not_published_twice_and_another_side_table_is_new(best, with_tables):
+    args = ("run", with_tables, "--table", "sides", "--set", "models=bayesian_mf")
+    first = best(*args)
+    assert first.code == 0, first.err
+    assert first.json["models"]["bayesian_mf"]["validation_mse"] is None, "one model needs no choice"
+    assert best(*args).json["unchanged"] is True
+    other = with_tables.with_name("other-users.csv")
+    write(other, ["user_id", "town"], [(user, f"t{user % 3}") for user in range(60)])
+    second = best(*args, "--users", other).json
+    assert "unchanged" not in second
+    assert "train bayesian_mf" not in second["reused"]
+    assert second["data"]["side_tables"]["users"]["path"] == str(other)
+    forced = best(*args, "--users", other, "--force").json
+    assert {"side tables", "train bayesian_mf"} <= set(forced["reused"])
+    assert forced["models"]["bayesian_mf"]["loss"] == second["models"]["bayesian_mf"]["loss"]
+
+
+def test_a_table_that_was_only_found_is_left_out_with_its_reason(best, with_tables, caplog):
+    folder = with_tables.parent / "strangers"
+    folder.mkdir()
+    (folder / "ratings.csv").write_bytes(with_tables.read_bytes())
+    write(folder / "users.csv", ["user_id", "age"], [(f"x{number}", number) for number in range(9)])
+    outcome = best("run", folder / "ratings.csv", "--table", "strangers", "--set", "models=bayesian_mf")
+    assert outcome.code == 0, outcome.err
+    assert "found no user of the ratings" in outcome.json["data"]["side_tables"]["users"]["left_out"]
+    assert "the table of the users is not used" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, r"data.users: found no file"),
+        ("user_id,age\nx1,4\n", "found no user of the ratings among its ids"),
+        ("name,age\nx1,4\n", "found no column with the user id"),
+    ],
+)
+def test_a_bad_table_that_was_given_is_refused(best, with_tables, tmp_path, text, words):
+    path = tmp_path / "table.csv"
+    if text is not None:
+        path.write_text(text)
+    outcome = best("run", with_tables, "--table", "bad", "--users", path)
+    assert outcome.code == 2, outcome.err
+    assert words in outcome.refusal
