@@ -106,14 +106,8 @@ def test_a_scale_sets_the_spread_and_starts_in_the_middle():
 
 
 def test_an_unknown_model_is_named():
-<<<<<<< HEAD
-    with pytest.raises(
-        BadSettings, match="model: found 'svd', expected one of explicit_mf, explicit_mf_bias, bayesian_mf, or"
-    ):
-=======
     known = "explicit_mf, explicit_mf_bias, bayesian_mf"
     with pytest.raises(BadSettings, match=f"model: found 'svd', expected one of {known}, or"):
->>>>>>> w-best
         small("svd")
 
 
