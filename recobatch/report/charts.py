@@ -39,6 +39,12 @@ def draw_loss(models: Sequence[ModelResult], title: str = "Loss per epoch") -> F
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
+    lengths = [len(model.loss) for model in models if len(model.loss)]
+    if lengths and max(lengths) >= 8 * min(lengths):  # hundreds of sweeps would press a few epochs against the axis
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        return finish(axes, "epoch or sweep", "squared error and penalty", legend_columns=2)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     return finish(axes, "epoch", "squared error and penalty", legend_columns=2)
 

@@ -40,7 +40,7 @@ def training(champion: ModelResult) -> str:
     if not np.isfinite(champion.val_loss).all():
         return f"{champion.name} diverged: its loss is not finite."
     if not len(champion.val_loss):
-        return "No rows were held out while training, so only the training loss is drawn."
+        return f"No rows were held out while {champion.name} was trained, so only its training loss is drawn."
     lowest, last = int(np.argmin(champion.val_loss)) + 1, len(champion.val_loss)
     if lowest == last:
         return f"{champion.name} was still improving in its last epoch ({last}); more epochs may help."
