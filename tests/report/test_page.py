@@ -142,7 +142,7 @@ def test_one_model_no_baselines_no_titles_few_rows(changed, inputs, render):
     few = replace(inputs.split, test=inputs.split.test.take(np.array([0, 1])))
     model = replace(inputs.models[1], val_loss=[], test_prediction=np.array([2.0, 4.0], dtype=np.float32))
     page = render(changed(models=[model], baselines={}, split=few, item_titles=[str(n) for n in range(25)]))
-    assert "only the training loss is drawn" in page
+    assert "only its training loss is drawn" in page
 
 
 def test_a_model_whose_predictions_are_no_numbers(changed, inputs, render):
