@@ -222,10 +222,14 @@ def _rows_of(files: Sequence[Part], user_id: int | str, place: str) -> pa.Table:
         return readers[number]
 
     wanted = _as_id(user_id, reader(0).schema_arrow.field("user_id").type, place)
-    low, high = 0, len(files) - 1
+    low, high, has_gaps = 0, len(files) - 1, False
     while low < high:
         middle = (low + high) // 2
-        if wanted > _bounds(reader(middle), reader(middle).num_row_groups - 1)[1]:
+        bounds = _bounds(reader(middle), reader(middle).num_row_groups - 1)
+        if bounds is None:  # lists of users who rated everything are empty: look at every file
+            low, has_gaps = 0, True
+            break
+        if wanted > bounds[1]:
             low = middle + 1
         else:
             high = middle
@@ -234,7 +238,7 @@ def _rows_of(files: Sequence[Part], user_id: int | str, place: str) -> pa.Table:
         groups = [g for g in range(reader(number).num_row_groups) if _holds(reader(number), g, wanted)]
         if groups:
             parts.append(_pick(reader(number).read_row_groups(groups, use_threads=False), wanted))
-        if not groups or groups[-1] < reader(number).num_row_groups - 1:
+        if not has_gaps and (not groups or groups[-1] < reader(number).num_row_groups - 1):
             break
     found = pa.concat_tables(parts) if parts else None
     if found is None or not found.num_rows:
@@ -252,13 +256,14 @@ def _pick(rows: pa.Table, user: int | str) -> pa.Table:
 
 
 def _holds(file: pq.ParquetFile, group: int, wanted: int | str) -> bool:
-    low, high = _bounds(file, group)
-    return low <= wanted <= high
+    bounds = _bounds(file, group)
+    return bounds is not None and bounds[0] <= wanted <= bounds[1]
 
 
-def _bounds(file: pq.ParquetFile, group: int) -> tuple[Any, Any]:
+def _bounds(file: pq.ParquetFile, group: int) -> tuple[Any, Any] | None:
+    """First and last user of a row group; None if it has no rows."""
     statistics = file.metadata.row_group(group).column(0).statistics
-    return statistics.min, statistics.max
+    return (statistics.min, statistics.max) if statistics is not None and statistics.has_min_max else None
 
 
 def _as_id(user_id: int | str, wanted: pa.DataType, place: str) -> int | str:

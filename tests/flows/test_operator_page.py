@@ -81,7 +81,9 @@ def test_every_flow_shows_its_result_its_progress_and_its_assets(
     assert all(shown[key]["type"] == "progress" and shown[key]["data"] == 100 for key in progress)
     page = shown["batch-result"]["data"]
     for name, model in second["models"].items():
-        figures = " | ".join(f"{model[key]:.4f}" for key in ("test_mse", "test_rmse", "test_mae"))
+        measured = model | model["rankings"]
+        keys = ("test_mse", "test_rmse", "test_mae", "ndcg_at_10", "recall_at_10")
+        figures = " | ".join(f"{measured[key]:.4f}" for key in keys)
         assert f"| {figures} | 3 | 2,400 |" in page
         change = model["test_mse"] - first["models"][name]["test_mse"]
         assert f"- {name}: test MSE {change:+.4f}" in page

@@ -16,10 +16,11 @@ from recobatch.interest import InterestOptions
 from recobatch.interest.candidates import Choice, Trainer
 from recobatch.interest_model import Confidence
 from recobatch.model_folder import load_interest
+from recobatch.rated import RatedPairs
 from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.predictions import ScoreOptions, score_block
 from recobatch.scoring.ranker import Ranker
-from recobatch.scoring.top import best_items, top_shard
+from recobatch.scoring.top import best_items, best_of_parts, top_shard
 from recobatch.table import open_table
 from tests.support.brute_force import best_unseen
 from tests.support.small_table import make_ids, make_model, make_rated, publish, write_inputs
@@ -53,6 +54,26 @@ def test_a_user_who_rated_everything_has_no_rows(tmp_path):
     inputs = write_inputs(tmp_path / "in", make_model(9, 4), rated=rated)
     report = top_shard(inputs, slice(0, 9), tmp_path / "top.parquet", k=3, metadata={})
     assert report.rows == pq.read_table(report.path).num_rows == 0
+
+
+@pytest.mark.parametrize("full", [range(64), range(16), range(16, 64), range(20, 25)], ids=str)
+def test_lists_are_found_beside_those_of_users_who_rated_everything(tmp_path, full):
+    """Four files of sixteen users: one without rows has no statistics."""
+    seen = make_rated(64, 9).mask(slice(0, 64))
+    seen[list(full)] = True
+    rated = RatedPairs.of_pairs(*np.nonzero(seen), n_users=64, n_items=9)
+    inputs = write_inputs(tmp_path / "in", make_model(64, 9), rated=rated)
+    publish(open_table(tmp_path / "t"), "v1", inputs, top=0)
+    folder = (tmp_path / "t" / "current" / "champion").resolve()
+    top = [tmp_path / f"top-{first}.parquet" for first in range(0, 64, 16)]
+    for number, path in enumerate(top):
+        top_shard(inputs, slice(16 * number, 16 * number + 16), path, k=3, metadata={})
+    found = {"place": "here", "titles": None, "k": 3, "unseen_only": True, "top": top}
+    for user, raw_id in enumerate(make_ids(64).ids.to_pylist()):
+        best = best_of_parts(sorted(folder.glob("*.parquet")), raw_id, **found)
+        assert best.num_rows == min(3, int((~seen[user]).sum()))
+    with pytest.raises(BadInput, match="found 999999,"):
+        best_of_parts(sorted(folder.glob("*.parquet")), 999999, **found)
 
 
 @pytest.fixture(scope="module")
