@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from flows.cli.failures import FailedCheck
 from flows.cli.lookup import print_rollback, print_top, print_verified
 from recobatch.errors import BadSettings, BadTable, RecobatchError
 from recobatch.scoring.predictions import score_block
@@ -90,7 +91,7 @@ def test_damage_is_told(two, s3, damage, told):
     report = two.verify()
     assert not report.ok
     assert len(report.problems) == 1
-    with pytest.raises(BadTable, match=told):
+    with pytest.raises(FailedCheck, match=told):
         print_verified(s3.uri, None, as_json=False)
 
 
