@@ -17,6 +17,7 @@ from recobatch.ingest import IngestOptions, IngestReport
 from recobatch.interactions import EncodedInteractions, Split
 from recobatch.interest.fit import MEASURED_FILE, InterestTraining
 from recobatch.model_folder import INTEREST_FILE, ModelFolder
+from recobatch.models import find_model
 from recobatch.scoring.list_quality import BatchLists
 from recobatch.scoring.ranker import RankBy
 from recobatch.sources.datasets import Source, read_titles
@@ -179,7 +180,12 @@ class TrainedModel:
         return cls(name, ModelFolder(done.path, interest), run, TrainingReport.from_json(done.report))
 
     def candidate(self) -> Candidate:
-        return Candidate(self.name, self.report.test.mse, self.report.validation_mse)
+        report, history = self.report, self.report.history
+        epochs = len(history.loss) if find_model(self.name).is_keras else None  # sweeps are no epochs of train.epochs
+        return Candidate(
+            self.name, report.test.mse, report.validation_mse, epochs=epochs, best_epoch=history.best_epoch,
+            stopped_early=history.stopped_early,
+        )  # fmt: skip
 
     def to_score(self, rank_by: RankBy) -> ToScore:
         report = self.report

@@ -131,7 +131,7 @@ def _model(model: TrainedModel, split: Split) -> ModelResult:
         name=model.name, loss=history.loss, val_loss=history.val_loss,
         test_prediction=predict_rows(factors, split.test), item_factors=factors.item_factors,
         test_mse=test.mse, test_rmse=test.rmse, test_mae=test.mae, train_seconds=history.seconds,
-        run_id=model.run.run_id, run_url=model.run.url,
+        run_id=model.run.run_id, run_url=model.run.url, best_epoch=history.best_epoch,
     )  # fmt: skip
 
 

@@ -214,7 +214,7 @@ def check_baseline(champion: Candidate, baselines: Mapping[str, float], options:
 def _remedy(champion: Candidate) -> str:
     """What ended the training, and which setting changes that."""
     if champion.epochs is None:
-        return "train longer (--set train.epochs=…, --set train.patience=null), try the other --preset"
+        return "check the ratings, try another --preset"
     if champion.stopped_early:
         kept = "" if champion.best_epoch is None else f" and kept epoch {champion.best_epoch}"
         return (
@@ -224,7 +224,7 @@ def _remedy(champion: Candidate) -> str:
         )
     return (
         f"training ran all {champion.epochs} epochs of train.epochs: pass --set train.epochs={2 * champion.epochs}, or "
-        f"try the other --preset"
+        f"try another --preset"
     )
 
 
