@@ -29,9 +29,9 @@ def two_models(monkeypatch):
     monkeypatch.setenv("RECOBATCH_CHAMPION__VALIDATION_FRACTION", "0")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A project folder shared by the flow tests, with MLflow's database."""
+    """A project folder for the tests of one module, with MLflow's database: a registry and tables of its own."""
     folder = tmp_path_factory.mktemp("project")
     mlflow_database(folder / "mlflow.db")
     return folder
@@ -43,7 +43,7 @@ def at_project(project, monkeypatch):
     return project
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ratings_csv(project, low_rank) -> Path:
     """The low-rank truth as a file with string user ids."""
     path = project / "ratings.csv"

@@ -83,10 +83,10 @@ def test_the_best_on_held_out_training_ratings_is_published_with_all_ratings(bes
     check_tracked(at_project, model["mlflow_run_id"])
     table = predictions(at_project, "best")
     check_served(at_project, table)
-    scored = recobatch("score", "--table", "nightly", "--json")
+    scored = recobatch("score", "--table", "best-nightly", "--json")
     assert scored.code == 0, scored.err
     assert scored.json["models"]["bayesian_mf"]["trained_on"] == "all ratings"
-    again = predictions(at_project, "nightly")
+    again = predictions(at_project, "best-nightly")
     np.testing.assert_allclose(again["prediction"], table["prediction"], atol=1e-6)
 
 
