@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.blank_figures import save_blank
 from tests.support.databases import mlflow_database
 
 
@@ -27,6 +28,12 @@ def two_models(monkeypatch):
     """Whole runs train the notebook's two models and compare them on the test part, unless a test says otherwise."""
     monkeypatch.setenv("RECOBATCH_MODELS", "explicit_mf,explicit_mf_bias")
     monkeypatch.setenv("RECOBATCH_CHAMPION__VALIDATION_FRACTION", "0")
+
+
+@pytest.fixture(autouse=True)
+def blank_figures(monkeypatch):
+    """The figures of a report are built but not drawn."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", save_blank)
 
 
 @pytest.fixture(scope="module")

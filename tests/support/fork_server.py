@@ -22,6 +22,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from tests.support.blank_figures import save_blank
 from tests.support.fork_client import submit
 from tests.support.paths import REPO
 
@@ -131,6 +132,8 @@ def _preload() -> None:
         "recobatch.report.page",
     ):  # fmt: skip
         import_module(module)
+    figure = import_module("matplotlib.figure")
+    figure.Figure.savefig = save_blank  # the cold starts draw theirs
 
 
 def _serve(address: str) -> dict | None:
