@@ -8,7 +8,7 @@ from flows.results.changes import PreviousBatch, with_overlap
 from flows.results.notification import job_flow
 from flows.results.page import show_result
 from flows.results.summarize import at_end, summarize_training, with_timings
-from flows.settings.tree import Settings
+from flows.settings.given import GivenSettings
 from flows.tasks.finalize import finalize, finalize_earlier
 from flows.tasks.fingerprints import inputs_fingerprint
 from flows.tasks.ingest import ingest_ratings
@@ -30,14 +30,14 @@ _RESULT = "batch-result"
 
 @job_flow("batch-scoring")
 def batch_scoring(
-    settings: Settings = Settings(),  # noqa: B008 - it is frozen
+    settings: GivenSettings = GivenSettings(),  # noqa: B008 - it is frozen
     force: bool = False,
     fresh: bool = False,
 ) -> dict[str, Any]:
     """Ingest, train, compare, score, publish.
 
     Args:
-        settings: Every setting of the job.
+        settings: What this run has other than recobatch.toml; leave empty what is to stay.
         force: Publish even if nothing changed since the published batch.
         fresh: Redo every stage, reuse nothing.
     """

@@ -9,7 +9,7 @@ from flows.results.changes import PreviousBatch, with_overlap
 from flows.results.notification import job_flow
 from flows.results.page import refusals_shown, show_result
 from flows.results.summarize import at_end, summarize_scoring, summarize_table
-from flows.settings.tree import Settings
+from flows.settings.given import GivenSettings
 from flows.tasks.extend import current_ratings, extend_champion
 from flows.tasks.fingerprints import scored_fingerprint
 from flows.tasks.lists import compare_lists
@@ -27,14 +27,15 @@ _RESULT = "scoring-result"
 
 @job_flow("score-pairs")
 def score_pairs(
-    settings: Settings = Settings(),  # noqa: B008 - it is frozen
+    settings: GivenSettings = GivenSettings(),  # noqa: B008 - it is frozen
     force: bool = False,
     fresh: bool = False,
 ) -> dict[str, Any]:
     """Score every pair with the registered champion and publish.
 
     Args:
-        settings: Every setting of the job; without ``data.ratings`` the champion's own ratings are read again.
+        settings: What this run has other than recobatch.toml; leave empty what is to stay. Without ``data.ratings``,
+            the ratings of the champion are read again.
         force: Publish even if nothing changed since the published batch.
         fresh: Redo every stage, reuse nothing.
     """

@@ -7,7 +7,7 @@ from flows.results.changes import PreviousBatch
 from flows.results.notification import job_flow
 from flows.results.page import show_result
 from flows.results.summarize import at_end, summarize_training
-from flows.settings.tree import Settings
+from flows.settings.given import GivenSettings
 from flows.tasks.ingest import ingest_ratings
 from flows.tasks.register import promote, register_models
 from flows.tasks.report import refusals_reported, with_report
@@ -20,8 +20,16 @@ _RESULT = "training-result"
 
 
 @job_flow("train-models")
-def train_models(settings: Settings = Settings(), fresh: bool = False) -> dict[str, Any]:  # noqa: B008 - it is frozen
-    """Ingest to registered models; nothing is scored."""
+def train_models(
+    settings: GivenSettings = GivenSettings(),  # noqa: B008 - it is frozen
+    fresh: bool = False,
+) -> dict[str, Any]:
+    """Ingest to registered models; nothing is scored.
+
+    Args:
+        settings: What this run has other than recobatch.toml; leave empty what is to stay.
+        fresh: Redo every stage, reuse nothing.
+    """
     services = open_services(settings, fresh=fresh)
     with closing(services):
         ratings = with_side_tables(services, ingest_ratings(services))
