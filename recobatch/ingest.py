@@ -18,7 +18,7 @@ from recobatch import quarantine
 from recobatch.addresses import without_secrets
 from recobatch.interactions import RAW_COLUMNS
 from recobatch.quarantine import LARGEST_RATING, Reason
-from recobatch.reading import Ids, RawRatings, ReadOptions, localized, read_ratings
+from recobatch.reading import Frame, Ids, RawRatings, ReadOptions, localized, read_frame, read_ratings
 from recobatch.reading.lines import lines_of
 from recobatch.vocabulary import Vocabulary
 
@@ -106,14 +106,28 @@ def ingest(uri: str, read: ReadOptions, options: IngestOptions, out: Path) -> In
     """
     where = without_secrets(uri)
     with localized(uri) as path:
-        raw = read_ratings(path, read, where)
-        reason = validate_rows(raw, options)
-        counts = quarantine.count(reason, raw)
-        rows = len(raw) + len(raw.unreadable)
-        if quarantine.exceeds(counts, rows, options.max_quarantined):
-            first = _with_lines(quarantine.collect(raw, reason, limit=1), raw, path, where)
-            raise quarantine.refusal(counts, rows, options.max_quarantined, first, where, raw.unit)
-        rejected = _with_lines(quarantine.collect(raw, reason), raw, path, where)
+        return _keep_valid(read_ratings(path, read, where), path, options, out, where)
+
+
+def ingest_frame(frame: Frame, read: ReadOptions, options: IngestOptions, out: Path) -> IngestReport:
+    """As ``ingest``, of a frame in memory: pandas, Polars, pyarrow or another with the Arrow C interface.
+
+    Raises:
+        BadRatings: If the frame cannot be read, or too few of its rows are valid. Nothing is written then.
+    """
+    where = "ratings"
+    return _keep_valid(read_frame(frame, read, where), None, options, out, where)
+
+
+def _keep_valid(raw: RawRatings, path: Path | None, options: IngestOptions, out: Path, where: str) -> IngestReport:
+    """Write the valid rows and the quarantined ones; ``path`` is the file, for the numbers of its lines."""
+    reason = validate_rows(raw, options)
+    counts = quarantine.count(reason, raw)
+    rows = len(raw) + len(raw.unreadable)
+    if quarantine.exceeds(counts, rows, options.max_quarantined):
+        first = _with_lines(quarantine.collect(raw, reason, limit=1), raw, path, where)
+        raise quarantine.refusal(counts, rows, options.max_quarantined, first, where, raw.unit)
+    rejected = _with_lines(quarantine.collect(raw, reason), raw, path, where)
     clean = _clean(raw, reason)
     rejected_path = out / "quarantine.parquet"
     rejected_path.unlink(missing_ok=True)  # an earlier run's
@@ -127,10 +141,10 @@ def ingest(uri: str, read: ReadOptions, options: IngestOptions, out: Path) -> In
     )  # fmt: skip
 
 
-def _with_lines(rejected: pa.Table, raw: RawRatings, path: Path, where: str) -> pa.Table:
+def _with_lines(rejected: pa.Table, raw: RawRatings, path: Path | None, where: str) -> pa.Table:
     """Convert record numbers to line numbers."""
     lines, offset = rejected["line"].to_numpy(), rejected["offset"].to_numpy()
-    if raw.unit == "line" and len(rejected):
+    if raw.unit == "line" and len(rejected) and path is not None:
         lines = lines_of(path, lines, skipped=raw.skipped, n_records=raw.n_records, where=where)
     return rejected.drop_columns("offset").set_column(0, "line", pa.array(lines + offset))
 

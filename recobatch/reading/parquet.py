@@ -38,14 +38,27 @@ def read_parquet(source: Path | pa.Buffer, options: ReadOptions, where: str) -> 
             f"{where}: found a damaged parquet file ({str(error).splitlines()[0][:120]}), expected a complete one; "
             f"write it again"
         ) from error
+    return raw_from_columns(table, {role: names[position] for role, position in roles.items()}, where)
+
+
+def raw_from_columns(table: pa.Table, columns: dict[str, str], where: str) -> RawRatings:
+    """Recode ids and parse numbers of typed columns.
+
+    Args:
+        table: Columns named by role: user, item, rating and maybe time.
+        columns: Name of each in its source, by role, for messages.
+        where: Name of the source in messages.
+
+    Raises:
+        BadRatings: If there is no row, or a column is of the wrong type.
+    """
     if not len(table):
         raise BadRatings(f"{where}: found columns and no ratings, expected at least one; check how it was written")
-    rating, rating_state = _numbers(table["rating"], names[roles["rating"]], where)
+    rating, rating_state = _numbers(table["rating"], columns["rating"], where)
     timestamp, time_state = _times(table, where)
     return RawRatings(
-        _ids(table["user"], names[roles["user"]], where), _ids(table["item"], names[roles["item"]], where),
-        rating, rating_state, timestamp, time_state,
-        columns={role: names[position] for role, position in roles.items()},
+        _ids(table["user"], columns["user"], where), _ids(table["item"], columns["item"], where),
+        rating, rating_state, timestamp, time_state, columns=columns,
         texts={name: table[name] for name in table.column_names}, unit="row",
     )  # fmt: skip
 

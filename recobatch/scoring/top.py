@@ -156,6 +156,21 @@ def best_of_parts(
     return _with_titles(rows, titles) if titles is not None else rows
 
 
+def rows_of_user(parts: Sequence[Part], user_id: int | str, *, place: str) -> pa.Table:
+    """All rows of a user in the files of one model, in their order; reads only the row groups of the user.
+
+    Args:
+        parts: The parquet files, by first user.
+        user_id: Raw id; text is read as a number where the table's ids are numbers.
+        place: Their location, for messages.
+
+    Raises:
+        BadInput: If the files do not have the user; the message names some that they have.
+        BadTable: If there are no files.
+    """
+    return _rows_of(parts, user_id, place)
+
+
 def _ranked(top: Sequence[Part], user_id: int | str) -> pa.Table | None:
     """A user's published best items, in their order; None if there are none."""
     try:

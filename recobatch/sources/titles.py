@@ -50,6 +50,25 @@ def read_titles(path: Path) -> pa.Table:
     return pa.table({"item_id": item_id, "title": pa.array([titles[item_id] for item_id in ids], pa.string())})
 
 
+def titles_of(table: pa.Table) -> pa.Table | None:
+    """The titles in a table of items that is in memory; None if it names no item id or no title.
+
+    Returns:
+        As ``read_titles``; rows without an id or a title are left out.
+    """
+    try:
+        places = _columns(table.column_names)
+    except ValueError:
+        return None
+    ids, names = (table.column(place).combine_chunks() for place in places)
+    pairs = reversed(list(zip(ids.to_pylist(), names.to_pylist(), strict=True)))
+    titles = {item: str(title) for item, title in pairs if item is not None and title is not None}
+    kept = list(reversed(titles))
+    is_integer = bool(kept) and all(isinstance(item, int) for item in kept)
+    item_id = pa.array(kept if is_integer else list(map(str, kept)), pa.int64() if is_integer else pa.string())
+    return pa.table({"item_id": item_id, "title": pa.array([titles[item] for item in kept], pa.string())})
+
+
 def _has_titles(path: Path) -> bool:
     try:
         return next(_pairs(path), None) is not None

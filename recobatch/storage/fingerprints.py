@@ -10,8 +10,9 @@ from uuid import uuid4
 
 import fsspec
 
-import recobatch
 from recobatch.addresses import without_secrets
+
+_PACKAGE = Path(__file__).parents[1]
 
 
 def fingerprint(value: Any) -> str:  # noqa: ANN401 - any JSON value
@@ -33,7 +34,7 @@ def code_fingerprint(caller: Path | None = None) -> str:
         caller: Folder of another package whose source counts as well.
     """
     digest = hashlib.sha256()
-    for package in (Path(recobatch.__path__[0]), *([caller] if caller else [])):
+    for package in (_PACKAGE, *([caller] if caller else [])):
         for source in sorted(package.rglob("*.py")):
             digest.update(f"{source.relative_to(package)}:".encode())
             digest.update(source.read_bytes())

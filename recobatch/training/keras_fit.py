@@ -10,7 +10,7 @@ def fit(name: str, inputs: TrainingInputs, folder: ModelFolder | None, on_epoch:
     """See ``recobatch.training.fit.Fit``.
 
     The validation ratings are the split's own; else a slice of train where the recipe cuts one; else, as in the
-    notebook, the test ratings, which then choose nothing but are only looked at.
+    notebook, the test ratings, which then choose nothing but are only looked at; none if there are no test ratings.
     """
     split, recipe = inputs.split, inputs.recipe
     low, high = inputs.rating_range
@@ -19,7 +19,7 @@ def fit(name: str, inputs: TrainingInputs, folder: ModelFolder | None, on_epoch:
         options=inputs.options, seed=inputs.seed,
     )  # fmt: skip
     holds_out = recipe.validation_fraction > 0
-    validation = split.validation or (None if holds_out else split.test)
+    validation = split.validation or (None if holds_out else split.test) or None
     history = train(
         model, split.train, validation=validation, recipe=recipe, seed=inputs.seed, on_epoch=on_epoch, room=inputs.room
     )
