@@ -6,6 +6,7 @@ A message is one line: found, expected, where, hint::
     ├── BadInput              2   invalid input or usage
     │   ├── BadRatings            the ratings file
     │   │   ├── RatingsNotFound       no file at the path
+    │   │   ├── NoRatings             a file without a rating
     │   │   └── RatingsUnreachable    a failed download, which may be retried
     │   ├── BadSettings           a setting or a command-line value
     │   ├── BadTable              a table folder that is foreign or damaged
@@ -38,6 +39,10 @@ class BadRatings(BadInput):
 
 class RatingsNotFound(BadRatings):
     """No file exists at the path, as opposed to one that cannot be read."""
+
+
+class NoRatings(BadRatings):
+    """The file is empty, or has columns and no rows; among others it is passed over."""
 
 
 class RatingsUnreachable(BadRatings):

@@ -49,7 +49,7 @@ def test_is_refused_in_one_line_and_leaves_nothing(kind, tmp_path):
     ("uri", "words"),
     [
         ("{folder}/nothing.csv", "found nothing there, expected a readable ratings file"),
-        ("{folder}", "found a directory"),
+        ("{folder}", "found an empty directory"),
         ("{folder}/../{name}/nothing.csv", "found nothing there"),
         ("file://{folder}/nothing.csv", "found nothing there"),
         ("{folder}/nul\0byte", "found a path that cannot be opened"),

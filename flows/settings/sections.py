@@ -20,7 +20,8 @@ class DataSettings(ReadOptions):
 
     ratings: str = Field(
         default="movielens-100k",
-        description="Dataset name, path or URI; one with a password or signature in it only as an environment variable",
+        description="Dataset name, or path or URI of a file, folder or glob; one with a password or signature in it "
+        "only as an environment variable",
     )
     block: str | None = Field(
         default=None,

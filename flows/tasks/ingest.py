@@ -16,7 +16,6 @@ from recobatch.errors import RatingsUnreachable, RecobatchError
 from recobatch.ingest import IngestReport, ingest
 from recobatch.sources import datasets
 from recobatch.sources.datasets import Source
-from recobatch.storage.fingerprints import source_fingerprint
 
 
 def is_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -60,7 +59,7 @@ def _ingest(services: Services, source: Source) -> IngestReport:
     """The clean ratings."""
     options = services.settings.ingest
     with services.stages.timed("ingest"):
-        origin = source_fingerprint(source.uri)
+        origin = datasets.origin_fingerprint(source)
         shaped_by = {"origin": origin, "read": source.read.model_dump(), "options": options.model_dump()}
         done = services.work.stage(
             "ingest", shaped_by, lambda out: ingest(source.uri, source.read, options, out).to_json()

@@ -45,7 +45,9 @@ def known_role(name: str) -> str | None:
     return next((role for role, names in _ROLES.items() if plain in names), None)
 
 
-def find_columns(names: Sequence[str], options: ReadOptions, where: str, *, named: bool) -> Columns:
+def find_columns(
+    names: Sequence[str], options: ReadOptions, where: str, *, named: bool, partitions: Sequence[str] = ()
+) -> Columns:
     """Match columns with roles: by the caller's options, by known names, or by position in a file without names.
 
     Args:
@@ -53,6 +55,8 @@ def find_columns(names: Sequence[str], options: ReadOptions, where: str, *, name
         options: Columns that the caller names.
         where: Name of the file in error messages.
         named: Whether ``names`` are names; without names, the columns are user, item, rating and, if present, time.
+        partitions: Columns that the file's folders name. Their positions follow those of the file's own columns, which
+            come first where both could be meant.
 
     Raises:
         BadRatings: If an expected column is missing, or more than one matches.
@@ -62,15 +66,19 @@ def find_columns(names: Sequence[str], options: ReadOptions, where: str, *, name
         wanted = getattr(options, f"{role}_column")
         if role == "time" and wanted == "":
             continue
-        if wanted is not None:
+        if wanted is not None and str(wanted) in partitions and str(wanted) not in names:
+            found[role] = len(names) + partitions.index(str(wanted))
+        elif wanted is not None:
             found[role] = _requested(names, wanted, role, where, named=named)
         elif named:
             position = _recognised(names, role, where)
+            if position is None and (below := _recognised(partitions, role, where)) is not None:
+                position = len(names) + below
             if position is not None:
                 found[role] = position
     if not named:
         _fill_by_position(found, len(names), options)
-    _check(found, names, where)
+    _check(found, (*names, *partitions), where)
     return Columns(found["user"], found["item"], found["rating"], found.get("time"))
 
 

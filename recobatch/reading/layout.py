@@ -4,12 +4,13 @@ import codecs
 import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from recobatch.errors import BadRatings
+from recobatch.errors import BadRatings, NoRatings
 from recobatch.reading.columns import Columns, find_columns, known_role
 from recobatch.reading.options import ReadOptions
+from recobatch.reading.partitions import NO_PARTITIONS
 
 SAMPLE_BYTES = 1 << 20
 """A file whose first line is longer is refused."""
@@ -40,18 +41,31 @@ class Layout:
     """Whether the sample has quotation marks: a quoted field may then contain a line end."""
     quoting: bool
     """Whether quotation marks quote."""
+    partitions: Mapping[str, str | None] = field(default_factory=dict)
+    """Further columns, whose positions follow those of ``names``, with the value of all rows."""
+
+    def in_file(self) -> dict[str, int]:
+        """Role → position of those columns that the file itself has."""
+        return {role: place for role, place in self.columns.by_role().items() if place < len(self.names)}
+
+    def name_of(self, position: int) -> str:
+        return (*self.names, *self.partitions)[position]
 
 
-def sniff(sample: bytes, options: ReadOptions, where: str) -> Layout:
+def sniff(
+    sample: bytes, options: ReadOptions, where: str, partitions: Mapping[str, str | None] = NO_PARTITIONS
+) -> Layout:
     """Detect the layout.
 
     Args:
         sample: The first bytes of the file; all of it where it is shorter than ``SAMPLE_BYTES``.
         options: Known parts of the layout; the rest is detected.
         where: Name of the file in error messages.
+        partitions: Columns that the file's folders name.
 
     Raises:
-        BadRatings: If it is not a text file, has no ratings, or its layout is ambiguous.
+        NoRatings: If it has no ratings.
+        BadRatings: If it is not a text file, or its layout is ambiguous.
     """
     text = _decoded(sample, where)
     lines = _lines(text, where, cut=len(sample) >= SAMPLE_BYTES)
@@ -60,24 +74,28 @@ def sniff(sample: bytes, options: ReadOptions, where: str) -> Layout:
     header = _has_header(rows[0], options, where)
     body = rows[1:] if header else rows
     if not body:
-        raise BadRatings(f"{where}: found a header and no ratings, expected at least one; check how it was written")
+        raise NoRatings(f"{where}: found a header and no ratings, expected at least one; check how it was written")
     names = tuple(rows[0]) if header else tuple(map(str, range(_usual_width(body))))
     _check_width(names, body, delimiter, where)
-    columns = find_columns(names, options, where, named=header)
+    columns = find_columns(names, options, where, named=header, partitions=tuple(partitions))
     columns = _without_timeless_column(columns, body, options, header=header)
-    times = [] if columns.time is None else [row[columns.time] for row in body if len(row) > columns.time]
+    times = (
+        []
+        if columns.time is None or columns.time >= len(names)
+        else [row[columns.time] for row in body if len(row) > columns.time]
+    )
     return Layout(
         delimiter, header, names, columns,
         skip=len(_LINE_END.findall(text[: len(text) - len(text.lstrip("\r\n"))])) + 1 if header else 0,
         time_is_integer=all(re.fullmatch(r"\s*[+-]?\d+\s*|", time) for time in times),
         quoted='"' in text,
-        quoting=_quotes(lines, delimiter),
+        quoting=_quotes(lines, delimiter), partitions=partitions,
     )  # fmt: skip
 
 
 def _decoded(sample: bytes, where: str) -> str:
     if not sample.strip(b"\xef\xbb\xbf\r\n\t "):
-        raise BadRatings(f"{where}: found an empty file, expected ratings; check how it was written")
+        raise NoRatings(f"{where}: found an empty file, expected ratings; check how it was written")
     if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise BadRatings(f"{where}: found UTF-16 text, expected UTF-8 or Latin-1; save it as UTF-8")
     if b"\0" in sample:
@@ -186,7 +204,7 @@ def _without_timeless_column(
     columns: Columns, body: Sequence[Sequence[str]], options: ReadOptions, *, header: bool
 ) -> Columns:
     """In a nameless file the fourth column is the time only if it looks like one."""
-    if header or columns.time is None or options.time_column is not None:
+    if header or columns.time is None or columns.time >= _usual_width(body) or options.time_column is not None:
         return columns
     fields = [row[columns.time] for row in body if len(row) > columns.time]
     timelike = [field for field in fields if not field.strip() or _NUMBER.fullmatch(field) or _ISO_DATE.match(field)]

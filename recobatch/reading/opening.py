@@ -8,9 +8,9 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 
@@ -82,16 +82,16 @@ def _download(address: Address, path: Path) -> None:
         _fetch(address, path)
     except (FileNotFoundError, IsADirectoryError, PermissionError, ImportError, ValueError) as error:
         raise BadRatings(
-            f"{_not_fetched(uri, error)}; check the address, or download it and give the local path"
-        ) from _safe_cause(uri, error)
+            f"{not_fetched(uri, error)}; check the address, or download it and give the local path"
+        ) from safe_cause(uri, error)
     except Exception as error:  # noqa: BLE001 - each file system has its own exceptions
         raise RatingsUnreachable(
-            f"{_not_fetched(uri, error)}; check the connection and your credentials, or download it and give the local "
+            f"{not_fetched(uri, error)}; check the connection and your credentials, or download it and give the local "
             f"path"
-        ) from _safe_cause(uri, error)
+        ) from safe_cause(uri, error)
     if not path.is_file():
         raise BadRatings(
-            f"{without_secrets(uri)}: found a directory, expected one ratings file; pass the address of the file"
+            f"{without_secrets(uri)}: found a directory, expected a file; end the address of a folder with a slash"
         )
 
 
@@ -112,17 +112,54 @@ def _fetch_by_arrow(address: Address, path: Path) -> None:
     """Download from S3 or Google Cloud Storage with pyarrow."""
     import pyarrow.fs
 
-    if address.scheme == "s3":
-        source, remote = pyarrow.fs.FileSystem.from_uri(address.text)
-    else:  # whose default is to retry for 15 minutes
-        source = pyarrow.fs.GcsFileSystem(retry_time_limit=datetime.timedelta(seconds=_SECONDS_OF_RETRIES))
-        remote = f"{address.authority}{address.path}"
+    source, remote = _arrow_filesystem(address)
     if source.get_file_info(remote).type == pyarrow.fs.FileType.Directory:
-        raise IsADirectoryError("a folder")
+        raise IsADirectoryError("a folder, whose address ends with a slash")
     pyarrow.fs.copy_files(remote, str(path), source, pyarrow.fs.LocalFileSystem())
 
 
-def _not_fetched(uri: str, error: Exception) -> str:
+def _arrow_filesystem(address: Address) -> tuple[Any, str]:
+    import pyarrow.fs
+
+    if address.scheme == "s3":
+        source, remote = pyarrow.fs.FileSystem.from_uri(address.text)
+        return source, str(remote)
+    # Google's default is to retry for 15 minutes.
+    source = pyarrow.fs.GcsFileSystem(retry_time_limit=datetime.timedelta(seconds=_SECONDS_OF_RETRIES))
+    return source, f"{address.authority}{address.path}"
+
+
+def filesystem_of(address: Address) -> tuple[Any, str, Callable[[str], str]]:
+    """The file system of a remote address, to list it.
+
+    Returns:
+        An fsspec file system, the path in it, and what turns such a path back into an address.
+
+    Raises:
+        ImportError: If the scheme needs a package that is not installed.
+    """
+    import fsspec
+
+    try:
+        filesystem, remote = fsspec.core.url_to_fs(address.text, **_network_options(address.scheme))
+    except ImportError:
+        if address.scheme not in {"s3", "gs", "gcs"}:
+            raise
+        from fsspec.implementations.arrow import ArrowFSWrapper
+
+        source, remote = _arrow_filesystem(address)
+        prefix = f"{address.scheme}://{''.join(address.authority.rpartition('@')[:2])}"
+        return ArrowFSWrapper(source), remote, lambda path: _with_query(prefix + path, address)
+    return filesystem, remote, lambda path: _with_query(filesystem.unstrip_protocol(path), address)
+
+
+def _with_query(uri: str, address: Address) -> str:
+    """A query of an address holds options of its file system."""
+    return f"{uri}?{address.query}" if address.query else uri
+
+
+def not_fetched(uri: str, error: Exception) -> str:
+    """Begin of the message for an address that cannot be read."""
     message = masked((str(error).strip().splitlines() or [""])[0].replace(uri, "it"))[:200]
     return (
         f"{without_secrets(uri)}: could not fetch it ({type(error).__name__}: {message}), "
@@ -130,7 +167,7 @@ def _not_fetched(uri: str, error: Exception) -> str:
     )
 
 
-def _safe_cause(uri: str, error: Exception) -> Exception | None:
+def safe_cause(uri: str, error: Exception) -> Exception | None:
     """The cause; None if its traceback would log an address with a password."""
     return None if holds_secret(uri) else error
 

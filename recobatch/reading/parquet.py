@@ -1,5 +1,6 @@
 """Parquet → columns."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -7,38 +8,45 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from recobatch.errors import BadRatings
+from recobatch.errors import BadRatings, NoRatings
 from recobatch.reading.columns import find_columns
 from recobatch.reading.ids import ids_from_texts, recoded
 from recobatch.reading.numbers import ratings_from, times_from
 from recobatch.reading.options import ReadOptions
+from recobatch.reading.partitions import NO_PARTITIONS, with_partitions
 from recobatch.reading.raw import Ids, RawRatings
 
 MAGIC = b"PAR1"
 
 
-def read_parquet(source: Path | pa.Buffer, options: ReadOptions, where: str) -> RawRatings:
+def read_parquet(
+    source: Path | pa.Buffer, options: ReadOptions, where: str, partitions: Mapping[str, str | None] = NO_PARTITIONS
+) -> RawRatings:
     """Read all rows of a parquet file.
 
     Args:
         source: Local path, or the file's bytes.
         options: Columns to read; common names are recognised without it.
         where: Name of the file in error messages.
+        partitions: Further columns, with the value of all rows.
 
     Raises:
-        BadRatings: If it is damaged, empty, or its columns are of the wrong type.
+        NoRatings: If it has no rows.
+        BadRatings: If it is damaged, or its columns are of the wrong type.
     """
     try:
         with pq.ParquetFile(source if isinstance(source, pa.Buffer) else str(source)) as file:
-            names = file.schema_arrow.names
-            roles = find_columns(names, options, where, named=True).by_role()
-            table = _read(file, {role: names[position] for role, position in roles.items()}, where)
+            own = file.schema_arrow.names
+            names, below = (*own, *partitions), tuple(partitions)
+            roles = find_columns(own, options, where, named=True, partitions=below).by_role()
+            table = _read(file, {role: own[place] for role, place in roles.items() if place < len(own)}, where)
     except (pa.ArrowInvalid, OSError) as error:
         raise BadRatings(
             f"{where}: found a damaged parquet file ({str(error).splitlines()[0][:120]}), expected a complete one; "
             f"write it again"
         ) from error
-    return raw_from_columns(table, {role: names[position] for role, position in roles.items()}, where)
+    columns = {role: names[position] for role, position in roles.items()}
+    return raw_from_columns(with_partitions(table, columns, partitions), columns, where)
 
 
 def raw_from_columns(table: pa.Table, columns: dict[str, str], where: str) -> RawRatings:
@@ -50,10 +58,11 @@ def raw_from_columns(table: pa.Table, columns: dict[str, str], where: str) -> Ra
         where: Name of the source in messages.
 
     Raises:
-        BadRatings: If there is no row, or a column is of the wrong type.
+        NoRatings: If there is no row.
+        BadRatings: If a column is of the wrong type.
     """
     if not len(table):
-        raise BadRatings(f"{where}: found columns and no ratings, expected at least one; check how it was written")
+        raise NoRatings(f"{where}: found columns and no ratings, expected at least one; check how it was written")
     rating, rating_state = _numbers(table["rating"], columns["rating"], where)
     timestamp, time_state = _times(table, where)
     return RawRatings(

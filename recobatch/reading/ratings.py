@@ -1,42 +1,48 @@
 """One way into every kind of ratings file."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
 
-from recobatch.errors import BadRatings
+from recobatch.errors import NoRatings
 from recobatch.reading.layout import SAMPLE_BYTES, sniff
 from recobatch.reading.opening import is_packed, opened
 from recobatch.reading.options import ReadOptions
 from recobatch.reading.parquet import MAGIC, read_parquet
+from recobatch.reading.partitions import NO_PARTITIONS
 from recobatch.reading.raw import RawRatings
 from recobatch.reading.text import read_text
 
 
-def read_ratings(path: Path, options: ReadOptions, where: str) -> RawRatings:
+def read_ratings(
+    path: Path, options: ReadOptions, where: str, partitions: Mapping[str, str | None] = NO_PARTITIONS
+) -> RawRatings:
     """Read the columns that matter of any ratings file.
 
     Args:
         path: Local file.
         options: What the caller knows of its layout.
         where: What to call it in error messages.
+        partitions: Columns that its folders name, with their value in this file.
 
     Returns:
         All its rows, in file order, unjudged.
 
     Raises:
+        NoRatings: If it is empty.
         BadRatings: If it cannot be read.
     """
     with opened(path, where) as stream:
         sample = _head(stream)
         if sample.startswith(MAGIC):
             rest = stream.read() if is_packed(path) else None
-            return read_parquet(path if rest is None else pa.py_buffer(sample + rest), options, where)
-    layout = sniff(sample, options, where)
+            return read_parquet(path if rest is None else pa.py_buffer(sample + rest), options, where, partitions)
+    layout = sniff(sample, options, where, partitions)
     raw = read_text(path, layout, where)
     if not len(raw) and not raw.unreadable:
-        raise BadRatings(f"{where}: found a header and no ratings, expected at least one; check how it was written")
+        raise NoRatings(f"{where}: found a header and no ratings, expected at least one; check how it was written")
     return raw
 
 

@@ -16,6 +16,7 @@ from recobatch.reading.ids import ids_from_texts, recoded
 from recobatch.reading.layout import Layout
 from recobatch.reading.numbers import ratings_from, times_from
 from recobatch.reading.opening import opened
+from recobatch.reading.partitions import with_partitions
 from recobatch.reading.raw import NULL_TEXTS, RawRatings, Unreadable
 
 _BLOCK_BYTES = 1 << 23
@@ -48,7 +49,7 @@ def read_text(path: Path, layout: Layout, where: str) -> RawRatings:
     Raises:
         BadRatings: If the text cannot be parsed.
     """
-    typed = frozenset({"rating", "time"} if layout.time_is_integer else {"rating"})
+    typed = frozenset({"rating", "time"} if layout.time_is_integer else {"rating"}) & layout.in_file().keys()
     mode = _ReadMode(typed, tolerant=False, multiline=layout.quoted)
     while True:
         try:
@@ -69,7 +70,7 @@ def read_text(path: Path, layout: Layout, where: str) -> RawRatings:
 
 
 def _read(path: Path, layout: Layout, mode: _ReadMode, where: str) -> tuple[pa.Table, list[Unreadable]]:
-    roles = layout.columns.by_role()
+    roles = layout.in_file()
     unreadable: list[Unreadable] = []
 
     def collect(row: pa.csv.InvalidRow) -> str:
@@ -113,7 +114,7 @@ def _types(roles: dict[str, int], mode: _ReadMode) -> dict[str, pa.DataType]:
 def _failed_roles(message: str, layout: Layout) -> set[str]:
     """The roles whose column pyarrow's error names; all typed roles if it names none."""
     match = re.search(r"CSV column #(\d+)", message)
-    failed = {role for role, place in layout.columns.by_role().items() if match and place == int(match[1])}
+    failed = {role for role, place in layout.in_file().items() if match and place == int(match[1])}
     return failed & {"rating", "time"} or {"rating", "time"}
 
 
@@ -130,6 +131,8 @@ def _bytes_of(text: str) -> bytes:
 
 
 def _assembled(table: pa.Table, unreadable: list[Unreadable], layout: Layout) -> RawRatings:
+    columns = {role: layout.name_of(position) for role, position in layout.columns.by_role().items()}
+    table = with_partitions(table, columns, layout.partitions)
     rating, rating_state = ratings_from(table["rating"])
     if "time" in table.column_names:
         timestamp, time_state = times_from(table["time"])
@@ -137,7 +140,7 @@ def _assembled(table: pa.Table, unreadable: list[Unreadable], layout: Layout) ->
         timestamp, time_state = np.full(len(table), RawRatings.NO_TIME), None
     return RawRatings(
         ids_from_texts(table["user"]), ids_from_texts(table["item"]), rating, rating_state, timestamp, time_state,
-        columns={role: layout.names[position] for role, position in layout.columns.by_role().items()},
+        columns=columns,
         records=_records(len(table), unreadable, first=1 + layout.skip),
         skipped=layout.skip,
         unreadable=tuple(unreadable),

@@ -1,4 +1,4 @@
-"""A name, path or URI → a ratings file, its titles, and the known part of its layout."""
+"""A name, path or URI → ratings, their titles, and the known part of their layout."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,10 +6,12 @@ from pathlib import Path
 from recobatch.addresses import Address
 from recobatch.errors import BadRatings, RatingsNotFound
 from recobatch.reading import ReadOptions
+from recobatch.reading.files import list_files, names_many
 from recobatch.reading.opening import NOTHING, why_unreadable
 from recobatch.sources import movielens
 from recobatch.sources.movielens import Progress
 from recobatch.sources.titles import find_titles, read_titles
+from recobatch.storage.fingerprints import fingerprint, source_fingerprint
 
 __all__ = ["Progress", "Source", "read_titles", "resolve"]
 
@@ -22,7 +24,7 @@ class Source:
     """Ratings to read, with their titles and known layout."""
 
     name: str
-    """The dataset's name, or the file's."""
+    """The dataset's name, or that of the file, folder or glob."""
     uri: str
     """Path or URI of the ratings."""
     location: str
@@ -34,17 +36,17 @@ class Source:
 
 
 def resolve(ratings: str, *, cache_dir: Path, on_progress: Progress | None = None) -> Source:
-    """Resolve a name, path or URI to a ratings file.
+    """Resolve a name, path or URI to ratings.
 
     Args:
-        ratings: A name among ``KNOWN``, or a path or URI.
+        ratings: A name among ``KNOWN``, or a path or URI of a file, a folder or a glob.
         cache_dir: Folder where named datasets are kept; created if needed.
         on_progress: Called during a download.
 
     Raises:
         DatasetUnavailable: If a named dataset is neither cached nor available, or its digest is wrong.
         RatingsNotFound: If there is no file at the path.
-        BadRatings: If the path is not a readable file.
+        BadRatings: If the path is not a readable file, or a folder without ratings.
     """
     if ratings == movielens.NAME:
         path, titles = movielens.fetch(cache_dir.expanduser() / movielens.NAME, on_progress)
@@ -54,17 +56,29 @@ def resolve(ratings: str, *, cache_dir: Path, on_progress: Progress | None = Non
     address = Address.parse(ratings)
     if (local := address.local) is None:
         return Source(address.name, ratings, ratings, None)
-    return Source(local.name, str(local), str(local.absolute()), find_titles(local))
+    path = local.absolute()
+    return Source(path.name, str(local), str(path), find_titles(path))
+
+
+def origin_fingerprint(source: Source) -> str:
+    """Identify the content of the ratings, so that a file that changed, was added or removed is read again."""
+    if not names_many(source.uri):
+        return source_fingerprint(source.uri)
+    return fingerprint([[file.name, source_fingerprint(file.uri)] for file in list_files(source.uri)])
 
 
 def check_path(ratings: str) -> None:
-    """Refuse a path on this machine without a readable file; other names and addresses are looked up by ``resolve``.
+    """Refuse a path on this machine without readable files; other names and addresses are looked up by ``resolve``.
 
     Raises:
-        RatingsNotFound: If there is no file at the path.
+        RatingsNotFound: If there is no file at the path, or none matches the glob.
         BadRatings: If there is something else, or a file that cannot be read.
     """
     path = None if ratings in KNOWN else Address.parse(ratings).local
+    if path is not None and names_many(ratings):
+        for file in list_files(ratings):
+            check_path(file.uri)
+        return
     if path is None or (found := why_unreadable(path)) is None:
         return
     known = ", ".join(KNOWN)
@@ -74,6 +88,7 @@ def check_path(ratings: str) -> None:
             f"URI; check the spelling"
         )
     raise (RatingsNotFound if found == NOTHING else BadRatings)(
-        f"{ratings}: found {found}, expected a ratings file (csv, tsv or parquet) or a dataset ({known}); "
+        f"{ratings}: found {found}, expected ratings (csv, tsv or parquet; a file, a folder or a glob) or a dataset "
+        f"({known}); "
         f"check the path"
     )

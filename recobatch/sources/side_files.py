@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from recobatch.addresses import is_uri
 from recobatch.errors import BadInput, RecobatchError
 from recobatch.sources import movielens
 from recobatch.sources.datasets import Source
@@ -55,11 +56,12 @@ def find_side_files(
             found = {"user": users, "item": items}
         except RecobatchError as error:  # the ratings are there, and enough for a batch
             missing = {side: str(error) for side in _SIBLINGS if side not in given}
-    elif (ratings := Path(source.uri)).is_file():
+    elif not is_uri(source.uri):
+        ratings = Path(source.uri).absolute()
         found = {side: beside for side in _SIBLINGS if (beside := _beside(ratings, side)) is not None}
     return SideFiles({**found, **given}, frozenset(given), missing)
 
 
 def _beside(ratings: Path, side: Side) -> Path | None:
-    candidates = (ratings.with_name(name) for name in _SIBLINGS[side])
+    candidates = (ratings.parent / name for name in _SIBLINGS[side])
     return next((path for path in candidates if path != ratings and path.is_file()), None)

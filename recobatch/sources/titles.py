@@ -19,7 +19,7 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 def find_titles(ratings: Path) -> Path | None:
     """The first file beside the ratings that has an id and a title for each item."""
-    candidates = (ratings.with_name(name) for name in _SIBLINGS)
+    candidates = (ratings.parent / name for name in _SIBLINGS)
     return next((path for path in candidates if path != ratings and _has_titles(path)), None)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from recobatch.errors import BadRatings, RatingsNotFound
 from recobatch.reading import ReadOptions
-from recobatch.sources.datasets import Source, resolve
+from recobatch.sources.datasets import Source, origin_fingerprint, resolve
 from recobatch.sources.movielens import RATINGS_SHA256
 
 
@@ -44,7 +44,8 @@ def test_a_uri_is_left_to_the_reader(tmp_path):
         ("../../movielens-100k", "found nothing there"),
         ("nothing.csv", "found nothing there"),
         ("nowhere/movielens-100k", "found nothing there"),
-        (".", "found a directory"),
+        (".", "found an empty directory"),
+        ("*.csv", "found no file that matches"),
         ("nul\0byte.csv", "found a path that cannot be opened"),
     ],
 )
@@ -71,3 +72,27 @@ def test_only_what_is_not_there_is_not_found(tmp_path, monkeypatch):
 def test_a_caller_s_own_options_come_first():
     known = ReadOptions(user_column=0, delimiter="\t", header=False)
     assert known.updated(ReadOptions(user_column="who")) == ReadOptions(user_column="who", delimiter="\t", header=False)
+
+
+def test_a_folder_has_its_titles_beside_it_and_every_file_counts(tmp_path):
+    folder = tmp_path / "ratings"
+    folder.mkdir()
+    (folder / "a.csv").write_text("user,item,rating\n1,2,3\n")
+    (tmp_path / "items.csv").write_text("item,title\n2,Two\n")
+    source = resolve(f"{folder}/", cache_dir=tmp_path)
+    assert source == Source("ratings", str(folder), str(folder), tmp_path / "items.csv")
+    before = origin_fingerprint(source)
+    assert origin_fingerprint(source) == before
+    (folder / "_SUCCESS").write_text("")
+    assert origin_fingerprint(source) == before
+    (folder / "b.csv").write_text("user,item,rating\n1,3,3\n")
+    assert origin_fingerprint(source) != before
+    assert resolve(f"{folder}/*.csv", cache_dir=tmp_path).titles is None
+
+
+def test_a_link_in_a_folder_that_leads_nowhere_is_named(tmp_path):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "a.csv").write_text("user,item,rating\n1,2,3\n")
+    (tmp_path / "r" / "b.csv").symlink_to("nowhere")
+    with pytest.raises(RatingsNotFound, match=r"b\.csv: found nothing there"):
+        resolve(str(tmp_path / "r"), cache_dir=tmp_path)

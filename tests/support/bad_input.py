@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.bad_ratings import GOOD, ONE, parquet
 from tests.support.bad_ratings import REFUSED as REFUSED_FILES
 from tools.markdown import between_markers
 
@@ -46,6 +47,15 @@ def _file(name: str) -> Kind:
 
 def _setting(*assignments: str, words: str) -> Kind:
     return Kind(("run", *(f"--set={one}" for one in assignments)), words)
+
+
+def _files(here: Path, **files: bytes) -> None:
+    """Make ``folder`` with some files in it."""
+    (here / "folder").mkdir()
+    for name, content in files.items():
+        path = here / "folder" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -104,7 +114,32 @@ REFUSED: dict[str, Kind] = {
     "a zip with two files": _file("zip of two"),
     "gzip that is cut off": _file("gzip that is cut off"),
     "parquet that is cut off": _file("parquet that is cut off"),
-    "a directory": Kind(("run", "folder"), "found a directory", spoil=lambda here: (here / "folder").mkdir()),
+    "an empty folder": Kind(("run", "folder"), "found an empty directory", spoil=lambda here: _files(here)),
+    "a folder with a file of another kind": Kind(
+        ("run", "folder"), "found 1 of 2 files that are neither csv nor parquet by name (README.md)",
+        spoil=lambda here: _files(here, **{"a.csv": GOOD, "README.md": b"# Ratings\n"}),
+    ),
+    "a folder of csv and parquet": Kind(
+        ("run", "folder"), "folder/b.parquet: found a parquet file beside a text file (a.csv)",
+        spoil=lambda here: _files(here, **{"a.csv": GOOD, "b.parquet": parquet(user=ONE, item=ONE, rating=ONE)}),
+    ),
+    "a folder of files with other columns": Kind(
+        ("run", "folder"), "folder/b.csv: found columns 'user' (user), 'film' (item), 'stars' (rating), expected",
+        spoil=lambda here: _files(here, **{"a.csv": GOOD, "b.csv": b"user,film,stars\n1,2,3\n"}),
+    ),
+    "a folder with a damaged file": Kind(
+        ("run", "folder"), "folder/b.parquet: found a damaged parquet file",
+        spoil=lambda here: _files(here, **{"a.parquet": parquet(user=ONE, item=ONE, rating=ONE), "b.parquet": b"PAR1"}),
+    ),
+    "a Delta table": Kind(
+        ("run", "folder"), "found a table in Delta's format (_delta_log/00000000000000000000.json)",
+        spoil=lambda here: _files(here, **{"_delta_log/00000000000000000000.json": b"{}", "a.parquet": b"PAR1"}),
+    ),
+    "an Iceberg table": Kind(
+        ("run", "folder"), "found a table in Iceberg's format (metadata/v1.metadata.json)",
+        spoil=lambda here: _files(here, **{"metadata/v1.metadata.json": b"{}", "data/a.parquet": b"PAR1"}),
+    ),
+    "a glob that nothing matches": Kind(("run", "folder/*.csv"), "found no file that matches"),
     "a missing path": Kind(("run", "no/such.csv"), "found nothing there"),
     "a misspelt dataset": Kind(("run", "movielens-100"), "found neither a dataset nor a file of this name"),
     "a dataset with `..` in it": Kind(("run", "movielens-100k/../../u.data"), "found nothing there"),
