@@ -58,7 +58,7 @@ def batch_scoring(
             with staged(job, models, notes(inputs, batch)) as staging:
                 entries = score_models(job, models, staging)
                 champion = models[batch.champion]
-                summary = with_overlap(summary, overlap := compare_lists(job, champion, entries))
+                summary = with_overlap(summary, overlap := compare_lists(job, champion, entries, staging))
                 facts = check_against_published(job, champion, entries, parts.report.ratings_spread, overlap)
                 versions = register_models(job, batch)
                 kept = {"summary": with_timings(job, summary).to_dict(), "facts": facts.to_dict()}

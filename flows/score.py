@@ -54,7 +54,7 @@ def score_pairs(
             summary = summarize_scoring(job, champion, delta, PreviousBatch.published(job.table.current()))
             with refusals_shown(job, _RESULT, summary):
                 entries = score_models(job, models, staging)
-                summary = with_overlap(summary, overlap := compare_lists(job, champion, entries))
+                summary = with_overlap(summary, overlap := compare_lists(job, champion, entries, staging))
                 facts = check_against_published(job, champion, entries, overlap=overlap)
             made_from = [ratings_asset(ratings.source.uri, job.root)] if ratings else []
             snapshot = publish_table(

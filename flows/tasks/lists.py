@@ -14,7 +14,7 @@ from recobatch.errors import BadTable
 from recobatch.factors import FactorModel
 from recobatch.model_folder import load_interest
 from recobatch.scoring.list_quality import BatchLists, measure_lists, way_to_rank
-from recobatch.table import ModelEntry, mean_overlap
+from recobatch.table import ModelEntry, Staging, mean_overlap
 
 
 @task(name="measure lists", cache_policy=NO_CACHE)
@@ -54,13 +54,14 @@ def _log(job: Job, lists: BatchLists) -> None:
 
 
 @task(name="compare lists", cache_policy=NO_CACHE)
-def compare_lists(job: Job, model: ToScore, entries: Mapping[str, ModelEntry]) -> float | None:
+def compare_lists(job: Job, model: ToScore, entries: Mapping[str, ModelEntry], staging: Staging) -> float | None:
     """Mean share of the items that a user's list of the champion has in common with the published champion's.
 
     Returns:
         None where nothing was published before, or without lists.
     """
-    published, lists = job.table.current(), [shard.path for shard in entries[model.name].top]
+    published = job.table.current()
+    lists = [staging.files.open(shard.path, shard.bytes) for shard in entries[model.name].top]
     if published is None or not lists:
         return None
     loaded = model.files.load()

@@ -1,6 +1,6 @@
 """Every shard of every model into one staging folder, on the chosen engine; finished shards are reused."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from recobatch.model_folder import ModelFolder
 from recobatch.scoring.predictions import ScoreOptions, ShardReport, plan_shards, score_shard
 from recobatch.scoring.ranker import RankBy
 from recobatch.scoring.top import top_shard
-from recobatch.table import ModelEntry, Staging, keep_report, kept_report
+from recobatch.table import ModelEntry, StagedFiles, Staging
 
 
 @contextmanager
@@ -68,34 +68,27 @@ def score_models(job: Job, models: Mapping[str, ToScore], staging: Staging) -> d
 
 @task(name="score shard", cache_policy=NO_CACHE)
 def score_one_shard(
-    staging: Path, model: ModelFolder, users: slice, out: Path, metadata: Mapping[str, str], options: ScoreOptions
+    files: StagedFiles, model: ModelFolder, users: slice, out: Path, metadata: Mapping[str, str], options: ScoreOptions
 ) -> tuple[ShardReport, bool]:
     """Score a range of users unless an earlier run did; depends on its arguments alone, wherever it runs.
 
     Returns:
         The shard, and whether it was reused.
     """
-    return _once(staging, out, lambda: score_shard(model, users, out, metadata=metadata, options=options))
+    return files.once(out, lambda path: score_shard(model, users, path, metadata=metadata, options=options))
 
 
 @task(name="top shard", cache_policy=NO_CACHE)
 def top_one_shard(
-    staging: Path, model: ModelFolder, users: slice, out: Path, metadata: Mapping[str, str], k: int, rank_by: RankBy
-) -> tuple[ShardReport, bool]:
+    files: StagedFiles, model: ModelFolder, users: slice, out: Path, metadata: Mapping[str, str], k: int,
+    rank_by: RankBy,
+) -> tuple[ShardReport, bool]:  # fmt: skip
     """Rank the unseen items of a range of users, likewise."""
 
-    def write() -> ShardReport:
-        return top_shard(model, users, out, k=k, metadata=metadata, interest=model.interest, rank_by=rank_by)
+    def write(path: Path) -> ShardReport:
+        return top_shard(model, users, path, k=k, metadata=metadata, interest=model.interest, rank_by=rank_by)
 
-    return _once(staging, out, write)
-
-
-def _once(staging: Path, out: Path, write: Callable[[], ShardReport]) -> tuple[ShardReport, bool]:
-    if (report := kept_report(staging, out)) is not None:
-        return report, True
-    report = write()
-    keep_report(staging, report)
-    return report, False
+    return files.once(out, write)
 
 
 def _plan(model: ToScore, options: ScoreOptions) -> list[slice]:
@@ -110,7 +103,7 @@ def _submit(job: Job, runner: TaskRunner[Any], model: ToScore, staging: Staging)
     options, k = job.settings.score, job.settings.top.k
     shards, tops = [], []
     for number, users in enumerate(_plan(model, options)):
-        shared = {"staging": staging.path, "model": model.files, "users": users, "metadata": metadata}
+        shared = {"files": staging.files, "model": model.files, "users": users, "metadata": metadata}
         out = staging.shard_path(model.name, number)
         shards.append(runner.submit(score_one_shard, parameters={**shared, "out": out, "options": options}))
         if k:

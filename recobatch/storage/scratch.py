@@ -1,7 +1,10 @@
 """Unfinished folders, each locked by its builder, so that those of dead builders can be removed at once."""
 
+import errno
+import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +39,21 @@ def temporary_folder(root: Path, name: str) -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def machine_folder() -> Path:
+    """Folder of this user below the one for temporary files; what dead processes left there is removed.
+
+    Raises:
+        RecobatchError: If the disk refuses it, or another user has made it.
+    """
+    root = Path(tempfile.gettempdir(), f"recobatch-{os.getuid()}")
+    with explained("make a folder for temporary files", root):
+        root.mkdir(mode=0o700, exist_ok=True)
+        if root.stat().st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+    sweep(root)
+    return root
 
 
 def sweep(root: Path) -> list[Path]:

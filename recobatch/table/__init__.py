@@ -4,7 +4,7 @@ table = open_table("predictions")    # or "s3://bucket/predictions"
 with table.lock(holder=batch_id):
     table.clean()
     staging = table.stage(version)   # or table.resume(key): the same predictions that a dead run left unfinished
-    ...                              # write shards to staging.shard_path(model, number)
+    ...                              # write each shard by staging.files.once(staging.shard_path(model, number), write)
     snapshot = staging.publish(...)  # readers see it from here on
     table.retain(keep=3)
 """
@@ -15,7 +15,8 @@ from recobatch.table.manifest import FileEntry, Manifest, ModelEntry, ModelFacts
 from recobatch.table.opening import open_table
 from recobatch.table.overlap import mean_overlap
 from recobatch.table.published import Published
-from recobatch.table.resume import Unfinished, keep_report, kept_report
+from recobatch.table.resume import Unfinished
+from recobatch.table.staged import StagedFiles
 from recobatch.table.staging import Staging
 from recobatch.table.table import Table, TableOptions
 from recobatch.table.verify import VerifyReport
@@ -27,13 +28,12 @@ __all__ = [
     "ModelEntry",
     "ModelFacts",
     "Published",
+    "StagedFiles",
     "Staging",
     "Table",
     "TableOptions",
     "Unfinished",
     "VerifyReport",
-    "keep_report",
-    "kept_report",
     "mean_overlap",
     "open_table",
     "published_items",

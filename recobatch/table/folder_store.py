@@ -3,19 +3,21 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from recobatch.errors import BadTable, RecobatchError, TableBusy
-from recobatch.storage.durable import explained, fsync_file, fsync_folder, remove, swap_link, write_file
+from recobatch.storage.durable import TEMPORARY, explained, fsync_file, fsync_folder, remove, swap_link, write_file
 from recobatch.table import layout
 from recobatch.table.catalog import Catalog, CatalogEntry
-from recobatch.table.layout import CHAMPION, CURRENT, LOCK, MANIFEST, POINTER, TITLES, TRASH, VERSIONS
+from recobatch.table.layout import CHAMPION, CURRENT, LOCK, MANIFEST, POINTER, STAGING, TITLES, TRASH, VERSIONS
 from recobatch.table.lock import TableLock
 from recobatch.table.manifest import Manifest
-from recobatch.table.resume import forget
+from recobatch.table.resume import Unfinished, forget, list_unfinished, remember, remove_unfinished
+from recobatch.table.staged import FolderFiles
 from recobatch.table.store import ETag, PreconditionFailed
 
 _ATTEMPTS = 20
@@ -34,7 +36,6 @@ class FolderStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.scratch = root
 
     @property
     def location(self) -> str:
@@ -159,6 +160,25 @@ class FolderStore:
         folder = self.root / VERSIONS
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
+    def stage(self, version: str, shaped_by: str, notes: Mapping[str, Any]) -> FolderFiles:
+        files = FolderFiles(make_staging(self.root, version))
+        if shaped_by:
+            remember(files.path, version, shaped_by, notes)
+        return files
+
+    def unfinished(self) -> list[Unfinished]:
+        return list_unfinished(self.root)
+
+    def resume(self, left: Unfinished) -> FolderFiles:
+        remove_unfinished(left.path)
+        return FolderFiles(left.path)
+
+    def sweep(self, kept: Collection[Path]) -> list[Path | str]:
+        return [*sweep(self.root, kept)]
+
+    def forget(self, versions: Collection[str]) -> None:
+        """Nothing: a snapshot holds no notes."""
+
     def put(self, staging: Path, manifest: Manifest) -> None:
         """Fsync the staging folder and rename it."""
         target = self.root / VERSIONS / manifest.version
@@ -215,6 +235,23 @@ class FolderStore:
             return [f"{CHAMPION}: found no such link, expected one to {expected}"]
         found = link.readlink().as_posix()
         return [] if found == expected else [f"{CHAMPION}: found a link to {found}, expected {expected}"]
+
+
+def make_staging(scratch: Path, version: str) -> Path:
+    """Make an empty staging folder."""
+    path = scratch / f"{STAGING}{version}-{secrets.token_hex(4)}"
+    with explained("make a staging folder", path):
+        path.mkdir(parents=True)
+    return path
+
+
+def sweep(scratch: Path, kept: Collection[Path]) -> list[Path]:
+    """Remove all staging folders, half-removed snapshots and temporary files but those to keep; returns them."""
+    left = [path for prefix in (STAGING, TRASH, TEMPORARY) for path in scratch.glob(f"{prefix}*") if path not in kept]
+    with explained("remove what an earlier run left", scratch):
+        for path in left:
+            remove(path)
+    return left
 
 
 def _fsync_snapshot(folder: Path) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ _REPORTS = "reports"
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A version that a dead run left in its staging folder."""
+    """A version that a dead run left unfinished."""
 
     path: Path
+    """Its folder on this machine; where the shards lie in an object store, it holds none of them."""
     version: str
     shaped_by: str
     """Fingerprint of everything that its predictions depend on."""
@@ -51,16 +52,7 @@ def list_unfinished(root: Path) -> list[Unfinished]:
     return sorted(found, key=lambda left: (left.finished, left.path.name), reverse=True)
 
 
-def select(unfinished: Sequence[Unfinished], shaped_by: str) -> Unfinished | None:
-    """The first with the same predictions, without the files that were unfinished when its run died."""
-    for left in unfinished:
-        if left.shaped_by == shaped_by != "":
-            _remove_unfinished(left.path)
-            return left
-    return None
-
-
-def _remove_unfinished(staging: Path) -> None:
+def remove_unfinished(staging: Path) -> None:
     """Remove all but the finished files and their notes."""
     kept = {staging / _KEY}
     for note in (staging / _REPORTS).glob("*.json"):

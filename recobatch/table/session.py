@@ -3,11 +3,11 @@
 import os
 import shutil
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock as Mutex
 
-from recobatch.errors import TableBusy
+from recobatch.errors import RecobatchError, TableBusy
 from recobatch.table.catalog import Catalog, CatalogEntry
 from recobatch.table.layout import VERSIONS
 from recobatch.table.manifest import Manifest
@@ -70,7 +70,10 @@ class Session:
         """Put a finished staging folder in place and make it the current version."""
         self._store.put(staging, manifest)
         self.move(self.catalog.pointing_at(manifest, self.holder))
-        shutil.rmtree(staging, ignore_errors=True)  # what cannot be removed now is removed by the next run
+        # What cannot be removed now is removed by the next run.
+        with suppress(RecobatchError):
+            self._store.forget([manifest.version])
+        shutil.rmtree(staging, ignore_errors=True)
 
     def remove(self, entries: Sequence[CatalogEntry]) -> None:
         """Remove published versions: all from the catalog, then the files of each."""
@@ -95,6 +98,7 @@ class Session:
             self.move(self.catalog.renewed(self.holder))
         for version in gone:
             self._store.delete(version)
+        self._store.forget(self.catalog.snapshots.keys())
         return [f"{self._store.location}/{VERSIONS}/{version}" for version in gone]
 
     def _overtaken(self, now: Catalog) -> str:

@@ -1,9 +1,9 @@
 """A snapshot before it is published in one step: consumers never read where it is staged."""
 
 import hashlib
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,19 +19,28 @@ from recobatch.table.layout import CHAMPION, MANIFEST, TITLES, safe_name
 from recobatch.table.manifest import Column, FileEntry, Manifest, ModelEntry, ModelFacts
 from recobatch.table.published import Published
 from recobatch.table.session import Session
+from recobatch.table.staged import StagedFiles
 from recobatch.table.store import Store
+
+_AT_ONCE = 8
+"""Footers that are fetched from an object store at the same time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Staging:
-    """A folder on this machine in which one version is staged."""
+    """One version that is staged: its small files in a folder on this machine, its shards where ``files`` puts them."""
 
-    path: Path
+    files: StagedFiles
     version: str
     store: Store
     """Where it will be published."""
     exclusive: Callable[[str], AbstractContextManager[Session]]
     """Locks the table for a holder, unless this process holds it already."""
+
+    @property
+    def path(self) -> Path:
+        """Folder on this machine."""
+        return self.files.path
 
     def shard_path(self, model: str, shard: int) -> Path:
         """Where shard number ``shard`` of a model's predictions is to be written.
@@ -46,9 +55,7 @@ class Staging:
         return self._part("top", model, part)
 
     def _part(self, table: str, model: str, number: int) -> Path:
-        folder = self.path / table / f"model={safe_name('model', model)}"
-        with explained("make a folder for the predictions", folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        folder = self.files.place(f"{table}/model={safe_name('model', model)}")
         return folder / f"part-{number:05d}-{self.version}.parquet"
 
     def publish(
@@ -95,30 +102,31 @@ class Staging:
 
     def discard(self) -> None:
         """Remove what was staged; what cannot be removed now is removed by the next run."""
-        with suppress(OSError):
-            shutil.rmtree(self.path)
+        self.files.discard()
 
     def _check(self, models: Mapping[str, ModelEntry], expected_rows: int) -> tuple[Column, ...]:
-        schemas: set[tuple[Column, ...]] = set()
+        reports = [report for entry in models.values() for report in (*entry.shards, *entry.top)]
+        sizes = self.files.sizes()
+        with ThreadPoolExecutor(_AT_ONCE if self.store.is_remote else 1) as pool:
+            columns = pool.map(lambda report: self._check_file(report, sizes), reports)
+            found = dict(zip((report.path for report in reports), columns, strict=True))
         for name, entry in models.items():
-            schemas |= {self._check_file(report) for report in entry.shards}
             _check_cover(name, entry.shards, expected_rows)
-            for report in entry.top:
-                self._check_file(report)
-        accounted = {report.path for entry in models.values() for report in (*entry.shards, *entry.top)}
-        stray = {path for table in ("table", "top") for path in (self.path / table).rglob("*") if path.is_file()}
-        if stray - accounted:
-            _refuse(sorted(stray - accounted)[0], "a file that no report accounts for", "none")
+        if stray := sizes.keys() - found.keys():
+            _refuse(sorted(stray)[0], "a file that no report accounts for", "none")
+        schemas = {found[report.path] for entry in models.values() for report in entry.shards}
         if len(schemas) != 1:
             _refuse(self.path, f"{len(schemas)} different schemas", "one schema in every file")
         return schemas.pop()
 
-    def _check_file(self, report: ShardReport) -> tuple[Column, ...]:
+    def _check_file(self, report: ShardReport, sizes: Mapping[Path, int]) -> tuple[Column, ...]:
         """Compare a file's size and footer with its report."""
         if not report.path.is_relative_to(self.path):
             _refuse(report.path, "a file outside the staging folder", f"one within {self.path}")
+        if (size := sizes.get(report.path)) is None:
+            _refuse(report.path, "no readable parquet file (it is not there)", f"{report.rows:,} rows")
         try:
-            size, footer = report.path.stat().st_size, pq.read_metadata(report.path)
+            footer = pq.read_metadata(self.files.open(report.path, size))
         except (OSError, pa.ArrowException) as error:
             _refuse(report.path, f"no readable parquet file ({error})", f"{report.rows:,} rows")
         if (size, footer.num_rows) != (report.bytes, report.rows):

@@ -1,6 +1,6 @@
 """What a table needs of the place it lies in; a local folder and an object store are the two there are."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from recobatch.table.catalog import Catalog
 from recobatch.table.manifest import Manifest
+from recobatch.table.resume import Unfinished
+from recobatch.table.staged import StagedFiles
 
 
 class PreconditionFailed(Exception):
@@ -58,10 +60,6 @@ class Store(Protocol):
         """The same for every handle that this process has of the table."""
 
     @property
-    def scratch(self) -> Path:
-        """Folder on this machine in which versions are staged."""
-
-    @property
     def is_remote(self) -> bool:
         """Whether reading a whole file costs a download."""
 
@@ -97,17 +95,36 @@ class Store(Protocol):
         """
 
     def versions(self) -> list[str]:
-        """Names of all versions of which any file is there, published or not."""
+        """Names of all versions of which any file or note is there, published or not."""
 
-    def put(self, staging: Path, manifest: Manifest) -> None:
-        """Bring a finished staging folder to its version's place and make it durable, the manifest last.
+    def stage(self, version: str, shaped_by: str, notes: Mapping[str, Any]) -> StagedFiles:
+        """Begin a version; with ``shaped_by``, so that it can be resumed. See ``Table.stage``."""
 
-        Raises:
-            RecobatchError: If other content lies under one of the names.
+    def unfinished(self) -> list[Unfinished]:
+        """Versions that were begun and can be resumed, the one with the most finished files first."""
+
+    def resume(self, left: Unfinished) -> StagedFiles:
+        """One of them, without the files that were unfinished when its run died."""
+
+    def sweep(self, kept: Collection[Path]) -> list[Path | str]:
+        """Remove the staging folders and temporary files of dead runs from this machine; returns their paths.
+
+        Args:
+            kept: Paths of what may be resumed.
         """
 
+    def put(self, staging: Path, manifest: Manifest) -> None:
+        """Bring what a staging folder holds to its version's place and make it durable, the manifest last.
+
+        Raises:
+            RecobatchError: If other content lies under one of the names, or if a file is missing.
+        """
+
+    def forget(self, versions: Collection[str]) -> None:
+        """Remove the notes on versions that are published."""
+
     def delete(self, version: str) -> None:
-        """Remove all files of a version."""
+        """Remove all files of a version and the notes on it."""
 
     def read(self, name: str) -> bytes | None:
         """A small file, or none if there is no such file."""

@@ -1,6 +1,5 @@
 """The prediction table: a sequence of immutable snapshots and one pointer, in any ``Store``."""
 
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,12 +8,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from recobatch.errors import BadSettings, BadTable, RecobatchError
-from recobatch.storage.durable import TEMPORARY, explained, remove
 from recobatch.table.catalog import Catalog, CatalogEntry
-from recobatch.table.layout import STAGING, TRASH, safe_name
+from recobatch.table.layout import safe_name
 from recobatch.table.published import Published
-from recobatch.table.resume import Unfinished, list_unfinished, remember, select
+from recobatch.table.resume import Unfinished
 from recobatch.table.session import Session, current_session, session
+from recobatch.table.staged import StagedFiles
 from recobatch.table.staging import Staging
 from recobatch.table.store import Store
 from recobatch.table.verify import VerifyReport, check_files, check_sizes, verify_snapshot
@@ -67,7 +66,7 @@ class Table:
             yield ours
 
     def stage(self, version: str, *, shaped_by: str = "", notes: Mapping[str, Any] | None = None) -> Staging:
-        """Begin a new version in a folder of its own, where consumers do not read.
+        """Begin a new version where consumers do not read.
 
         Args:
             version: A name that no published version has.
@@ -85,16 +84,14 @@ class Table:
                 f"{self.store.location}: found version {version} there already, expected a new version; "
                 f"a published snapshot never changes, run with another version"
             )
-        path = self.store.scratch / f"{STAGING}{version}-{secrets.token_hex(4)}"
-        with explained("make a staging folder", path):
-            path.mkdir(parents=True)
-        if shaped_by:
-            remember(path, version, shaped_by, notes or {})
-        return self._staging(path, version)
+        return self._staging(self.store.stage(version, shaped_by, notes or {}), version)
 
     def unfinished(self) -> list[Unfinished]:
-        """Versions that dead runs left on this machine and that can be resumed, most finished files first."""
-        left = list_unfinished(self.store.scratch)
+        """Versions that dead runs left and that can be resumed, most finished files first.
+
+        Of a table in a folder they lie on this machine; of one in an object store they lie there, for every machine.
+        """
+        left = self.store.unfinished()
         published = self._catalog().snapshots if left else {}
         return [each for each in left if each.version not in published]
 
@@ -105,13 +102,15 @@ class Table:
             shaped_by: As given to ``stage``; must not be empty.
 
         Returns:
-            The staging folder, whose finished shards ``kept_report`` finds, or none if there is nothing to resume.
+            The staging, whose finished shards are not written again, or none if there is nothing to resume.
         """
-        left = select(self.unfinished(), shaped_by)
-        return None if left is None else self._staging(left.path, left.version)
+        for left in self.unfinished():
+            if left.shaped_by == shaped_by != "":
+                return self._staging(self.store.resume(left), left.version)
+        return None
 
-    def _staging(self, path: Path, version: str) -> Staging:
-        return Staging(path, version, self.store, self._exclusive)
+    def _staging(self, files: StagedFiles, version: str) -> Staging:
+        return Staging(files, version, self.store, self._exclusive)
 
     def current(self) -> Published | None:
         """The snapshot that readers see, or none if nothing was published yet.
@@ -228,14 +227,9 @@ class Table:
         if not self.store.is_table():
             return []
         with self._exclusive("clean") as writer:
-            kept = {each.path: each.version for each in (self.unfinished() if keep_unfinished else ())}
-            kept |= {keep.path: keep.version} if keep else {}
-            left = [*self.store.scratch.glob(f"{STAGING}*"), *self.store.scratch.glob(f"{TRASH}*")]
-            litter = [path for path in (*left, *self.store.scratch.glob(f"{TEMPORARY}*")) if path not in kept]
-            with explained("remove what an earlier run left", self.store.scratch):
-                for path in litter:
-                    remove(path)
-            return [*litter, *writer.remove_unpublished(kept=set(kept.values()))]
+            kept = [*(self.unfinished() if keep_unfinished else ()), *([keep] if keep else [])]
+            swept = self.store.sweep({each.path for each in kept})
+            return [*swept, *writer.remove_unpublished(kept={each.version for each in kept})]
 
     def retain(self, keep: int) -> list[str]:
         """Remove all but ``keep`` snapshots; returns the versions removed, in the order of removal.

@@ -24,7 +24,7 @@ def in_memory(scratch: Path, bucket: type[Bucket] = Bucket) -> Table:
 def another_handle(table: Table, scratch: Path) -> Table:
     """The same table as another machine has it: other scratch, and a process that knows of nothing."""
     ours = table.store.bucket
-    return Table(ObjectStore(Bucket(f"{ours.uri}#elsewhere", ours._store), scratch))
+    return Table(ObjectStore(type(ours)(f"{ours.uri}#elsewhere", ours._store), scratch))
 
 
 class S3Place:

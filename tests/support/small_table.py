@@ -13,7 +13,7 @@ from recobatch.scoring.predictions import ScoreOptions, plan_shards, score_shard
 from recobatch.scoring.ranker import RankBy
 from recobatch.scoring.shards import ShardReport
 from recobatch.scoring.top import top_shard
-from recobatch.table import ModelEntry, Published, Staging, Table, keep_report, kept_report
+from recobatch.table import ModelEntry, Published, Staging, Table
 from recobatch.vocabulary import Vocabulary
 
 N_USERS, N_ITEMS = 90, 70
@@ -82,10 +82,7 @@ def score_into(
 
 
 def _once(staging: Staging, write: Callable[..., ShardReport], inputs, users, out: Path, **options) -> ShardReport:
-    if (report := kept_report(staging.path, out)) is None:
-        report = write(inputs, users, out, **options)
-        keep_report(staging.path, report)
-    return report
+    return staging.files.once(out, lambda path: write(inputs, users, path, **options))[0]
 
 
 def publish(

@@ -74,11 +74,12 @@ def test_it_takes_the_next_publish(table, inputs):
 
 
 def test_its_unfinished_version_is_resumed(table, inputs):
-    table.store.scratch.mkdir(exist_ok=True)
-    staging = table.store.scratch / ".staging-v4-12ab34cd"
-    staging.mkdir()
+    """In a bucket its shards lay on this machine, where nobody looks for them any more."""
+    remote = table.store.is_remote
+    staging = (table.store.scratch if remote else table.root) / ".staging-v4-12ab34cd"
+    staging.mkdir(parents=True)
     (staging / "shaped-by").write_text('{"version": "v4", "shaped_by": "abc", "notes": {"runs": []}}')
     with table.lock(holder="next"):
-        assert table.resume("abc").version == "v4"
+        assert table.resume("abc") is None if remote else table.resume("abc").version == "v4"
         table.clean()
     assert not staging.exists()

@@ -4,7 +4,8 @@ import pytest
 
 from recobatch.errors import RecobatchError
 from recobatch.scoring.predictions import ScoreOptions, plan_shards, score_shard
-from recobatch.table import ModelEntry, keep_report, kept_report, open_table
+from recobatch.table import ModelEntry, open_table
+from recobatch.table.resume import kept_report
 from tests.support.small_table import publish
 
 OPTIONS = ScoreOptions(rows_per_shard=700, rows_per_group=40)
@@ -13,16 +14,14 @@ OPTIONS = ScoreOptions(rows_per_shard=700, rows_per_group=40)
 def score(staging, inputs, *, die_after=99):
     """Score as the flow does: use what is kept, note what is finished; returns the entry and what was redone."""
     loaded, redone, reports = inputs.load(), [], []
+    how = {"metadata": {"version": staging.version}, "options": OPTIONS}
     for number, users in enumerate(plan_shards(60, 40, OPTIONS)):
         if number == die_after:
             return None, redone
         path = staging.shard_path("plain", number)
-        report = kept_report(staging.path, path)
-        if report is None:
-            report = score_shard(inputs, users, path, metadata={"version": staging.version}, options=OPTIONS)
-            redone.append(number)
-            keep_report(staging.path, report)
+        report, is_reused = staging.files.once(path, lambda out, users=users: score_shard(inputs, users, out, **how))
         reports.append(report)
+        redone += [] if is_reused else [number]
     fingerprints = loaded.model.fingerprint, loaded.users.fingerprint, loaded.items.fingerprint
     return ModelEntry("plain", "run", *fingerprints, tuple(reports)), redone
 

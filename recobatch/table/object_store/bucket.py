@@ -1,12 +1,15 @@
 """Objects below one URI: the door to obstore, and one clear line when the store refuses."""
 
 import io
+import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -20,7 +23,15 @@ _RETRIES = {
     "backoff": {"init_backoff": timedelta(seconds=0.2), "max_backoff": timedelta(seconds=10), "base": 2},
 }
 _CHUNK = 16 * 2**20
-"""Most bytes in one request: each may take half a minute, and four are in memory at once."""
+"""Most bytes in one part of a large file, or in one request of a download."""
+_SINGLE = 160 * 2**20
+"""Most bytes of a file that is uploaded in one request, and so under a condition; it is in memory meanwhile."""
+_UPLOAD_TIMEOUT = timedelta(minutes=10)
+"""For one request of an upload: 160 MB at 300 kB a second. Small requests have half a minute."""
+_CONFLICTS = 6
+"""Attempts at a write that the store answers with 409, since another request for the same name is under way."""
+_INSECURE = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
+_T = TypeVar("_T")
 
 
 class Bucket:
@@ -56,6 +67,21 @@ class Bucket:
                 f"s3://bucket/prefix and its settings in the environment; check both"
             ) from error
 
+    def __reduce__(self) -> tuple[Callable[[str], "Bucket"], tuple[str]]:
+        """Another process opens the URI with the credentials of its own environment."""
+        return Bucket.open, (self.uri,)
+
+    @cached_property
+    def _patient(self) -> Any:  # noqa: ANN401 - one of obstore's
+        """The same store, with time for large requests."""
+        if self.uri.startswith("memory:"):
+            return self._store
+        from obstore.store import from_url
+
+        insecure = any(os.environ.get(name, "").lower() in ("true", "1") for name in _INSECURE)
+        client = {"timeout": _UPLOAD_TIMEOUT, "allow_http": insecure}  # they replace those of the environment
+        return from_url(self.uri, retry_config=_RETRIES, client_options=client)
+
     def read(self, name: str) -> tuple[bytes, ETag] | None:
         """A small object with its state, or none if there is no such object."""
         import obstore
@@ -80,7 +106,9 @@ class Bucket:
         mode: Any = "create" if over is None else over.condition()
         with self._explained(f"write {name}"):
             try:
-                return ETag.of(obstore.put(self._store, name, content, mode=mode, use_multipart=False))
+                return _unless_conflicting(
+                    lambda: ETag.of(obstore.put(self._store, name, content, mode=mode, use_multipart=False))
+                )
             except (AlreadyExistsError, PreconditionError) as error:
                 raise PreconditionFailed(name) from error
             except FileNotFoundError as error:
@@ -88,7 +116,19 @@ class Bucket:
                     raise
                 raise PreconditionFailed(name) from error  # S3 says so where the object is gone
 
-    def upload(self, name: str, path: Path) -> None:
+    def replace(self, name: str, content: bytes) -> ETag:
+        """Write a small object over whatever is there; of two that do so at once, one gives up.
+
+        Raises:
+            PreconditionFailed: If another has written it meanwhile.
+        """
+        try:
+            return self.write(name, content, over=None)
+        except PreconditionFailed:
+            found = self.read(name)
+            return self.write(name, content, over=found and found[1])
+
+    def upload(self, name: str, path: Path) -> ETag:
         """Write a file as a new object, which appears whole or not at all.
 
         Raises:
@@ -98,14 +138,28 @@ class Bucket:
         import obstore
         from obstore.exceptions import AlreadyExistsError
 
+        def put() -> ETag:
+            if path.stat().st_size <= _SINGLE:
+                return ETag.of(obstore.put(self._patient, name, path, mode="create", use_multipart=False))
+            parts = {"use_multipart": True, "chunk_size": _CHUNK, "max_concurrency": 2}
+            return ETag.of(obstore.put(self._patient, name, path, **parts))
+
         with self._explained(f"write {name}"):
             try:
-                if path.stat().st_size > _CHUNK:
-                    obstore.put(self._store, name, path, use_multipart=True, chunk_size=_CHUNK, max_concurrency=2)
-                else:
-                    obstore.put(self._store, name, path, mode="create", use_multipart=False)
+                return _unless_conflicting(put)
             except AlreadyExistsError as error:
                 raise PreconditionFailed(name) from error
+
+    def state(self, name: str) -> tuple[int, ETag] | None:
+        """Bytes and state of an object, or none if there is no such object."""
+        import obstore
+
+        with self._explained(f"look at {name}"):
+            try:
+                meta = obstore.head(self._store, name)
+            except FileNotFoundError:
+                return None
+        return meta["size"], ETag.of(meta)
 
     def children(self, folder: str = "") -> tuple[list[str], list[str]]:
         """Names directly below a folder: of folders, and of objects."""
@@ -129,12 +183,18 @@ class Bucket:
             while chunk := remote.read(_CHUNK):
                 file.write(chunk)
 
-    def open_file(self, name: str) -> pa.NativeFile:
-        """An object as a file; only the bytes that are read are fetched."""
+    def open_file(self, name: str, size: int | None = None) -> pa.NativeFile:
+        """An object as a file; only the bytes that are read are fetched.
+
+        Args:
+            name: Of the object.
+            size: Its bytes, where they are known; spares a request.
+        """
         import obstore
 
-        with self._explained(f"open {name}"):
-            size = obstore.head(self._store, name)["size"]
+        if size is None:
+            with self._explained(f"open {name}"):
+                size = obstore.head(self._store, name)["size"]
         return pa.PythonFile(_Ranges(size, lambda start, end: self._range(name, start, end)), mode="r")
 
     def delete(self, names: Sequence[str]) -> None:
@@ -169,6 +229,11 @@ class Bucket:
                     f"{self.uri}: found no such object while trying to {action}, expected one as it was published; "
                     f"see recobatch verify, then recobatch rollback"
                 ) from error
+            if type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
+                raise BadTable(
+                    f"{self.uri}: found that the object store does not permit to {action} ({reason}), expected "
+                    f"credentials with that right; check key, secret and policy in the environment"
+                ) from error
             raise RecobatchError(
                 f"{self.uri}: found that the object store did not {action} ({reason}), expected one that answers and "
                 f"permits it; check address, credentials and permissions, then run again"
@@ -199,6 +264,20 @@ class _Ranges(io.RawIOBase):
         content = self._fetch(self._at, end) if end > self._at else b""
         self._at += len(content)
         return content
+
+
+def _unless_conflicting(write: Callable[[], _T]) -> _T:
+    """Repeat a write that the store answers with 409: it was not done, and nothing is known of the name."""
+    from obstore.exceptions import AlreadyExistsError
+
+    for attempt in range(1, _CONFLICTS):
+        try:
+            return write()
+        except AlreadyExistsError as error:
+            if "409 Conflict" not in str(error):
+                raise
+            time.sleep(min(2.0, 0.05 * 2**attempt))
+    return write()
 
 
 def _last(path: str) -> str:

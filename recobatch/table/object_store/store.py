@@ -6,25 +6,31 @@ run that is late finds another catalog and loses.
 
 import hashlib
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow as pa
 
 from recobatch.errors import BadTable, RecobatchError
 from recobatch.storage.durable import explained
 from recobatch.table.catalog import Catalog
-from recobatch.table.layout import MANIFEST, MARK, MARKER, POINTER, VERSIONS, refuse_foreign
+from recobatch.table.folder_store import make_staging, sweep
+from recobatch.table.layout import MANIFEST, MARK, MARKER, POINTER, STAGED, VERSIONS, refuse_foreign
 from recobatch.table.manifest import FileEntry, Manifest
 from recobatch.table.object_store.bucket import Bucket
 from recobatch.table.object_store.lease import LEASE, Lease
+from recobatch.table.object_store.staged import (
+    BucketFiles,
+    check_same,
+    list_unfinished,
+    remember,
+    remove_version,
+)
+from recobatch.table.resume import Unfinished
 from recobatch.table.store import ETag, PreconditionFailed
-
-_AT_ONCE = 4
-"""Files uploaded at the same time."""
 
 
 class ObjectStore:
@@ -37,7 +43,7 @@ class ObjectStore:
 
         Args:
             bucket: Where the table lies.
-            scratch: Folder on this machine in which versions are staged; for this table alone.
+            scratch: Folder on this machine for the small files of versions that are staged; for this table alone.
         """
         self.bucket = bucket
         self.scratch = scratch
@@ -114,56 +120,64 @@ class ObjectStore:
         raise RecobatchError(f"{error}; the table that stood before still stands") from error
 
     def versions(self) -> list[str]:
-        return self.bucket.children(VERSIONS)[0]
+        return sorted({*self.bucket.children(VERSIONS)[0], *self.bucket.children(STAGED)[0]})
+
+    def stage(self, version: str, shaped_by: str, notes: Mapping[str, Any]) -> BucketFiles:
+        path = make_staging(self.scratch, version)
+        if shaped_by:
+            remember(self.bucket, version, shaped_by, notes)
+        return BucketFiles(self.bucket, version, path)
+
+    def unfinished(self) -> list[Unfinished]:
+        return list_unfinished(self.bucket, self.scratch)
+
+    def resume(self, left: Unfinished) -> BucketFiles:
+        """Shards are whole or not there, so that nothing of them has to be removed."""
+        return BucketFiles(self.bucket, left.version, make_staging(self.scratch, left.version))
+
+    def sweep(self, kept: Collection[Path]) -> list[Path | str]:
+        return [*sweep(self.scratch, kept)]
 
     def put(self, staging: Path, manifest: Manifest) -> None:
-        """Upload every file under its own name, none of them over another, and the manifest last.
+        """Upload every file of the folder under its own name, none of them over another, and the manifest last.
 
-        What an earlier attempt at the same version has uploaded already is kept where it is the same.
+        The shards are there already. What an earlier attempt at the same version has uploaded is kept where it is the
+        same.
         """
         there = self.sizes(manifest.version)
-        pool = ThreadPoolExecutor(_AT_ONCE)
-        try:
-            for done in [pool.submit(self._put_file, staging, manifest, entry, there) for entry in manifest.files]:
-                done.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        for entry in manifest.files:
+            if (staging / entry.path).exists():
+                self._put_file(staging, manifest, entry)
+            elif there.get(entry.path) != entry.bytes:
+                raise RecobatchError(
+                    f"{self.location}/{VERSIONS}/{manifest.version}/{entry.path}: found "
+                    f"{there.get(entry.path, 'no file of')} bytes, expected {entry.bytes:,} as they were uploaded; "
+                    f"nothing was published, run again"
+                )
         self._put_manifest(manifest)
 
-    def _put_file(self, staging: Path, manifest: Manifest, entry: FileEntry, there: dict[str, int]) -> None:
+    def _put_file(self, staging: Path, manifest: Manifest, entry: FileEntry) -> None:
         name = f"{VERSIONS}/{manifest.version}/{entry.path}"
         try:
-            if entry.path not in there:
-                self.bucket.upload(name, staging / entry.path)
-                return
-        except PreconditionFailed:
-            pass  # an attempt whose answer was lost, most likely
-        digest, size = hashlib.sha256(), 0
-        with self.open(name) as file:
-            while chunk := file.read(1 << 22):
-                digest.update(chunk)
-                size += len(chunk)
-        if (size, digest.hexdigest()) != (entry.bytes, entry.sha256):
-            self._refuse(name)
+            self.bucket.upload(name, staging / entry.path)
+        except PreconditionFailed:  # an attempt whose answer was lost, most likely
+            check_same(self.bucket, name, entry.bytes, entry.sha256)
 
     def _put_manifest(self, manifest: Manifest) -> None:
         """Over that of a dead attempt, if there is one: no catalog ever listed it."""
         name, content = f"{VERSIONS}/{manifest.version}/{MANIFEST}", manifest.dump()
-        found = self.bucket.read(name)
         try:
-            self.bucket.write(name, content, over=found and found[1])
+            self.bucket.replace(name, content)
         except PreconditionFailed:
-            if self.read(name) != content:
-                self._refuse(name)
+            check_same(self.bucket, name, len(content), hashlib.sha256(content).hexdigest())
 
-    def _refuse(self, name: str) -> None:
-        raise RecobatchError(
-            f"{self.location}/{name}: found other content under a name that is this run's own, expected a free name; "
-            f"nothing was published, run again with --fresh"
-        )
+    def forget(self, versions: Collection[str]) -> None:
+        for version in {*self.bucket.children(STAGED)[0]} & {*versions}:
+            folder = f"{STAGED}/{version}"
+            self.bucket.delete([f"{folder}/{name}" for name in self.bucket.sizes(folder)])
 
     def delete(self, version: str) -> None:
-        self.bucket.delete([f"{VERSIONS}/{version}/{name}" for name in self.sizes(version)])
+        remove_version(self.bucket, version)
 
     def read(self, name: str) -> bytes | None:
         found = self.bucket.read(name)

@@ -43,7 +43,7 @@ def _watched(name):
     return watched
 
 
-for _name in ("read", "write", "upload", "children", "sizes", "delete", "open_file"):
+for _name in ("read", "write", "upload", "state", "children", "sizes", "delete", "open_file"):
     setattr(FaultyBucket, _name, _watched(_name))
 
 
@@ -83,4 +83,5 @@ def check_tidy(table: Table) -> None:
     """No object that the pointer does not lead to, and nothing on this machine."""
     listed = json.loads(table.store.bucket.read("current.json")[0])["snapshots"]
     assert table.store.bucket.children("versions")[0] == sorted(listed)
+    assert not table.store.bucket.sizes("staging")
     assert not [path for path in table.store.scratch.rglob("*") if path.is_file()]

@@ -33,6 +33,7 @@ def test_a_write_holds_only_over_the_state_that_was_seen(bucket):
 @pytest.mark.parametrize("size", [0, 1000, 12 * 2**20], ids=["empty", "one request", "several parts"])
 def test_a_file_comes_back_as_it_went(bucket, tmp_path, monkeypatch, s3_server, size):
     monkeypatch.setattr(bucket_module, "_CHUNK", 5 * 2**20)
+    monkeypatch.setattr(bucket_module, "_SINGLE", 5 * 2**20)
     there, back = tmp_path / "there", tmp_path / "back"
     there.write_bytes(np.random.default_rng(1).bytes(size))
     s3_server.reset()
