@@ -12,11 +12,12 @@ from recobatch.addresses import holds_secret, without_secrets
 from recobatch.encode import Encoded
 from recobatch.evaluation.gate import Candidate
 from recobatch.evaluation.split_report import SplitReport
+from recobatch.evaluation.uncertainty import UncertaintyQuality
 from recobatch.features import Features
 from recobatch.ingest import IngestOptions, IngestReport
 from recobatch.interactions import EncodedInteractions, Split
 from recobatch.interest.fit import MEASURED_FILE, InterestTraining
-from recobatch.model_folder import INTEREST_FILE, ModelFolder
+from recobatch.model_folder import CALIBRATION_FILE, INTEREST_FILE, ModelFolder
 from recobatch.models import find_model
 from recobatch.scoring.list_quality import BatchLists
 from recobatch.scoring.ranker import RankBy
@@ -25,6 +26,9 @@ from recobatch.storage.workspace import StageOutput
 from recobatch.tracking import DatasetInfo, TrackedRun
 from recobatch.training.fit import TrainedOn, TrainingReport
 from recobatch.vocabulary import Vocabulary
+
+CalibratedOn = Literal["held-out training ratings", "validation part", "test part, crosswise"]
+"""Ratings that a calibration was fitted to."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,23 @@ class TrainedInterest:
 
 
 @dataclass(frozen=True)
+class CalibratedModel:
+    """The calibration of a trained model."""
+
+    path: Path
+    """Written by ``Calibration.save``."""
+    calibrated_on: CalibratedOn
+    quality: UncertaintyQuality
+    """On the test part."""
+
+    @classmethod
+    def of(cls, done: StageOutput) -> Self:
+        report = done.report
+        quality = UncertaintyQuality.from_dict(report["quality"])
+        return cls(done.path / CALIBRATION_FILE, report["calibrated_on"], quality)
+
+
+@dataclass(frozen=True)
 class TrainedModel:
     """A trained model and its run in MLflow."""
 
@@ -174,6 +195,8 @@ class TrainedModel:
     files: ModelFolder
     run: TrackedRun
     report: TrainingReport
+    calibrated: CalibratedModel | None = None
+    """None in a batch that is only finalized."""
 
     @classmethod
     def of(cls, name: str, done: StageOutput, run: TrackedRun, interest: Path | None) -> Self:

@@ -12,6 +12,7 @@ from recobatch.errors import BadTable
 if TYPE_CHECKING:
     from recobatch.factors import FactorModel
     from recobatch.interest_model import InterestModel
+    from recobatch.intervals import Calibration
     from recobatch.rated import RatedPairs
     from recobatch.vocabulary import Vocabulary
 
@@ -24,6 +25,8 @@ STATE_FILE = "state.npz"
 """Name of a saved ``BayesianState``."""
 INTEREST_FILE = "interest.npz"
 """Name of a saved ``InterestModel``."""
+CALIBRATION_FILE = "calibration.npz"
+"""Name of a saved ``Calibration``."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class ModelFolder:
     batch_interest: Path | None = None
     """File of the interest model that the models of a batch share; None where it lies in the folder, if there is one.
     """
+    fitted_calibration: Path | None = None
+    """File of the calibration, which is fitted after the model; None where it lies in the folder, if there is one."""
 
     @property
     def interest(self) -> Path | None:
@@ -42,16 +47,27 @@ class ModelFolder:
         return self.batch_interest or (own if own.exists() else None)
 
     @property
+    def calibration(self) -> Path | None:
+        """Written by ``Calibration.save``; None where the model has none, as those of earlier releases."""
+        own = self.path / CALIBRATION_FILE
+        return self.fitted_calibration or (own if own.exists() else None)
+
+    @property
     def scored_files(self) -> dict[str, Path]:
-        """The files that scoring reads, by name: ``SCORED_FILES``, and the interest model if there is one."""
+        """The files that scoring reads, by name: ``SCORED_FILES``, and the optional ones that there are."""
+        optional = {INTEREST_FILE: self.interest, CALIBRATION_FILE: self.calibration}
         files = {name: self.path / name for name in SCORED_FILES}
-        return files if self.interest is None else files | {INTEREST_FILE: self.interest}
+        return files | {name: path for name, path in optional.items() if path is not None}
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """Sha256 of the content of each part, 64 hex digits: of ``load``, and of the interest model if there is one."""
+        """Sha256 of the content of each part, 64 hex digits: of ``load``, and of the optional parts that there are."""
         found = self.load().fingerprints
-        return found if self.interest is None else found | {"interest": load_interest(self.interest).fingerprint}
+        if self.interest is not None:
+            found["interest"] = load_interest(self.interest).fingerprint
+        if (calibration := self.load_calibration()) is not None:
+            found["calibration"] = calibration.fingerprint
+        return found
 
     @property
     def factors(self) -> Path:
@@ -127,6 +143,16 @@ class ModelFolder:
                     f"{expected[1]:,} as in {self.users.name} and {self.items.name}; train again"
                 )
         return loaded
+
+    def load_calibration(self) -> "Calibration | None":
+        """Read the calibration; cached likewise. None where there is none.
+
+        Raises:
+            BadTable: If the file is damaged.
+        """
+        from recobatch.intervals import Calibration  # lazy, as in load
+
+        return None if self.calibration is None else _cached(Calibration.load, self.calibration)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +231,6 @@ def _cached(load: Callable[[Path], _T], path: Path) -> _T:
         return _load(load, file)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=12)
 def _load(load: Callable[[Path], _T], file: _File) -> _T:
     return load(file.path)

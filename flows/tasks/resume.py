@@ -10,10 +10,11 @@ from typing import Any
 from flows.job import Job, Services
 from flows.outputs import Parts, Ratings, ToScore, TrainedBatch
 from flows.settings.tree import INTEREST
+from flows.tasks.calibrate import calibration_stage
 from flows.tasks.fingerprints import predictions_fingerprint
 from flows.tasks.interest import interest_stage
 from flows.tasks.train import training_stage
-from recobatch.model_folder import INTEREST_FILE, ModelFolder
+from recobatch.model_folder import CALIBRATION_FILE, INTEREST_FILE, ModelFolder
 from recobatch.tracking import TrackedRun
 
 
@@ -73,9 +74,14 @@ def find_runs(services: Services, ratings: Ratings, parts: Parts, noted: Mapping
             return {}
         models[INTEREST] = None  # its run logs no model of its own
     for name in settings.model_names:
-        if (folder := _find(services, training_stage(settings, name, ratings, parts), known[name])) is None:
+        stage = training_stage(settings, name, ratings, parts)
+        folder, calibrated = (
+            _find(services, stage, known[name]),
+            services.work.find(*calibration_stage(settings, *stage)),
+        )
+        if folder is None or calibrated is None:
             return {}
-        models[name] = ModelFolder(folder, interest and interest / INTEREST_FILE)
+        models[name] = ModelFolder(folder, interest and interest / INTEREST_FILE, calibrated.path / CALIBRATION_FILE)
     return _resume(services, known, models)
 
 

@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from flows.job import Job
 from flows.outputs import Parts, Ratings, TrainedBatch, TrainedModel
 from flows.settings.tree import Settings
+from flows.tasks.calibrate import COMPARED_FILE, calibrate, calibration_metrics
 from flows.tasks.fingerprints import shaping_settings
 from flows.tasks.interest import train_interest
 from flows.tasks.lists import measure_batch
@@ -31,7 +32,8 @@ def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
     models = {}
     for name in job.settings.model_names:
         model = train_model.with_options(name=f"train {name}")(job, name, ratings, parts, file)
-        model = with_validation(job, model, ratings, parts)
+        model, compared = with_validation(job, model, ratings, parts)
+        model = calibrate(job, model, parts, *training_stage(job.settings, name, ratings, parts), compared)
         if name not in job.resumed:
             track_model.with_options(name=f"track {name}")(job, model, ratings, parts)
         models[name] = model
@@ -82,7 +84,8 @@ def train_model(job: Job, name: str, ratings: Ratings, parts: Parts, interest: P
 def track_model(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -> None:
     """Log figures and files of a trained model to MLflow."""
     with job.stages.timed("track"):
-        model.run.log_metrics({**model.report.metrics(), **ratings.metrics(), **parts.report.metrics()})
+        metrics = model.report.metrics() | calibration_metrics(model)
+        model.run.log_metrics({**metrics, **ratings.metrics(), **parts.report.metrics()})
         model.run.log_model(model.files)
         for path in model.files.descriptions:
             model.run.log_file(path)
@@ -90,25 +93,28 @@ def track_model(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -
             model.run.log_file(ratings.report.quarantine_path, "quarantine")
 
 
-def with_validation(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -> TrainedModel:
+def with_validation(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -> tuple[TrainedModel, Path | None]:
     """The model with its error on training ratings that were held out from another training of it, if wanted.
 
-    One model alone needs no choice, and a validation part of the split's own has measured it already.
+    A validation part of the split's own has measured it already. The calibration needs such ratings of every model.
+
+    Returns:
+        The model, and the factors of the other training.
     """
     fraction, name = job.settings.champion.validation_fraction, model.name
-    if not fraction or len(job.settings.models) == 1 or "validation" in parts.report.sizes:
-        return model
-    error = validate_model.with_options(name=f"validate {name}")(job, name, ratings, parts, fraction)
-    return replace(model, report=replace(model.report, validation_mse=error))
+    if not fraction or "validation" in parts.report.sizes:
+        return model, None
+    error, factors = validate_model.with_options(name=f"validate {name}")(job, name, ratings, parts, fraction)
+    return replace(model, report=replace(model.report, validation_mse=error)), factors
 
 
 @task(name="validate", cache_policy=NO_CACHE)
-def validate_model(job: Job, name: str, ratings: Ratings, parts: Parts, fraction: float) -> float:
-    """Mean squared error of a model on a part of the training ratings, after a training on the others."""
+def validate_model(job: Job, name: str, ratings: Ratings, parts: Parts, fraction: float) -> tuple[float, Path]:
+    """Mean squared error of a model on a part of the training ratings, after a training on the others; its factors."""
     settings, stage = job.settings, f"validate {name}"
 
-    def build(_out: Path) -> dict[str, Any]:
-        error = validation_error(name, _inputs(settings, ratings, parts), fraction)
+    def build(out: Path) -> dict[str, Any]:
+        error = validation_error(name, _inputs(settings, ratings, parts), fraction, factors=out / COMPARED_FILE)
         return {"mse": error if math.isfinite(error) else None}
 
     _, shaped_by = training_stage(settings, name, ratings, parts)
@@ -116,7 +122,7 @@ def validate_model(job: Job, name: str, ratings: Ratings, parts: Parts, fraction
         done = job.work.stage(f"validate-{name}", {**shaped_by, "fraction": fraction}, build)
     error = math.nan if done.report["mse"] is None else float(done.report["mse"])
     job.stages.log(stage, f"validation MSE {error:.4f}", reused=done.reused, validation_mse=error)
-    return error
+    return error, done.path / COMPARED_FILE
 
 
 def training_stage(settings: Settings, name: str, ratings: Ratings, parts: Parts) -> tuple[str, dict[str, Any]]:

@@ -4,82 +4,50 @@ Split-conformal, with the quantiles of scaled residuals per activity band: Roman
 quantile regression", NeurIPS 2019.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
+import math
+from dataclasses import replace
 
 import numpy as np
 
-from recobatch.errors import BadTable
-from recobatch.evaluation.noise import HeldOut, NoiseTerms, band_edges, fit_noise
+from recobatch.evaluation.baselines import bias_model
+from recobatch.evaluation.noise import HeldOut, band_edges, fit_noise
+from recobatch.factors import FactorModel
+from recobatch.interactions import EncodedInteractions
+from recobatch.intervals import Calibration, Intervals, bands
 
 COVERAGE = 0.9
 _FOLDS = 4
 _ALTERNATIONS = 4
 _NEIGHBOURS = 0.2
 """Weight of each neighbouring band."""
+_MOST_SEEN = 4_000_000
+"""Training ratings that sharpen the noise terms: more change them little and take long."""
+_PROBED = 20_000
+"""Training ratings whose error is compared with that of the held-out ones."""
 
 
-@dataclass(frozen=True, eq=False)
-class Intervals:
-    """Multiples of a pair's sd below and above its prediction, by the user's and the item's activity band."""
+def fit_intervals(
+    held_out: HeldOut, sd: np.ndarray, *, user_ratings: np.ndarray, item_ratings: np.ndarray,
+    rating_range: tuple[float, float], coverage: float = COVERAGE,
+) -> Intervals:  # fmt: skip
+    """Take the quantiles of the scaled residuals, half of the error on each side.
 
-    user_edges: np.ndarray
-    """Ascending numbers of training ratings; band b is from edge b - 1 up to, not including, edge b."""
-    item_edges: np.ndarray
-    lower: tuple[np.ndarray, np.ndarray]
-    """A factor for each user band and for each item band: ``lower_90 = prediction - product of the two · sd``."""
-    upper: tuple[np.ndarray, np.ndarray]
-    """As ``lower``, above the prediction."""
-    min_rating: float
-    max_rating: float
-
-    @classmethod
-    def fit(
-        cls, held_out: HeldOut, sd: np.ndarray, *, user_ratings: np.ndarray, item_ratings: np.ndarray,
-        rating_range: tuple[float, float], coverage: float = COVERAGE,
-    ) -> Self:  # fmt: skip
-        """Take the quantiles of the scaled residuals, half of the error on each side.
-
-        Args:
-            held_out: Held-out ratings; those that the noise terms were fitted to may be among them if each user has
-                few, otherwise use ``calibrate``, which fits both crosswise.
-            sd: Of each held-out pair, shape ``(n,)``.
-            user_ratings: Training ratings of each user.
-            item_ratings: Training ratings of each item.
-            rating_range: Lowest and highest rating, to which intervals are clipped.
-            coverage: Share of ratings within their intervals.
-        """
-        activity = user_ratings[held_out.user_index], item_ratings[held_out.item_index]
-        edges = [band_edges(each) for each in activity]
-        score = (held_out.rating - held_out.prediction) / sd
-        band = [np.searchsorted(each, values, side="right") for each, values in zip(edges, activity, strict=True)]
-        sizes = [len(each) + 1 for each in edges]
-        lower, upper = (_factors(sign * score, band, sizes, coverage) for sign in (-1, 1))
-        return cls(edges[0], edges[1], lower, upper, *rating_range)
-
-    def bounds(
-        self, prediction: np.ndarray, sd: np.ndarray, user_ratings: np.ndarray, item_ratings: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """``lower_90`` and ``upper_90`` of any pairs.
-
-        Args:
-            prediction: Clipped to the range, shape ``(n,)``.
-            sd: Shape ``(n,)``.
-            user_ratings: Training ratings of each pair's user, shape ``(n,)``.
-            item_ratings: Training ratings of each pair's item, shape ``(n,)``.
-
-        Returns:
-            float32, shape ``(n,)`` each, within the range, with the prediction between them.
-        """
-        band = (
-            np.searchsorted(self.user_edges, user_ratings, side="right"),
-            np.searchsorted(self.item_edges, item_ratings, side="right"),
-        )
-        below, above = (factors[0][band[0]] * factors[1][band[1]] * sd for factors in (self.lower, self.upper))
-        lower = np.minimum(prediction, np.maximum(prediction - below, self.min_rating))
-        upper = np.maximum(prediction, np.minimum(prediction + above, self.max_rating))
-        return lower.astype(np.float32), upper.astype(np.float32)
+    Args:
+        held_out: Held-out ratings; those that the noise terms were fitted to may be among them if each user has
+            few, otherwise use ``calibrate``, which fits both crosswise.
+        sd: Of each held-out pair, shape ``(n,)``.
+        user_ratings: Training ratings of each user.
+        item_ratings: Training ratings of each item.
+        rating_range: Lowest and highest rating, to which intervals are clipped.
+        coverage: Share of ratings within their intervals.
+    """
+    activity = user_ratings[held_out.user_index], item_ratings[held_out.item_index]
+    edges = [band_edges(each) for each in activity]
+    score = (held_out.rating - held_out.prediction) / sd
+    band = [bands(each, values) for each, values in zip(edges, activity, strict=True)]
+    sizes = [len(each) + 1 for each in edges]
+    lower, upper = (_factors(sign * score, band, sizes, coverage) for sign in (-1, 1))
+    return Intervals(edges[0], edges[1], lower, upper, *rating_range)
 
 
 def _factors(
@@ -111,56 +79,6 @@ def _conformal(score: np.ndarray, coverage: float) -> float:
     return max(0.0, float(np.quantile(score, rank, method="higher")))
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """Noise terms and intervals of one model; ``calibrated on held-out ratings``."""
-
-    noise: NoiseTerms
-    intervals: Intervals
-    user_ratings: np.ndarray
-    """Training ratings of each user, by which bands are found: int64, shape ``(n_users,)``."""
-    item_ratings: np.ndarray
-    """Training ratings of each item: int64, shape ``(n_items,)``."""
-
-    def bounds(
-        self, user_index: np.ndarray, item_index: np.ndarray, prediction: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """``lower_90`` and ``upper_90`` of pairs: float32, shape ``(n,)`` each."""
-        sd = self.noise.pair_sd(user_index, item_index)
-        return self.intervals.bounds(prediction, sd, self.user_ratings[user_index], self.item_ratings[item_index])
-
-    def save(self, path: Path) -> None:
-        """Write an ``.npz`` of plain arrays."""
-        intervals = self.intervals
-        with path.open("wb") as file:
-            np.savez(
-                file, allow_pickle=False, user_sd=self.noise.user_sd, item_sd=self.noise.item_sd,
-                user_edges=intervals.user_edges, item_edges=intervals.item_edges,
-                lower_user=intervals.lower[0], lower_item=intervals.lower[1], upper_user=intervals.upper[0],
-                upper_item=intervals.upper[1], range=np.array([intervals.min_rating, intervals.max_rating]),
-                user_ratings=self.user_ratings, item_ratings=self.item_ratings,
-            )  # fmt: skip
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Inverse of ``save``.
-
-        Raises:
-            BadTable: If the file cannot be read.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                a = dict(file)
-            low, high = a["range"].tolist()
-            lower, upper = ((a[f"{end}_user"], a[f"{end}_item"]) for end in ("lower", "upper"))
-            intervals = Intervals(a["user_edges"], a["item_edges"], lower, upper, low, high)
-            return cls(NoiseTerms(a["user_sd"], a["item_sd"]), intervals, a["user_ratings"], a["item_ratings"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise BadTable(
-                f"{path}: found no calibration ({error}), expected a file saved by recobatch; train again"
-            ) from error
-
-
 def calibrate(
     held_out: HeldOut, *, user_ratings: np.ndarray, item_ratings: np.ndarray, rating_range: tuple[float, float],
     seen: HeldOut | None = None,
@@ -175,7 +93,7 @@ def calibrate(
         user_ratings: Training ratings of each user, shape ``(n_users,)``.
         item_ratings: Training ratings of each item, shape ``(n_items,)``.
         rating_range: Lowest and highest rating.
-        seen: The model's training ratings with its predictions, for sharper noise terms; see ``fit_noise``.
+        seen: Training ratings with predictions, for sharper noise terms; see ``fit_noise``.
 
     Raises:
         BadInput: If there are no held-out ratings.
@@ -189,7 +107,57 @@ def calibrate(
         if chosen.any() and not chosen.all():
             others = fit_noise(held_out.take(~chosen), **counts, seen=seen)
             sd[chosen] = others.pair_sd(held_out.user_index[chosen], held_out.item_index[chosen])
-    intervals = Intervals.fit(
+    intervals = fit_intervals(
         held_out, sd, user_ratings=user_ratings, item_ratings=item_ratings, rating_range=rating_range
     )
     return Calibration(noise, intervals, user_ratings, item_ratings)
+
+
+def calibrate_model(
+    factors: FactorModel, *, seen: EncodedInteractions, held_out: EncodedInteractions, train: EncodedInteractions
+) -> Calibration:
+    """Calibrate a model on ratings that it does not know.
+
+    Args:
+        factors: Trained on ``seen``.
+        seen: Its training ratings.
+        held_out: Ratings over the same users and items that it does not know.
+        train: Training ratings of the model that is to have the calibration: its activity bands count them.
+
+    Raises:
+        BadInput: If there are no held-out ratings.
+    """
+    low, high = factors.min_rating, factors.max_rating
+    new = HeldOut.of(factors, held_out)
+    calibration = calibrate(
+        new, user_ratings=np.bincount(train.user_index, minlength=train.n_users),
+        item_ratings=np.bincount(train.item_index, minlength=train.n_items),
+        rating_range=(low, high) if high > low else (-math.inf, math.inf), seen=around_means(seen, low, high),
+    )  # fmt: skip
+    gain = _gain(new, HeldOut.of(factors, _some(seen, _PROBED)), len(seen) / len(train))
+    return replace(calibration, noise=calibration.noise.scaled(gain))
+
+
+def around_means(train: EncodedInteractions, low: float, high: float) -> HeldOut:
+    """Training ratings as the means of users and items predict them, to sharpen noise terms.
+
+    Who is hard to predict shows in them better than in the residuals of a model that has fitted these ratings closely.
+    """
+    some = _some(train, _MOST_SEEN)
+    return HeldOut.of(bias_model(train, min_rating=low, max_rating=high), some)
+
+
+def _some(rows: EncodedInteractions, most: int) -> EncodedInteractions:
+    """Rows at even distances."""
+    return rows if len(rows) <= most else rows.take(np.arange(0, len(rows), -(-len(rows) // most)))
+
+
+def _gain(held_out: HeldOut, seen: HeldOut, share: float) -> float:
+    """Ratio of a model's sd to that of one which was trained on a share of its ratings.
+
+    The excess of the error over the noise is half of the difference between the errors on new and on fitted ratings,
+    and falls with the number of ratings: Mallows, "Some comments on Cp", Technometrics 1973.
+    """
+    error, fitted = (float(rows.squared_residuals().mean()) for rows in (held_out, seen))
+    excess = max(0.0, error - fitted) / 2
+    return math.sqrt(1 - (1 - share) * excess / error) if error > 0 else 1.0

@@ -10,6 +10,10 @@ from typing import Self
 import numpy as np
 
 from recobatch.errors import BadInput
+from recobatch.evaluation.evaluate import predict_rows
+from recobatch.factors import FactorModel
+from recobatch.interactions import EncodedInteractions
+from recobatch.intervals import NoiseTerms
 
 _ROUNDS = 8
 _SHRINKAGE = 25.0
@@ -19,20 +23,6 @@ _SMALLEST_SHARE = 0.02
 _BANDS = 10
 _SMALLEST_BAND = 400
 """Held-out ratings in a band: their quantiles are then sure to about 1.5 percent."""
-
-
-@dataclass(frozen=True, eq=False)
-class NoiseTerms:
-    """The noise of each user and each item, in rating units."""
-
-    user_sd: np.ndarray
-    """float32, shape ``(n_users,)``."""
-    item_sd: np.ndarray
-    """float32, shape ``(n_items,)``."""
-
-    def pair_sd(self, user_index: np.ndarray, item_index: np.ndarray) -> np.ndarray:
-        """``sqrt(sd_user² + sd_item²)``: float32, shape ``(n,)``."""
-        return np.hypot(self.user_sd[user_index], self.item_sd[item_index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +37,12 @@ class HeldOut:
     """In rating units, shape ``(n,)``."""
     prediction: np.ndarray
     """In rating units, shape ``(n,)``."""
+
+    @classmethod
+    def of(cls, factors: FactorModel, rows: EncodedInteractions) -> Self:
+        """Predict rows; of a training that diverged, a prediction that is no number counts as the middle rating."""
+        prediction, middle = predict_rows(factors, rows), np.float32((factors.min_rating + factors.max_rating) / 2)
+        return cls(rows.user_index, rows.item_index, rows.rating, np.where(np.isfinite(prediction), prediction, middle))
 
     def __len__(self) -> int:
         return len(self.rating)

@@ -3,6 +3,7 @@
     MLmodel, requirements.txt, python_env.yaml, conda.yaml, input_example.json
     served/                  factors.npz, users.parquet, items.parquet, rated.npz      mlflow.pyfunc
                              interest.npz, where the batch trained an interest model   recobatch score
+                             calibration.npz: noise terms and intervals                 recobatch score
     data/                    model.keras, keras_module.txt                             mlflow.keras
     state/                   state.npz of a sampled model, up to 256 MiB
     code/                    the loader, and a copy of the modules that serving needs

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recobatch.errors import BadInput, BadTable, RecobatchError
-from recobatch.model_folder import INTEREST_FILE, SCORED_FILES, ModelFolder
+from recobatch.model_folder import CALIBRATION_FILE, INTEREST_FILE, SCORED_FILES, ModelFolder
 from recobatch.storage.fingerprints import file_digest
 from recobatch.tracking.connection import Connection
 
@@ -34,7 +34,7 @@ class RegisteredModel:
     client: "MlflowClient"
 
     def download(self, folder: Path) -> ModelFolder:
-        """Fetch factors, vocabularies, rated pairs and, if it has one, the interest model into ``folder``.
+        """Fetch the files that scoring reads into ``folder``, of the optional ones those that the version has.
 
         Raises:
             BadTable: If a file differs from the digest recorded on registration, or none was recorded.
@@ -47,7 +47,7 @@ class RegisteredModel:
             artifact_uri=f"{location.rstrip('/')}/served", dst_path=str(folder), tracking_uri=self.client.tracking_uri
         )
         model = ModelFolder(folder / "served")
-        expected = set(SCORED_FILES) | ({INTEREST_FILE} & self._digests.keys())
+        expected = set(SCORED_FILES) | ({INTEREST_FILE, CALIBRATION_FILE} & self._digests.keys())
         for name in sorted(expected | model.scored_files.keys()):
             self._check(model.path / name)
         return model

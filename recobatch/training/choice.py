@@ -4,6 +4,7 @@ The test part has no influence on it. Imports no TensorFlow.
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -24,8 +25,9 @@ class ChampionOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     validation_fraction: float = Field(0.125, ge=0, le=0.5)
-    """Share of the training ratings on which the models are compared, after one more training of each on the others; 0
-    compares them on the split's validation part, or on ratings that every recipe holds out, else on the test part."""
+    """Share of the training ratings on which the models are compared and their intervals calibrated, after one more
+    training of each on the others. 0 compares them on the split's validation part, or on ratings that every recipe
+    holds out, else on the test part, and calibrates on the first or the last of these."""
     trained_on: Literal["all", "train"] = "all"
     """Ratings that the published ``bayesian_mf`` knows: ``all`` continues its chains with every rating after it was
     measured, ``train`` publishes it as measured. The Keras models are published as measured."""
@@ -54,14 +56,17 @@ def compare_split(split: Split, fraction: float, seed: int) -> Split:
     return Split(train.take(~held), train.take(held))
 
 
-def validation_error(name: str, inputs: TrainingInputs, fraction: float, on_epoch: OnEpoch | None = None) -> float:
+def validation_error(
+    name: str, inputs: TrainingInputs, fraction: float, on_epoch: OnEpoch | None = None, factors: Path | None = None
+) -> float:
     """Mean squared error of a model on training ratings that it was not given, squared rating units.
 
     Args:
         name: Of the model.
-        inputs: As for its training; nothing is written.
+        inputs: As for its training.
         fraction: As in ``compare_split``.
         on_epoch: Called after every epoch.
+        factors: Where the factors of the model are written; by default they are not kept.
 
     Raises:
         BadSettings: As ``compare_split`` and ``recobatch.training.fit.fit``.
@@ -71,4 +76,6 @@ def validation_error(name: str, inputs: TrainingInputs, fraction: float, on_epoc
     options = inputs.options.model_copy(update={"sweeps": sweeps, "chains": 1})
     shorter = replace(inputs, split=parts, options=options, room=len(inputs.split.train))
     fitted = fitter(name)(name, shorter, None, on_epoch)
+    if factors is not None:
+        fitted.factors.save(factors)
     return evaluate(fitted.factors, train=parts.train, test=parts.test).mse

@@ -4,9 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recobatch.errors import BadInput, BadTable
-from recobatch.evaluation.calibration import Calibration, calibrate
+from recobatch.evaluation.calibration import calibrate
 from recobatch.evaluation.noise import HeldOut, band_edges, fit_noise
-from recobatch.evaluation.uncertainty import assess_uncertainty
+from recobatch.evaluation.uncertainty import UncertaintyQuality, assess_crosswise, assess_uncertainty
+from recobatch.factors import FactorModel, Link
+from recobatch.interactions import EncodedInteractions
+from recobatch.intervals import Calibration
 
 N_USERS, N_ITEMS = 200, 120
 
@@ -87,7 +90,9 @@ def test_scores_are_those_of_the_normal_distribution():
     quality = assess_uncertainty(calibration, rows)
     assert quality.crps == pytest.approx(sd * (2 / np.sqrt(2 * np.pi) - 1 / np.sqrt(np.pi)), rel=1e-5)
     assert quality.nll == pytest.approx(np.log(sd) + 0.5 * np.log(2 * np.pi), rel=1e-5)
-    assert np.isnan(quality.coverage_by_user_activity).all()
+    assert quality.coverage_by_user_activity == (None,) * 10
+    assert UncertaintyQuality.from_dict(quality.to_dict()) == quality
+    assert not any("activity" in name for name in quality.metrics())
 
 
 @settings(max_examples=30)
@@ -108,6 +113,39 @@ def test_the_prediction_lies_within_its_interval(seed, n, constant):
     assert upper.max() <= 5
 
 
+def test_test_rows_are_judged_crosswise():
+    """Each half by the other one: a calibration of the same rows would seem better than it is."""
+    rows, *_ = noisy(n=1200)
+    seen, *_ = noisy(seed=1, n=2000)
+    calibration = calibrate(rows, **counts(), rating_range=(-40.0, 40.0), seen=seen)
+    crosswise, itself = assess_crosswise(calibration, rows, seen), assess_uncertainty(calibration, rows)
+    assert crosswise.nll > itself.nll
+    assert 0.86 < crosswise.coverage < 0.94
+    one = rows.take(np.arange(1))
+    assert assess_crosswise(calibration, one, seen).coverage in (0.0, 1.0)
+
+
+def test_other_users_and_items_get_the_mean_of_their_band():
+    calibration = calibrate(noisy()[0], **counts(), rating_range=(-40.0, 40.0))
+    busy = np.flatnonzero(calibration.user_ratings >= calibration.intervals.user_edges[-1])
+    users, items = np.array([3, -1, -1, 0]), np.arange(N_ITEMS)
+    now = np.array([5, 0, 10_000, 7])
+    moved = calibration.over(users, items, user_ratings=now, item_ratings=calibration.item_ratings)
+    np.testing.assert_array_equal(moved.noise.user_sd[[0, 3]], calibration.noise.user_sd[[3, 0]])
+    mean = np.sqrt(np.mean(calibration.noise.user_sd[busy].astype(float) ** 2))
+    assert moved.noise.user_sd[2] == pytest.approx(mean, rel=1e-6)
+    assert np.isfinite(moved.noise.user_sd).all()
+    np.testing.assert_array_equal(moved.user_ratings, now)
+    np.testing.assert_array_equal(moved.noise.item_sd, calibration.noise.item_sd)
+
+
+def test_predictions_of_a_training_that_diverged_count_as_the_middle():
+    nothing = np.full((2, 1), np.nan, np.float32)
+    model = FactorModel(nothing, nothing, *(np.zeros(2, np.float32),) * 2, 0.0, Link.IDENTITY, 1.0, 5.0)
+    pairs = EncodedInteractions(np.array([0, 1]), np.array([1, 0]), np.array([2.0, 4.0]), np.zeros(2), 2, 2)
+    np.testing.assert_array_equal(HeldOut.of(model, pairs).prediction, [3.0, 3.0])
+
+
 def test_bands_hold_enough_rows():
     assert len(band_edges(np.arange(100), smallest=400)) == 0
     edges = band_edges(np.random.default_rng(0).integers(0, 1000, 4000), bands=5, smallest=400)
@@ -121,6 +159,12 @@ def test_calibration_survives_a_file(tmp_path):
     pairs = np.arange(50), np.arange(50) % 7, np.linspace(-2, 2, 50).astype(np.float32)
     for one, other in zip(calibration.bounds(*pairs), loaded.bounds(*pairs), strict=True):
         np.testing.assert_array_equal(one, other)
+    assert loaded.fingerprint == calibration.fingerprint
+    content = (tmp_path / "calibration.npz").read_bytes()
+    changed = calibration.noise.user_sd[:1].tobytes()
+    (tmp_path / "changed.npz").write_bytes(content.replace(changed, changed[::-1], 1))
+    with pytest.raises(BadTable, match=r"found (no )?calibration"):  # the archive's own check sees it first
+        Calibration.load(tmp_path / "changed.npz")
     (tmp_path / "bad.npz").write_text("nothing")
     with pytest.raises(BadTable, match="found no calibration"):
         Calibration.load(tmp_path / "bad.npz")
