@@ -199,8 +199,8 @@ class TrainedModel:
     """None in a batch that is only finalized."""
 
     @classmethod
-    def of(cls, name: str, done: StageOutput, run: TrackedRun, interest: Path | None) -> Self:
-        return cls(name, ModelFolder(done.path, interest), run, TrainingReport.from_json(done.report))
+    def of(cls, name: str, done: StageOutput, run: TrackedRun) -> Self:
+        return cls(name, ModelFolder(done.path), run, TrainingReport.from_json(done.report))
 
     def candidate(self) -> Candidate:
         report, history = self.report, self.report.history

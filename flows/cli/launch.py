@@ -15,9 +15,7 @@ from flows.progress.startup import lap
 from flows.server.environment import prepare_environment
 from flows.server.local import prefect_server
 from flows.settings.tree import Settings
-from recobatch.addresses import is_uri
 from recobatch.errors import RecobatchError
-from recobatch.models.native_log import import_tensorflow
 from recobatch.sources.datasets import check_path
 from recobatch.storage.durable import is_disk_trouble
 
@@ -45,9 +43,7 @@ def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -
         check_path(settings.data.ratings)
     with display.live(), prefect_server() as server:
         with display.stage("start"):
-            is_redone = parameters.get("force") or parameters.get("fresh")
-            may_be_unchanged = name == "batch-scoring" and not is_redone and _may_be_published(settings.table.path)
-            flow = _import_flow(name, may_be_unchanged=may_be_unchanged)
+            flow = _import_flow(name)
             if name != "score-pairs":
                 _check_models(settings)
             with lap("open MLflow"):
@@ -68,28 +64,17 @@ def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -
     _print(result, as_json=as_json)
 
 
-def _import_flow(name: str, *, may_be_unchanged: bool) -> Any:  # noqa: ANN401 - a Prefect flow
-    """Import what the flow needs while the server starts; TensorFlow only where something is sure to be trained.
-
-    A run that may find nothing new imports it with the first model.
-    """
-    if name == "score-pairs":
-        with lap("import Prefect"):
+def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
+    """Import what the flow needs while the server starts; TensorFlow is imported beside the first training."""
+    with lap("import Prefect"):
+        if name == "score-pairs":
             from flows.score import score_pairs
 
-        return score_pairs
-    if not may_be_unchanged:
-        with lap("import TensorFlow"):
-            import_tensorflow()  # seconds that the server needs as well
-    with lap("import Prefect"):
+            return score_pairs
         from flows.batch import batch_scoring
         from flows.train import train_models
 
     return train_models if name == "train-models" else batch_scoring
-
-
-def _may_be_published(table: str) -> bool:
-    return is_uri(table) or Path(table, "current").exists()
 
 
 def _check_models(settings: Settings) -> None:

@@ -64,4 +64,4 @@ def _load_models(
 ) -> dict[str, TrainedModel]:
     names = services.settings.model_names
     stages = {name: services.work.find(*training_stage(services.settings, name, ratings, parts)) for name in names}
-    return {name: TrainedModel.of(name, done, runs[name], None) for name, done in stages.items() if done is not None}
+    return {name: TrainedModel.of(name, done, runs[name]) for name, done in stages.items() if done is not None}

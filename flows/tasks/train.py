@@ -1,6 +1,7 @@
-"""Train the models one after the other, track each in MLflow, and choose the champion."""
+"""Train the models, track each in MLflow, and choose the champion."""
 
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,40 +10,82 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows.job import Job
-from flows.outputs import Parts, Ratings, TrainedBatch, TrainedModel
+from flows.outputs import Parts, Ratings, TrainedBatch, TrainedInterest, TrainedModel
 from flows.settings.tree import Settings
 from flows.tasks.calibrate import COMPARED_FILE, calibrate, calibration_metrics
 from flows.tasks.fingerprints import shaping_settings
 from flows.tasks.interest import train_interest
+from flows.tasks.lanes import check_lane, side_by_side
 from flows.tasks.lists import measure_batch
 from flows.tasks.select import compare_models
 from recobatch.models import find_model
+from recobatch.models.native_log import import_tensorflow
+from recobatch.scoring.kernel import one_blas_thread
 from recobatch.tracking import TrackedRun
 from recobatch.training.choice import validation_error
 from recobatch.training.fit import TrainingInputs, fit, n_steps
 
 _MOST_POINTS = 100
 """Most steps of a curve in MLflow for a model with many sweeps."""
+_MOST_BESIDE = 5_000_000
+"""Most ratings with which models are trained side by side."""
 
 
 def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
-    """Train the models one after the other, since each has the machine to itself, and choose the champion."""
-    interest = train_interest(job, ratings, parts)
-    file = None if interest is None else interest.published
-    models = {}
-    for name in job.settings.model_names:
-        model = train_model.with_options(name=f"train {name}")(job, name, ratings, parts, file)
-        model, compared = with_validation(job, model, ratings, parts)
-        model = calibrate(job, model, parts, *training_stage(job.settings, name, ratings, parts), compared)
+    """Train the models and choose the champion.
+
+    The Keras models follow each other, since they share TensorFlow's random state; what trains in NumPy runs beside
+    them, unless the ratings are so many that both would not fit in memory.
+    """
+    keras, others = _lanes(job.settings)
+
+    def in_numpy() -> tuple[TrainedInterest | None, dict[str, TrainedModel]]:
+        return train_interest(job, ratings, parts), _train(job, others, ratings, parts)
+
+    def in_keras() -> dict[str, TrainedModel]:
+        if keras:
+            with job.stages.timed("import TensorFlow"):
+                import_tensorflow()
+        return _train(job, keras, ratings, parts)
+
+    if keras and ratings.report.ratings <= _MOST_BESIDE:
+        with one_blas_thread():  # as long as any of them needs it: the limit holds for the whole process
+            trained, (interest, sampled) = side_by_side(in_keras, in_numpy)
+    else:
+        (interest, sampled), trained = in_numpy(), in_keras()
+    models = {name: _with_interest(model, interest) for name, model in (trained | sampled).items()}
+    models = {name: models[name] for name in job.settings.model_names}
+    for name, model in models.items():
         if name not in job.resumed:
             track_model.with_options(name=f"track {name}")(job, model, ratings, parts)
-        models[name] = model
     lists = measure_batch(job, models, interest, ratings, parts)
     return TrainedBatch(ratings, parts, models, compare_models(job, models), interest, lists)
 
 
+def _lanes(settings: Settings) -> tuple[list[str], list[str]]:
+    """Names of the Keras models, and of the others."""
+    names = settings.model_names
+    return [name for name in names if find_model(name).is_keras], [
+        name for name in names if not find_model(name).is_keras
+    ]
+
+
+def _train(job: Job, names: list[str], ratings: Ratings, parts: Parts) -> dict[str, TrainedModel]:
+    models = {}
+    for name in names:
+        model = train_model.with_options(name=f"train {name}")(job, name, ratings, parts)
+        model, compared = with_validation(job, model, ratings, parts)
+        stage = training_stage(job.settings, name, ratings, parts)
+        models[name] = calibrate(job, model, parts, *stage, compared)
+    return models
+
+
+def _with_interest(model: TrainedModel, interest: TrainedInterest | None) -> TrainedModel:
+    return model if interest is None else replace(model, files=replace(model.files, batch_interest=interest.published))
+
+
 @task(name="train", cache_policy=NO_CACHE)
-def train_model(job: Job, name: str, ratings: Ratings, parts: Parts, interest: Path | None) -> TrainedModel:
+def train_model(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedModel:
     """Train one model, log its epochs to MLflow, and measure it on the test part.
 
     Args:
@@ -50,7 +93,6 @@ def train_model(job: Job, name: str, ratings: Ratings, parts: Parts, interest: P
         name: Of the model.
         ratings: All ratings.
         parts: Their split.
-        interest: File of the interest model that is to be published with it.
     """
     settings, stage, resumed, spec = job.settings, f"train {name}", name in job.resumed, find_model(name)
     total = n_steps(name, settings.model, settings.train, parts.report.sizes["train"])
@@ -59,6 +101,7 @@ def train_model(job: Job, name: str, ratings: Ratings, parts: Parts, interest: P
     with job.stages.timed(stage, total=total) as progress:
 
         def on_epoch(epoch: int, loss: float, val_loss: float, **figures: float) -> None:
+            check_lane()
             if epoch % every == 0 or epoch in (1, total):
                 run.log_epoch(epoch, loss, None if math.isnan(val_loss) else val_loss, **figures)
             validated = "" if math.isnan(val_loss) else f", val_loss {val_loss:.4f}"
@@ -68,7 +111,7 @@ def train_model(job: Job, name: str, ratings: Ratings, parts: Parts, interest: P
             *training_stage(settings, name, ratings, parts),
             lambda out: fit(name, _inputs(settings, ratings, parts), out, on_epoch).to_json(),
         )
-        model = TrainedModel.of(name, done, run, interest)
+        model = TrainedModel.of(name, done, run)
         history = model.report.history
         if done.reused and not resumed:
             for epoch, loss in enumerate(history.loss):
@@ -114,7 +157,8 @@ def validate_model(job: Job, name: str, ratings: Ratings, parts: Parts, fraction
     settings, stage = job.settings, f"validate {name}"
 
     def build(out: Path) -> dict[str, Any]:
-        error = validation_error(name, _inputs(settings, ratings, parts), fraction, factors=out / COMPARED_FILE)
+        factors, inputs = out / COMPARED_FILE, _inputs(settings, ratings, parts)
+        error = validation_error(name, inputs, fraction, lambda *_, **__: check_lane(), factors)
         return {"mse": error if math.isfinite(error) else None}
 
     _, shaped_by = training_stage(settings, name, ratings, parts)
@@ -143,4 +187,11 @@ def _inputs(settings: Settings, ratings: Ratings, parts: Parts) -> TrainingInput
         ratings.encoded, parts.load(), ratings.range_of(settings.ingest), settings.model, settings.train,
         settings.seed, ratings.side.load("users"), ratings.side.load("items"),
         trained_on=settings.champion.trained_on,
+        n_threads=_n_threads(settings, ratings),
     )  # fmt: skip
+
+
+def _n_threads(settings: Settings, ratings: Ratings) -> int | None:
+    """Threads of a model in NumPy: one core is left to the Keras models beside it."""
+    beside = bool(_lanes(settings)[0]) and ratings.report.ratings <= _MOST_BESIDE
+    return max(1, (os.cpu_count() or 1) - 1) if beside else None

@@ -4,7 +4,7 @@ import math
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_SWEEPS = 300
+_SWEEPS = 150
 _ENOUGH_RATINGS = 80_000
 _RATINGS_PER_FACTOR = 8
 _FEWEST_FACTORS = 3
@@ -20,7 +20,7 @@ class BayesianOptions(BaseModel):
     """Length of a user's and an item's vector in each sample; None chooses it by the mean numbers of ratings of users
     and of items: an eighth of their geometric mean, at least 3, at most 16."""
     sweeps: int | None = Field(None, ge=10)
-    """Gibbs sweeps of a chain, of which the first sixth is discarded; None for 300, and up to 900 with fewer than
+    """Gibbs sweeps of a chain, of which the first sixth is discarded; None for 150, and up to 450 with fewer than
     80,000 ratings, where a sweep takes less time and the mean needs more of them."""
     chains: int = Field(1, ge=1, le=64)
     """Independent chains, whose predictions are averaged."""

@@ -22,7 +22,7 @@ class ModelOptions(BaseModel):
     l2: float = Field(1e-6, ge=0, allow_inf_nan=False)
     """Penalty on every squared parameter, added once per mini-batch (Keras' ``embeddings_regularizer``); 0 for none."""
     sweeps: int | None = Field(None, ge=10)
-    """Gibbs sweeps of each chain of ``bayesian_mf``, of which the first sixth is discarded; None for 300, and up to 900
+    """Gibbs sweeps of each chain of ``bayesian_mf``, of which the first sixth is discarded; None for 150, and up to 450
     with fewer than 80,000 ratings."""
     chains: int = Field(1, ge=1, le=64)
     """Independent chains of ``bayesian_mf``, whose predictions are averaged."""

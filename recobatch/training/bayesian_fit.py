@@ -13,7 +13,7 @@ from recobatch.models.options import ModelOptions
 from recobatch.training.fit import Fitted, OnEpoch, TrainingInputs
 from recobatch.training.history import History
 
-_FURTHER_SWEEPS = 60
+_FURTHER_SWEEPS = 100
 """Sweeps with all ratings after those with the training part."""
 
 
@@ -31,7 +31,7 @@ def fit(_name: str, inputs: TrainingInputs, folder: ModelFolder | None, on_epoch
 
     fitted = fit_bayesian(
         split.train, users=inputs.users, items=inputs.items, options=options, seed=inputs.seed,
-        validation=split.validation, on_sweep=on_sweep,
+        validation=split.validation, on_sweep=on_sweep, n_threads=inputs.n_threads,
     )  # fmt: skip
     past = fitted.history
     history = History(
@@ -47,8 +47,9 @@ def fit(_name: str, inputs: TrainingInputs, folder: ModelFolder | None, on_epoch
         sweeps = min(_FURTHER_SWEEPS, options.sweeps_for(len(split.train)))
         ratings = EncodedInteractions.load(inputs.encoded.interactions_path)
         fitted = condition_on_all(
-            fitted.state, ratings, users=inputs.users, items=inputs.items, sweeps=sweeps, seed=inputs.seed
-        )
+            fitted.state, ratings, users=inputs.users, items=inputs.items, sweeps=sweeps, seed=inputs.seed,
+            n_threads=inputs.n_threads,
+        )  # fmt: skip
         published = _ranged(fitted, inputs)
         figures["condition_seconds"] = fitted.history.seconds
     fitted.state.save(folder.state)

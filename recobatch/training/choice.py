@@ -15,7 +15,7 @@ from recobatch.evaluation.evaluate import evaluate
 from recobatch.interactions import Split
 from recobatch.training.fit import OnEpoch, TrainingInputs, fitter
 
-_SWEEPS = 100
+_SWEEPS = 60
 """Most sweeps of a model that is only compared."""
 
 

@@ -49,6 +49,8 @@ class TrainingInputs:
     """As of ``recobatch.training.train``."""
     trained_on: TrainedOn = "train"
     """Ratings that the published model is to know, where the kind of model can be given more after it was measured."""
+    n_threads: int | None = None
+    """Threads of a model that trains in NumPy; None for one for each core. They do not change the result."""
 
 
 @dataclass(frozen=True, eq=False)

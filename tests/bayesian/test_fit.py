@@ -213,7 +213,7 @@ def test_vectors_are_as_long_as_the_ratings_allow(sizes, n_factors):
     assert BayesianOptions(n_factors=5).factors_for(*sizes) == 5
 
 
-@pytest.mark.parametrize(("n_ratings", "sweeps"), [(25_000_000, 300), (80_000, 300), (40_000, 600), (1, 900)])
+@pytest.mark.parametrize(("n_ratings", "sweeps"), [(25_000_000, 150), (80_000, 150), (40_000, 300), (1, 450)])
 def test_few_ratings_get_more_sweeps(n_ratings, sweeps):
     assert BayesianOptions().sweeps_for(n_ratings) == sweeps
     assert BayesianOptions(sweeps=50).sweeps_for(n_ratings) == 50
