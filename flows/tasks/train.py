@@ -43,7 +43,8 @@ def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
         return train_interest(job, ratings, parts), _train(job, others, ratings, parts)
 
     def in_keras() -> dict[str, TrainedModel]:
-        if keras:
+        stages = [training_stage(job.settings, name, ratings, parts) for name in keras]
+        if any(job.work.find(*stage) is None for stage in stages):
             with job.stages.timed("import TensorFlow"):
                 import_tensorflow()
         return _train(job, keras, ratings, parts)
