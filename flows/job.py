@@ -76,7 +76,7 @@ def open_services(settings: Settings, *, fresh: bool = False) -> Services:
         log_as_json()
     return Services(
         settings, root, fresh, batch_id,
-        work=Workspace(root / settings.work.path, fresh=fresh, caller=CODE),
+        work=Workspace.open(settings.work.path, root=root, fresh=fresh, caller=CODE),
         table=open_table(settings.table.path, root=root),
         tracker=open_tracker(settings.tracking, root),
         stages=StageLog(batch_id, start_timings()),

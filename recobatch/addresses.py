@@ -6,6 +6,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from recobatch.errors import BadSettings
+
+OBJECT_STORES = ("s3", "gs", "az")
+"""Schemes of the object stores that are written to."""
 _USER_INFO = re.compile(r"(\w://)[^/?#\s]*@")
 """User info ends at the last ``@`` of the authority: a password may contain one, or a quote."""
 _QUERY = re.compile(r"(\w://[^\s?'\"]*)\?[^\s'\"]*")
@@ -56,6 +60,30 @@ class Address:
     def name(self) -> str:
         """Last part of the path, else the authority."""
         return Path(self.path).name or self.authority
+
+
+def object_store_uri(text: str, *, setting: str) -> str | None:
+    """The URI of a prefix in an object store, without a slash at its end; None for a path.
+
+    Args:
+        text: The address.
+        setting: What it is the value of, for the message.
+
+    Raises:
+        BadSettings: If it is another URI.
+    """
+    address = Address.parse(text)
+    if not address.is_uri and not text.startswith(tuple(f"{scheme}:/" for scheme in OBJECT_STORES)):
+        return None
+    expected = f"one of {', '.join(f'{scheme}://' for scheme in OBJECT_STORES)}, a bucket and a prefix"
+    if address.scheme not in OBJECT_STORES or not address.authority:
+        raise BadSettings(f"{setting}: found {masked(text)[:140]!r}, expected a folder or {expected}; pass another one")
+    if "@" in address.authority or address.query or address.fragment:
+        raise BadSettings(
+            f"{setting}: found a URI of {address.scheme} with more than a bucket and a prefix in it, expected "
+            f"{expected}; credentials and endpoint belong into the environment"
+        )
+    return text.rstrip("/")
 
 
 def is_uri(where: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.cli.output import echo_json
-from recobatch.storage.workspace import stale_outputs
+from recobatch.storage.workspace import Workspace, stale_outputs
 from recobatch.table import open_table
 from recobatch.tracking import has_history
 
@@ -114,7 +114,7 @@ def _reports(root: Path, needed: Mapping[str, str], keep_days: float) -> Iterato
 
 def _outputs(settings: "Settings", root: Path) -> Iterator[_Find]:
     days = settings.work.keep_days
-    for folder, is_stale in stale_outputs(root / settings.work.path, keep_days=days):
+    for folder, is_stale in stale_outputs(Workspace.open(settings.work.path, root=root).root, keep_days=days):
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         why = f"{'not used' if is_stale else 'used'} within {days:g} days (work.keep_days)"
         remove = partial(shutil.rmtree, folder, ignore_errors=True) if is_stale else None

@@ -65,7 +65,11 @@ class TopSettings(Section):
 class WorkSettings(Section):
     """Where stages leave their output between and within runs."""
 
-    path: Path = Field(default=Path(".recobatch/work"), description="Folder of stage outputs")
+    path: str = Field(
+        default=".recobatch/work", min_length=1,
+        description="Folder of stage outputs, or ``s3://bucket/prefix``, ``gs://…``, ``az://…``, from where other "
+        "machines read them",
+    )  # fmt: skip
     keep_days: float = Field(default=2.0, ge=0, description="Days after which an unused stage output is removed")
 
 

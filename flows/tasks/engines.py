@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -9,7 +10,11 @@ from typing import Any
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.settings.tree import Settings
+from recobatch import __version__
 from recobatch.errors import BadSettings, RecobatchError
+
+_WORKER_SECONDS = 60
+"""How long a scheduler may have no worker; a cluster that scales from nothing needs a moment."""
 
 
 @contextmanager
@@ -53,4 +58,47 @@ def _dask(stack: ExitStack) -> TaskRunner[Any]:
             f"engine dask: found no scheduler at {address} ({error}), expected one; "
             f"start it, or unset DASK_SCHEDULER_ADDRESS"
         ) from error
+    if address:
+        _check_workers(runner.client, address)
     return runner
+
+
+def _check_workers(client: Any, address: str) -> None:  # noqa: ANN401 - Dask has no types
+    """Ask the workers what they are before anything is sent to them; one that comes later is checked by its first task.
+
+    Dask sends Python's own bytecode, so another Python could not even read a task.
+    """
+    try:
+        client.wait_for_workers(1, timeout=_WORKER_SECONDS)
+    except TimeoutError as error:
+        raise RecobatchError(
+            f"engine dask: found no worker at {address} for {_WORKER_SECONDS} seconds, expected one; start "
+            f"'dask worker {address}', then run again"
+        ) from error
+    expected = {"Python": platform.python_version().rpartition(".")[0], "recobatch": __version__}
+    for worker, facts in client.get_versions(packages=["recobatch"])["workers"].items():
+        found = {"Python": ".".join(facts["host"]["python"].split(".")[:2]), "recobatch": facts["packages"]["recobatch"]}
+        for name, version in expected.items():
+            if found[name] != version:
+                raise RecobatchError(
+                    f"engine dask: found {name} {found[name] or 'missing'} on the worker at {worker}, expected "
+                    f"{version} as the run has; start every worker from the run's image, then run again"
+                )
+
+
+@contextmanager
+def lost_workers_explained() -> Iterator[None]:
+    """One line for work that Dask has given up, since every worker that had it died.
+
+    Raises:
+        RecobatchError: In place of Dask's error.
+    """
+    try:
+        yield
+    except Exception as error:
+        if type(error).__name__ != "KilledWorker":  # not imported where threads compute
+            raise
+        raise RecobatchError(
+            "engine dask: found that several workers in turn died over the same shards, expected them to live; give "
+            "each more memory (see its log), or lower score.rows_per_shard, then run again: it resumes"
+        ) from error

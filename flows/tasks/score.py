@@ -2,24 +2,22 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import TaskRunner
 
 from flows.job import Job
 from flows.outputs import ToScore
-from flows.tasks.engines import shard_runner
+from flows.tasks.engines import lost_workers_explained, shard_runner
 from flows.tasks.fingerprints import predictions_fingerprint
+from flows.tasks.same_build import Expected
+from flows.tasks.shards import Shard, Source, grouped, rank_shards, score_shards
 from recobatch.errors import GateRefused
 from recobatch.evaluation.gate import check_finite
 from recobatch.model_folder import ModelFolder
-from recobatch.scoring.predictions import ScoreOptions, ShardReport, plan_shards, score_shard
-from recobatch.scoring.ranker import RankBy
-from recobatch.scoring.top import top_shard
-from recobatch.table import ModelEntry, StagedFiles, Staging
+from recobatch.scoring.predictions import ScoreOptions, ShardReport, plan_shards
+from recobatch.storage.shared_files import SharedModel
+from recobatch.table import ModelEntry, Staging
 
 
 @contextmanager
@@ -48,47 +46,27 @@ def staged(job: Job, models: Mapping[str, ToScore], notes: Mapping[str, Any] | N
 def score_models(job: Job, models: Mapping[str, ToScore], staging: Staging) -> dict[str, ModelEntry]:
     """Score every pair of every model into the staging folder, shards side by side on the chosen engine."""
     total = sum(model.files.load().n_pairs for model in models.values())
-    with job.stages.timed("score", total=total) as progress, shard_runner(job.settings) as runner:
-        started = {name: _submit(job, runner, model, staging) for name, model in models.items()}
+    with (
+        job.stages.timed("score", total=total) as progress,
+        shard_runner(job.settings) as runner,
+        lost_workers_explained(),
+    ):
+        count = sum(len(_plan(model, job.settings.score)) for model in models.values())
+        count *= 2 if job.settings.top.k else 1
+        started = {name: _submit(job, runner, model, staging, count) for name, model in models.items()}
         entries = {}
         for name, (shards, tops) in started.items():
             done, reused = [], 0
-            for future in shards:
-                report, is_reused = future.result()
+            for report, is_reused in (each for future in shards for each in future.result()):
                 done.append(report)
                 reused += is_reused
                 progress.advance(report.rows, note=f"{report.rows / 1e6:.1f} million of {name}")
-            entries[name] = _entry(models[name], done, [future.result()[0] for future in tops])
+            entries[name] = _entry(models[name], done, [top for future in tops for top, _ in future.result()])
             if reused:
                 job.stages.note_reused(f"score {name}: {reused} of {len(done)} shards")
     job.stages.log("score", f"{total:,} predictions of {' and '.join(models)}", predictions=total)
     check_finite({name: sum(shard.non_finite for shard in entry.shards) for name, entry in entries.items()})
     return entries
-
-
-@task(name="score shard", cache_policy=NO_CACHE)
-def score_one_shard(
-    files: StagedFiles, model: ModelFolder, users: slice, out: Path, metadata: Mapping[str, str], options: ScoreOptions
-) -> tuple[ShardReport, bool]:
-    """Score a range of users unless an earlier run did; depends on its arguments alone, wherever it runs.
-
-    Returns:
-        The shard, and whether it was reused.
-    """
-    return files.once(out, lambda path: score_shard(model, users, path, metadata=metadata, options=options))
-
-
-@task(name="top shard", cache_policy=NO_CACHE)
-def top_one_shard(
-    files: StagedFiles, model: ModelFolder, users: slice, out: Path, metadata: Mapping[str, str], k: int,
-    rank_by: RankBy,
-) -> tuple[ShardReport, bool]:  # fmt: skip
-    """Rank the unseen items of a range of users, likewise."""
-
-    def write(path: Path) -> ShardReport:
-        return top_shard(model, users, path, k=k, metadata=metadata, interest=model.interest, rank_by=rank_by)
-
-    return files.once(out, write)
 
 
 def _plan(model: ToScore, options: ScoreOptions) -> list[slice]:
@@ -97,20 +75,37 @@ def _plan(model: ToScore, options: ScoreOptions) -> list[slice]:
     return plan_shards(len(loaded.users), len(loaded.items), options)
 
 
-def _submit(job: Job, runner: TaskRunner[Any], model: ToScore, staging: Staging) -> tuple[list[Any], list[Any]]:
+def _submit(
+    job: Job, runner: TaskRunner[Any], model: ToScore, staging: Staging, total: int
+) -> tuple[list[Any], list[Any]]:
+    """Futures of the groups of a model's shards, of predictions and of lists; ``total`` is of the whole run."""
     metadata = {"version": staging.version, "model": model.name, "mlflow_run_id": model.mlflow_run_id}
-    metadata["trained_on"] = model.trained_on
+    source = Source(
+        staging.files, _as_workers_read_it(job, model), {**metadata, "trained_on": model.trained_on},
+        Expected.of(job.settings) if job.settings.engine == "dask" else None,
+    )  # fmt: skip
     options, k = job.settings.score, job.settings.top.k
-    shards, tops = [], []
-    for number, users in enumerate(_plan(model, options)):
-        shared = {"files": staging.files, "model": model.files, "users": users, "metadata": metadata}
-        out = staging.shard_path(model.name, number)
-        shards.append(runner.submit(score_one_shard, parameters={**shared, "out": out, "options": options}))
-        if k:
-            out = staging.top_path(model.name, number)
-            ranked = {"k": k, "rank_by": model.rank_by, "metadata": {**metadata, "rank_by": model.rank_by}}
-            tops.append(runner.submit(top_one_shard, parameters={**shared, "out": out, **ranked}))
-    return shards, tops
+    plan = _plan(model, options)
+    shards = [Shard(users, staging.shard_path(model.name, number)) for number, users in enumerate(plan)]
+    scored = [
+        runner.submit(score_shards, parameters={"source": source, "shards": group, "options": options})
+        for group in grouped(shards, total)
+    ]
+    if not k:
+        return scored, []
+    shards = [Shard(users, staging.top_path(model.name, number)) for number, users in enumerate(plan)]
+    ranked = [
+        runner.submit(rank_shards, parameters={"source": source, "shards": group, "k": k, "rank_by": model.rank_by})
+        for group in grouped(shards, total)
+    ]
+    return scored, ranked
+
+
+def _as_workers_read_it(job: Job, model: ToScore) -> ModelFolder | SharedModel:
+    """The model's folder, or where workers without a view of it find its files."""
+    if job.settings.engine != "dask" or (shared := job.work.shared()) is None:
+        return model.files
+    return SharedModel.upload(shared, model.files)
 
 
 def _entry(model: ToScore, shards: list[ShardReport], tops: list[ShardReport]) -> ModelEntry:

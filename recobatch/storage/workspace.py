@@ -12,13 +12,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from recobatch.addresses import object_store_uri
 from recobatch.storage.durable import explained, is_disk_trouble
 from recobatch.storage.fingerprints import code_fingerprint, file_digest, fingerprint
 from recobatch.storage.scratch import scratch_folder, sweep
 
+if TYPE_CHECKING:
+    from recobatch.storage.shared_files import SharedFiles
+
+USUAL = Path(".recobatch") / "work"
+"""Folder of stage outputs within the project."""
 _DONE = "done.json"
 _OURS = re.compile(r"\.?[a-z][\w-]*-[0-9a-f]{12,40}")
 """Names of outputs, of unfinished outputs, and of the champion's files as 0.1.0 kept them."""
@@ -47,6 +53,37 @@ class Workspace:
     """Redo every stage, whatever there is."""
     caller: Path | None = None
     """Folder of the package whose code shapes the outputs as this package's does."""
+    uri: str | None = None
+    """Where outputs are kept for other machines too, in an object store."""
+
+    @classmethod
+    def open(cls, where: str, *, root: Path, fresh: bool = False, caller: Path | None = None) -> "Workspace":
+        """The workspace at a path or URI; that at a URI has its copies in the usual folder.
+
+        Args:
+            where: A folder, or ``s3://bucket/prefix``, ``gs://bucket/prefix``, ``az://container/prefix``.
+            root: Project folder.
+            fresh: See the class.
+            caller: See the class.
+
+        Raises:
+            BadSettings: If the URI is not of a known object store.
+        """
+        uri = object_store_uri(where, setting="work.path")
+        return cls(root / (where if uri is None else USUAL), fresh, caller, uri)
+
+    def shared(self) -> "SharedFiles | None":
+        """The files that other machines reach; None where the workspace is a folder.
+
+        Raises:
+            BadSettings: If the package for object stores is missing, or the URI cannot be opened.
+        """
+        if self.uri is None:
+            return None
+        from recobatch.storage.bucket import Bucket  # lazy: folders need none of it
+        from recobatch.storage.shared_files import SharedFiles
+
+        return SharedFiles(Bucket.open(self.uri, setting="work.path"))
 
     def stage(self, name: str, shaped_by: Mapping[str, Any], build: Callable[[Path], Mapping[str, Any]]) -> StageOutput:
         """Reuse a stage's output where it is whole, else build it.

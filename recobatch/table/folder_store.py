@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recobatch.errors import BadTable, RecobatchError, TableBusy
+from recobatch.storage.bucket import ETag, PreconditionFailed
 from recobatch.storage.durable import TEMPORARY, explained, fsync_file, fsync_folder, remove, swap_link, write_file
 from recobatch.table import layout
 from recobatch.table.catalog import Catalog, CatalogEntry
@@ -18,7 +19,6 @@ from recobatch.table.lock import TableLock
 from recobatch.table.manifest import Manifest
 from recobatch.table.resume import Unfinished, forget, list_unfinished, remember, remove_unfinished
 from recobatch.table.staged import FolderFiles
-from recobatch.table.store import ETag, PreconditionFailed
 
 _ATTEMPTS = 20
 """To lock a table that other runs remove, because nothing was published in it."""

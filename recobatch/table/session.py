@@ -8,10 +8,11 @@ from pathlib import Path
 from threading import Lock as Mutex
 
 from recobatch.errors import RecobatchError, TableBusy
+from recobatch.storage.bucket import PreconditionFailed
 from recobatch.table.catalog import Catalog, CatalogEntry
 from recobatch.table.layout import VERSIONS
 from recobatch.table.manifest import Manifest
-from recobatch.table.store import Lock, PreconditionFailed, Store
+from recobatch.table.store import Lock, Store
 
 # By process and not by object: tasks of a run may use another handle of the same table. Neither kind of lock excludes
 # other threads of the process that holds it.

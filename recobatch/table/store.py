@@ -2,38 +2,16 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from recobatch.storage.bucket import ETag
 from recobatch.table.catalog import Catalog
 from recobatch.table.manifest import Manifest
 from recobatch.table.resume import Unfinished
 from recobatch.table.staged import StagedFiles
-
-
-class PreconditionFailed(Exception):
-    """A conditional write came too late: the object is no longer what it had to be."""
-
-
-@dataclass(frozen=True)
-class ETag:
-    """One state of one object; stores identify states by an entity tag, a version, or both."""
-
-    e_tag: str | None
-    version: str | None = None
-
-    @classmethod
-    def of(cls, meta: Mapping[str, Any]) -> "ETag":
-        """From obstore's ``PutResult`` or ``ObjectMeta``."""
-        return cls(meta["e_tag"], meta["version"])
-
-    def condition(self) -> dict[str, str]:
-        """As obstore expects it."""
-        both = {"e_tag": self.e_tag, "version": self.version}
-        return {name: value for name, value in both.items() if value is not None}
 
 
 class Lock(Protocol):

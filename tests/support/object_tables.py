@@ -11,9 +11,9 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 from obstore.store import MemoryStore
 
+from recobatch.storage.bucket import Bucket
 from recobatch.table import Table
 from recobatch.table.object_store import ObjectStore
-from recobatch.table.object_store.bucket import Bucket
 
 
 def in_memory(scratch: Path, bucket: type[Bucket] = Bucket) -> Table:
@@ -41,6 +41,9 @@ class S3Place:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name)
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
         return sorted(key.removeprefix("tables/predictions/") for key in keys)
+
+    def names_below(self, prefix: str) -> list[str]:
+        return [name for name in self.names() if name.startswith(prefix)]
 
     def read(self, name: str) -> bytes:
         return self.client.get_object(Bucket=self.name, Key=f"tables/predictions/{name}")["Body"].read()

@@ -9,9 +9,9 @@ import pytest
 from obstore.store import MemoryStore
 
 from recobatch.errors import BadTable
+from recobatch.storage.bucket import Bucket
 from recobatch.table import Table, open_table, published_items, published_users
 from recobatch.table.object_store import ObjectStore
-from recobatch.table.object_store.bucket import Bucket
 from tests.support.small_table import make_model, publish, write_inputs
 
 STORED = Path(__file__).parent / "earlier_format"

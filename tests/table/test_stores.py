@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from recobatch.errors import TableBusy
+from recobatch.storage.bucket import PreconditionFailed
 from recobatch.table import open_table
 from recobatch.table.catalog import Catalog
 from recobatch.table.manifest import FileEntry, Manifest
 from recobatch.table.session import current_session
-from recobatch.table.store import PreconditionFailed
 from tests.support.object_tables import in_memory
 from tests.support.small_table import publish, score_into
 

@@ -14,9 +14,8 @@ from threading import Event, Thread
 from typing import Any
 
 from recobatch.errors import RecobatchError, TableBusy
+from recobatch.storage.bucket import Bucket, ETag, PreconditionFailed
 from recobatch.table.holder import busy, card_of, is_running, read_card
-from recobatch.table.object_store.bucket import Bucket
-from recobatch.table.store import ETag, PreconditionFailed
 
 LEASE = "lock.json"
 SECONDS = 120.0

@@ -17,11 +17,10 @@ import pyarrow as pa
 
 from recobatch.errors import RecobatchError
 from recobatch.scoring.shards import ShardReport
+from recobatch.storage.bucket import Bucket, ETag, PreconditionFailed
 from recobatch.storage.scratch import machine_folder, temporary_folder
 from recobatch.table.layout import STAGED, VERSIONS
-from recobatch.table.object_store.bucket import Bucket
 from recobatch.table.resume import Unfinished
-from recobatch.table.store import ETag, PreconditionFailed
 
 _KEY = "shaped-by.json"
 _REPORTS = "reports"

@@ -15,12 +15,12 @@ from typing import Any
 import pyarrow as pa
 
 from recobatch.errors import BadTable, RecobatchError
+from recobatch.storage.bucket import Bucket, ETag, PreconditionFailed
 from recobatch.storage.durable import explained
 from recobatch.table.catalog import Catalog
 from recobatch.table.folder_store import make_staging, sweep
 from recobatch.table.layout import MANIFEST, MARK, MARKER, POINTER, STAGED, VERSIONS, refuse_foreign
 from recobatch.table.manifest import FileEntry, Manifest
-from recobatch.table.object_store.bucket import Bucket
 from recobatch.table.object_store.lease import LEASE, Lease
 from recobatch.table.object_store.staged import (
     BucketFiles,
@@ -30,7 +30,6 @@ from recobatch.table.object_store.staged import (
     remove_version,
 )
 from recobatch.table.resume import Unfinished
-from recobatch.table.store import ETag, PreconditionFailed
 
 
 class ObjectStore:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from recobatch.errors import RecobatchError
 from recobatch.model_folder import ModelFolder
+from recobatch.storage.bucket import Bucket
 from recobatch.table import Table
-from recobatch.table.object_store.bucket import Bucket
 from tests.support.faults.disk import Crash
 from tests.support.faults.numbered import OPTIONS, ROWS, inputs_of
 from tests.support.small_table import publish

@@ -12,8 +12,8 @@ from flows.cli.lookup import print_rollback, print_top, print_verified
 from recobatch.errors import BadSettings, BadTable, RecobatchError
 from recobatch.scoring.predictions import score_block
 from recobatch.scoring.top import best_items
+from recobatch.storage import bucket as bucket_module
 from recobatch.table import open_table, published_items, published_users
-from recobatch.table.object_store import bucket as bucket_module
 from tests.support.small_table import make_ids, make_model, publish
 
 TITLES = pa.table({"item_id": make_ids(40).ids, "title": [f"Film {n}" for n in range(40)]})

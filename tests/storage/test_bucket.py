@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from recobatch.errors import BadTable
-from recobatch.table.object_store import bucket as bucket_module
-from recobatch.table.object_store.bucket import Bucket, PreconditionFailed
+from recobatch.storage import bucket as bucket_module
+from recobatch.storage.bucket import Bucket, PreconditionFailed
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import io
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from recobatch.errors import BadSettings, BadTable, RecobatchError
-from recobatch.table.store import ETag, PreconditionFailed
 
 # Enough for a short failure; an unreachable store is reported after a quarter of a minute.
 _RETRIES = {
@@ -34,6 +34,28 @@ _INSECURE = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
 _T = TypeVar("_T")
 
 
+class PreconditionFailed(Exception):
+    """A conditional write came too late: the object is no longer what it had to be."""
+
+
+@dataclass(frozen=True)
+class ETag:
+    """One state of one object; stores identify states by an entity tag, a version, or both."""
+
+    e_tag: str | None
+    version: str | None = None
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any]) -> "ETag":
+        """From obstore's ``PutResult`` or ``ObjectMeta``."""
+        return cls(meta["e_tag"], meta["version"])
+
+    def condition(self) -> dict[str, str]:
+        """As obstore expects it."""
+        both = {"e_tag": self.e_tag, "version": self.version}
+        return {name: value for name, value in both.items() if value is not None}
+
+
 class Bucket:
     """Objects below one URI, by name.
 
@@ -46,8 +68,12 @@ class Bucket:
         self._store = store
 
     @classmethod
-    def open(cls, uri: str) -> "Bucket":
+    def open(cls, uri: str, *, setting: str = "table") -> "Bucket":
         """Connect to what lies below a URI; credentials and endpoint come from the environment.
+
+        Args:
+            uri: As ``object_store_uri`` returns it.
+            setting: What it is the value of, for messages.
 
         Raises:
             BadSettings: If the package is missing, or the URI is not one of an object store.
@@ -56,14 +82,14 @@ class Bucket:
             from obstore.store import from_url  # lazy: an optional extra
         except ImportError:
             raise BadSettings(
-                f"table: found the URI {uri}, expected the package obstore to write there; "
+                f"{setting}: found the URI {uri}, expected the package obstore to write there; "
                 f"install recobatch[object-store], or pass a folder"
             ) from None
         try:
             return cls(uri, from_url(uri, retry_config=_RETRIES))
         except Exception as error:  # every store has its own kinds
             raise BadSettings(
-                f"table: found the URI {uri}, which cannot be opened ({_reason(error)}), expected one like "
+                f"{setting}: found the URI {uri}, which cannot be opened ({_reason(error)}), expected one like "
                 f"s3://bucket/prefix and its settings in the environment; check both"
             ) from error
 
