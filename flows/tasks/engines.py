@@ -77,7 +77,10 @@ def _check_workers(client: Any, address: str) -> None:  # noqa: ANN401 - Dask ha
         ) from error
     expected = {"Python": platform.python_version().rpartition(".")[0], "recobatch": __version__}
     for worker, facts in client.get_versions(packages=["recobatch"])["workers"].items():
-        found = {"Python": ".".join(facts["host"]["python"].split(".")[:2]), "recobatch": facts["packages"]["recobatch"]}
+        found = {
+            "Python": ".".join(facts["host"]["python"].split(".")[:2]),
+            "recobatch": facts["packages"]["recobatch"],
+        }
         for name, version in expected.items():
             if found[name] != version:
                 raise RecobatchError(

@@ -77,9 +77,10 @@ class DaskCluster:
 
 
 def _may_hide() -> bool:
-    return shutil.which("unshare") is not None and not subprocess.run(
-        ["unshare", "--mount", "true"], capture_output=True, check=False
-    ).returncode
+    return (
+        shutil.which("unshare") is not None
+        and not subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode
+    )
 
 
 def _wait(condition, process) -> None:
