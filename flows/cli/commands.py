@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from flows.cli.evaluate import fold_options, read_folds
 from flows.cli.failures import run_command
 from flows.cli.options import (
     force_option,
@@ -67,6 +68,24 @@ def score(ratings: str | None, force: bool, fresh: bool, as_json: bool, **option
     from flows.cli.launch import launch
 
     launch("score-pairs", load_given(ratings, options), as_json=as_json, fresh=fresh, force=force)
+
+
+@cli.command()
+@ratings_options
+@fold_options
+@job_options
+def evaluate(
+    ratings: str | None, windows: int | None, repeats: int | None, folds: int | None, horizon: str | None, fresh: bool,
+    as_json: bool, **options: Any,  # noqa: ANN401
+) -> None:  # fmt: skip
+    """Measure every model on several folds of the ratings.
+
+    Errors, lists and intervals, beside the baselines and with paired tests. Nothing is registered or published.
+    """
+    from flows.cli.launch import launch
+
+    divided = read_folds(windows, repeats, folds, horizon)
+    launch("evaluate-models", load_given(ratings, options), as_json=as_json, fresh=fresh, folds=divided)
 
 
 @cli.command()

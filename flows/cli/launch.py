@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from flows.cli.evaluate import print_result
 from flows.progress.display import Display
 from flows.progress.json_log import log_as_json
 from flows.progress.startup import lap
@@ -71,6 +72,10 @@ def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
             from flows.score import score_pairs
 
             return score_pairs
+        if name == "evaluate-models":
+            from flows.evaluate import evaluate_models
+
+            return evaluate_models
         from flows.batch import batch_scoring
         from flows.train import train_models
 
@@ -121,6 +126,9 @@ def _flush_logs() -> None:
 def _print(result: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result, default=str))
+        return
+    if "evaluation_id" in result:
+        print_result(result)
         return
     from flows.results.closing import print_closing
     from flows.results.summary import BatchSummary

@@ -54,6 +54,12 @@ def bias_model(train: EncodedInteractions, *, min_rating: float, max_rating: flo
     )  # fmt: skip
 
 
+def mean_model(train: EncodedInteractions) -> FactorModel:
+    """The ``global_mean`` baseline as a model of no factors."""
+    biases = np.zeros(train.n_users, dtype=np.float32), np.zeros(train.n_items, dtype=np.float32)
+    return FactorModel(*_no_factors(train), *biases, float(train.rating.mean(dtype=np.float64)))
+
+
 def popularity_model(train: EncodedInteractions) -> FactorModel:
     """Scores every item by its number of training ratings, for every user the same; in no rating unit."""
     counts = np.bincount(train.item_index, minlength=train.n_items).astype(np.float32)

@@ -52,9 +52,9 @@ class TrackedRun:
         values = {"loss": loss, **figures} if val_loss is None else {"loss": loss, "val_loss": val_loss, **figures}
         self._metrics(values, step=epoch)
 
-    def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Log figures of the whole run, such as ``test_mse``."""
-        self._metrics(metrics, step=0)
+    def log_metrics(self, metrics: Mapping[str, float], *, step: int = 0) -> None:
+        """Log figures of the whole run, such as ``test_mse``, or of one of its steps."""
+        self._metrics(metrics, step=step)
 
     def log_params(self, params: Mapping[str, object]) -> None:
         """Log more settings, nested as they are."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recobatch.errors import BadSettings
 from recobatch.evaluation.evaluate import evaluate
-from recobatch.interactions import Split
+from recobatch.interactions import EncodedInteractions, Split
 from recobatch.training.fit import OnEpoch, TrainingInputs, fitter
 
 _SWEEPS = 60
@@ -72,10 +72,19 @@ def validation_error(
         BadSettings: As ``compare_split`` and ``recobatch.training.fit.fit``.
     """
     parts = compare_split(inputs.split, fraction, inputs.seed)
-    sweeps = min(_SWEEPS, inputs.options.sweeps or _SWEEPS)
-    options = inputs.options.model_copy(update={"sweeps": sweeps, "chains": 1})
-    shorter = replace(inputs, split=parts, options=options, room=len(inputs.split.train))
-    fitted = fitter(name)(name, shorter, None, on_epoch)
+    fitted = fitter(name)(name, shortened(replace(inputs, split=parts), inputs.split.train), None, on_epoch)
     if factors is not None:
         fitted.factors.save(factors)
     return evaluate(fitted.factors, train=parts.train, test=parts.test).mse
+
+
+def shortened(inputs: TrainingInputs, like: EncodedInteractions) -> TrainingInputs:
+    """The inputs of a training that only compares or calibrates: fewer sweeps, and compiled code shared with ``like``.
+
+    Args:
+        inputs: Of the training.
+        like: Training ratings of another training of an equal model.
+    """
+    sweeps = min(_SWEEPS, inputs.options.sweeps or _SWEEPS)
+    options = inputs.options.model_copy(update={"sweeps": sweeps, "chains": 1})
+    return replace(inputs, options=options, room=len(like))

@@ -193,6 +193,12 @@ REFUSED: dict[str, Kind] = {
         ("run",), "recobatch.toml: found no valid TOML",
         spoil=lambda here: (here / "recobatch.toml").write_text("train ="),
     ),
+    "two ways to divide the ratings": Kind(
+        ("evaluate", "--folds", "3", "--repeats", "2"), "found --repeats and --folds, expected one of them"
+    ),
+    "a horizon that is no length": Kind(
+        ("evaluate", "--windows", "3", "--horizon", "month"), "found 'month', expected a number and h, d, w or y"
+    ),
     # The table.
     "a table folder that is not ours": Kind(
         ("run", FILE, "--table", "notes"), "found 1 entries that are not of a prediction table (diary.txt)",

@@ -1,0 +1,46 @@
+"""Every model on several folds of the ratings; nothing is registered or published."""
+
+from dataclasses import replace
+from typing import Any
+
+from flows.job import Services, closing, open_services, open_tracker
+from flows.results.notification import job_flow
+from flows.settings.tree import Settings
+from flows.tasks.evaluation import finish_evaluation, start_runs, track_fold
+from flows.tasks.folds import measure_fold, plan_folds
+from flows.tasks.ingest import ingest_ratings
+from flows.tasks.side_tables import with_side_tables
+from recobatch.evaluation.folds import FoldOptions
+
+
+@job_flow("evaluate-models")
+def evaluate_models(
+    settings: Settings = Settings(),  # noqa: B008 - it is frozen
+    folds: FoldOptions = FoldOptions(),  # noqa: B008 - likewise
+    fresh: bool = False,
+) -> dict[str, Any]:
+    """Train and measure every model on each fold, and compare the models.
+
+    Args:
+        settings: Every setting of the job.
+        folds: How often, and how, the ratings are divided.
+        fresh: Redo every stage, reuse nothing.
+    """
+    services = _with_own_experiment(open_services(settings, fresh=fresh))
+    with closing(services):
+        ratings = with_side_tables(services, ingest_ratings(services))
+        plan = plan_folds(services, ratings, folds)
+        job = services.begin()
+        runs = start_runs(job, ratings, plan)
+        measured = []
+        for number, fold in enumerate(plan.folds, 1):
+            measured.append(measure_fold(job, ratings, plan, fold))
+            track_fold(runs, measured[-1], number)
+        return finish_evaluation(job, ratings, plan, measured, runs).to_dict()
+
+
+def _with_own_experiment(services: Services) -> Services:
+    """The services with an experiment beside that of the batches, which commands such as ``compare`` read."""
+    options = services.settings.tracking
+    own = options.model_copy(update={"experiment": f"{options.experiment}-evaluation"})
+    return replace(services, tracker=open_tracker(own, services.root))

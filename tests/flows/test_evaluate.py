@@ -1,0 +1,86 @@
+"""``recobatch evaluate`` as a whole: figures, MLflow, nothing published, and finished folds that are reused."""
+
+import json
+import sqlite3
+
+import pytest
+
+from recobatch.errors import RecobatchError
+from recobatch.training import fold_fit
+
+SMALL = (
+    "--set", "models=explicit_mf_bias,bayesian_mf", "--set", "model.sweeps=20", "--set", "train.epochs=2", "--set",
+    "interest.ease_rank=20",
+)  # fmt: skip
+
+
+def _count(project, statement):
+    with sqlite3.connect(project / "mlflow.db") as database:
+        return database.execute(statement).fetchall()
+
+
+@pytest.fixture
+def outcome(recobatch, ratings_csv):
+    def run(*arguments):
+        outcome = recobatch("evaluate", ratings_csv, *SMALL, *arguments)
+        assert outcome.code == 0, outcome.err
+        return outcome
+
+    return run
+
+
+def test_an_evaluation_ends_with_figures_and_publishes_nothing(outcome, project):
+    found = outcome("--folds", 2, "--json").json
+    assert found["method"] == "folds"
+    assert [fold["name"] for fold in found["folds"]] == ["fold-1", "fold-2"]
+    assert sum(fold["test"] for fold in found["folds"]) == found["data"]["ratings"]
+    assert list(found["models"]) == ["explicit_mf_bias", "bayesian_mf"]
+    assert list(found["baselines"]) == ["global_mean", "bias", "popularity"]
+    figures = found["models"]["bayesian_mf"]
+    for metric in ("test_mse", "test_rmse", "test_mae", "warm_mse", "ndcg_at_10", "recall_at_10", "coverage_90"):
+        assert len(figures[metric]["folds"]) == 2
+        assert figures[metric]["mean"] == pytest.approx(sum(figures[metric]["folds"]) / 2)
+    assert figures["test_mse"]["mean"] < found["baselines"]["bias"]["test_mse"]["mean"]
+    tests = {test["metric"]: test for test in found["paired"]}
+    assert set(tests) == {"test_mse", "ndcg_at_10"}
+    assert 0 <= tests["test_mse"]["p_value"] <= 1
+    assert not (project / "predictions").exists()
+    assert _count(project, "select count(*) from model_versions") == [(0,)]
+    steps = _count(
+        project,
+        "select distinct step from metrics where key = 'test_mse' and run_uuid in (select run_uuid from runs r "
+        "join experiments e on e.experiment_id = r.experiment_id where e.name = 'recobatch-evaluation')",
+    )
+    assert sorted(steps) == [(1,), (2,)]
+
+
+def test_finished_folds_are_reused_after_a_failure(outcome, recobatch, ratings_csv, monkeypatch):
+    trained, fit = [], fold_fit.fit_fold
+
+    def failing(name, inputs, **options):
+        trained.append(name)
+        if len(trained) == 4:
+            raise RecobatchError("the machine went down")
+        return fit(name, inputs, **options)
+
+    monkeypatch.setattr("flows.tasks.folds.fit_fold", failing)
+    first = recobatch("evaluate", ratings_csv, *SMALL, "--repeats", 2, "--set", "seed=3")
+    assert first.code == 1
+    found = outcome("--repeats", 2, "--set", "seed=3", "--json").json
+    assert trained[4:] == ["bayesian_mf"]
+    assert "repeat-1: bayesian_mf" in found["reused"]
+    assert "repeat-2: explicit_mf_bias" in found["reused"]
+    again = outcome("--repeats", 2, "--set", "seed=3").out
+    assert len(trained) == 5
+    assert "2 repeats: mean ± standard deviation" in again
+    assert "nothing was registered or published" in again
+
+
+def test_windows_are_of_time(outcome):
+    found = outcome("--windows", 2, "--set", "models=bayesian_mf", "--json").json
+    assert found["method"] == "windows"
+    first, second = found["folds"]
+    assert first["until"] < second["since"]
+    assert second["train"] == first["train"] + first["test"]
+    assert found["paired"] == []
+    json.dumps(found, allow_nan=False)
