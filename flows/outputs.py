@@ -129,6 +129,10 @@ class Parts:
     def load(self) -> Split:
         return Split.load(self.folder)
 
+    def load_train(self) -> EncodedInteractions:
+        """The training part alone; the files of the others are not opened."""
+        return EncodedInteractions.load(self.folder / "train.parquet")
+
 
 @dataclass(frozen=True)
 class ToScore:

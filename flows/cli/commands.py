@@ -57,6 +57,42 @@ def train(ratings: str | None, fresh: bool, as_json: bool, **options: Any) -> No
 
 @cli.command()
 @ratings_options
+@click.option(
+    "--model", "models", multiple=True, metavar="NAME", help="Model to tune; may be repeated.  [default: all]"
+)
+@click.option(
+    "--budget", default="60s", show_default=True, metavar="TEXT",
+    help='For each model: a duration such as 60s or 10m, or a number of trials such as "200 trials".',
+)  # fmt: skip
+@click.option("--study", metavar="NAME", help="Name by which the search is resumed; for one model.")
+@click.option("--apply", is_flag=True, help="Write the settings of the best model into recobatch.toml.")
+@preset_option
+@set_option
+@json_option
+def tune(
+    ratings: str | None,
+    models: tuple[str, ...],
+    budget: str,
+    study: str | None,
+    apply: bool,
+    fresh: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Search for better settings of models.
+
+    Trials are compared on ratings held out from the training part; the test part is not used. A second run with the
+    same inputs continues the search.
+    """
+    from flows.cli.tune import tune_models
+
+    tune_models(
+        load_given(ratings, options), models, budget=budget, study=study, apply=apply, fresh=fresh, as_json=as_json
+    )
+
+
+@cli.command()
+@ratings_options
 @job_options
 @force_option
 def score(ratings: str | None, force: bool, fresh: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
@@ -29,8 +29,22 @@ _CHATTER = (
 """What Prefect says of a thing that the run says better."""
 
 
-def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -> None:  # noqa: ANN401
-    """Run the flow called ``name`` to its end and print its summary.
+class Show(Protocol):
+    """Prints what a flow returned."""
+
+    def __call__(self, result: dict[str, Any], *, as_json: bool) -> None:
+        """Print it, as JSON or for people."""
+
+
+def launch(
+    name: str,
+    settings: Settings,
+    *,
+    as_json: bool,
+    show: Show | None = None,
+    **parameters: Any,  # noqa: ANN401
+) -> None:
+    """Run the flow called ``name`` to its end and print its summary, with ``show`` if it is not that of a batch.
 
     Raises:
         RecobatchError: As the flow raised it.
@@ -62,7 +76,7 @@ def launch(name: str, settings: Settings, *, as_json: bool, **parameters: Any) -
             result = run_to_its_end(flow, settings=settings, **parameters)
         finally:
             _flush_logs()
-    _print(result, as_json=as_json)
+    (show or _print)(result, as_json=as_json)
 
 
 def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
@@ -76,6 +90,10 @@ def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
             from flows.evaluate import evaluate_models
 
             return evaluate_models
+        if name == "tune-models":
+            from flows.tune import tune_models
+
+            return tune_models
         from flows.batch import batch_scoring
         from flows.train import train_models
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from recobatch.errors import BadSettings
 from recobatch.models.native_log import import_tensorflow
+from recobatch.models.search_space import BAYESIAN_SPACE, KERAS_SPACE, SearchSpace
 
 if TYPE_CHECKING:
     import keras
@@ -37,6 +38,8 @@ class ModelSpec:
     """What a pass over the ratings is called."""
     uses_features: bool = False
     """Whether it is given the side tables of users and items."""
+    space: SearchSpace = KERAS_SPACE
+    """What ``recobatch tune`` may try."""
 
     @property
     def is_keras(self) -> bool:
@@ -78,7 +81,13 @@ REGISTRY = {
         ModelSpec("explicit_mf", "ExplicitMF", "recobatch.models.explicit_mf"),
         ModelSpec("explicit_mf_bias", "ExplicitMatrixFactorisationBias", "recobatch.models.explicit_mf_bias"),
         ModelSpec(
-            "bayesian_mf", "BayesianMF", "", fit="recobatch.training.bayesian_fit", step="sweep", uses_features=True
+            "bayesian_mf",
+            "BayesianMF",
+            "",
+            fit="recobatch.training.bayesian_fit",
+            step="sweep",
+            uses_features=True,
+            space=BAYESIAN_SPACE,
         ),
     )
 }

@@ -8,6 +8,7 @@ from recobatch.tracking.open_runs import OpenRuns
 from recobatch.tracking.options import DatasetInfo, TrackingOptions
 from recobatch.tracking.registry import RegisteredModel
 from recobatch.tracking.run import RegisteredVersion, Status, TrackedRun
+from recobatch.tracking.searches import SearchRuns
 from recobatch.tracking.tracker import Alias, Tracker
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "PastRun",
     "RegisteredModel",
     "RegisteredVersion",
+    "SearchRuns",
     "Status",
     "TrackedRun",
     "Tracker",

@@ -27,6 +27,8 @@ class Delivery:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._parents: dict[str, str] = {}
+        """Run id of journals whose runs have runs below them."""
 
     def deliver(self, journal: Journal, records: list[Record]) -> dict[str, Any]:
         """Send records of one kind; several only of metrics. A record that MLflow refuses is left out, and logged.
@@ -59,9 +61,21 @@ class Delivery:
             if created:
                 return {"run_id": created[0].info.run_id}
         journal.may_be_started = True
-        tags = {**record.body["tags"], JOURNAL_TAG: journal.name}
+        tags = {**record.body["tags"], JOURNAL_TAG: journal.name, **self._parent_tag(record.body.get("parent"))}
         run = self._client.create_run(experiment, record.at_ms, tags, record.body["name"])
         return {"run_id": run.info.run_id}
+
+    def _parent_tag(self, parent: str | None) -> dict[str, str]:
+        """The tag by which MLflow shows a run below the run of another journal, as far as that one arrived."""
+        if parent is None:
+            return {}
+        if parent not in self._parents:
+            experiment = self._connection.experiment_id
+            found = self._client.search_runs([experiment], f"tags.`{JOURNAL_TAG}` = '{parent}'", max_results=1)
+            if not found:
+                return {}
+            self._parents[parent] = found[0].info.run_id
+        return {"mlflow.parentRunId": self._parents[parent]}
 
     def _resume(self, journal: Journal, record: Record) -> dict[str, Any]:
         self._client.update_run(_known(journal.state.run_id), status="RUNNING")

@@ -137,6 +137,11 @@ class TrackedRun:
         if arrived and self.state.finished:
             self._journal.remove()
 
+    def close(self) -> None:
+        """Leave what has not arrived to the next process, unless it is on its way."""
+        if not self._journal.is_closed and not self._connection.is_up:
+            self._journal.close()
+
     def _open_journal(self) -> Journal:
         """The journal to write to: a run may be logged to after its end, when its journal is closed or delivered."""
         if self._journal.is_closed:

@@ -18,6 +18,7 @@ from recobatch.tracking.params import flatten_params
 from recobatch.tracking.registry import PENDING_ALIAS, RegisteredModel, find_champion, move_pending_aliases
 from recobatch.tracking.resume import find_journal
 from recobatch.tracking.run import RegisteredVersion, TrackedRun
+from recobatch.tracking.searches import SearchRuns
 
 log = logging.getLogger("recobatch.tracking")
 
@@ -88,6 +89,13 @@ class Tracker:
         run.post("dataset", asdict(dataset) | {"source": without_secrets(dataset.source)})
         run.flush()
         return run
+
+    def searches(self) -> SearchRuns:
+        """The runs of searches for settings."""
+        if not self.is_up:
+            self._connection.open()
+        self.deliver_left_over()
+        return SearchRuns(self._connection, self._sender, self._outbox, user=_user())
 
     def resume_run(self, journal: str, *, model_name: str, model: ModelFolder | None) -> TrackedRun | None:
         """Resume the run of a process that was killed, or failed, after it had logged its model.

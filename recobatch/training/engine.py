@@ -84,8 +84,9 @@ class _Runner:
     ) -> tuple[Tables, Slots, tf.Tensor]:
         run = compile_epoch(self.objective, self.update, self.batch_size)
         return run(
-            tables, slots, *columns, tf.constant(n_rows), tf.constant(steps_before), tf.constant(rate, tf.float32)
-        )
+            tables, slots, *columns, tf.constant(n_rows), tf.constant(steps_before), tf.constant(rate, tf.float32),
+            tf.constant(self.recipe.l2_per_rating, tf.float32),
+        )  # fmt: skip
 
 
 def train(

@@ -16,7 +16,8 @@ _PENALTY_SAMPLES = 64
 
 @lru_cache(maxsize=4)
 def compile_epoch(objective: Objective, update: Update, batch_size: int) -> EpochCall:
-    """Build ``run(tables, slots, user, item, rating, n_rows, steps_before, learning_rate)``.
+    """Build ``run(tables, slots, user, item, rating, n_rows, steps_before, learning_rate,
+    l2_per_rating)``.
 
     The length of the columns is at least ``n_rows`` and a multiple of ``batch_size``. Rows from ``n_rows`` on are
     padding, so that data of similar size share the compiled code. Returns tables, slots, and the epoch's summed loss.
@@ -25,7 +26,7 @@ def compile_epoch(objective: Objective, update: Update, batch_size: int) -> Epoc
     @tf.function(jit_compile=True, autograph=False)
     def run(
         tables: Tables, slots: Slots, user: tf.Tensor, item: tf.Tensor, rating: tf.Tensor,
-        n_rows: tf.Tensor, steps_before: tf.Tensor, learning_rate: tf.Tensor,
+        n_rows: tf.Tensor, steps_before: tf.Tensor, learning_rate: tf.Tensor, l2_per_rating: tf.Tensor,
     ) -> tuple[Tables, Slots, tf.Tensor]:  # fmt: skip
         n_steps = (n_rows + batch_size - 1) // batch_size
         stride = max(1, user.shape[0] // batch_size // _PENALTY_SAMPLES)
@@ -37,7 +38,7 @@ def compile_epoch(objective: Objective, update: Update, batch_size: int) -> Epoc
             squared, gradients = objective.error(tables, users, items, ratings, weight)
             tables, slots = update.step(
                 tables, slots, gradients, count=tf.reduce_sum(weight), step=tf.cast(steps_before + step, tf.float32),
-                learning_rate=learning_rate,
+                learning_rate=learning_rate, l2_per_rating=l2_per_rating,
             )  # fmt: skip
             return step + 1, tables, slots, loss + squared
 

@@ -27,7 +27,7 @@ class Update(Protocol):
 
     def step(
         self, tables: Tables, slots: Slots, gradients: list[Gradient], *, count: tf.Tensor, step: tf.Tensor,
-        learning_rate: tf.Tensor,
+        learning_rate: tf.Tensor, l2_per_rating: tf.Tensor,
     ) -> tuple[Tables, Slots]:  # fmt: skip
         """Update the tables.
 
@@ -38,6 +38,7 @@ class Update(Protocol):
             count: Ratings in the mini-batch, float32.
             step: Steps before this one since training began, float32.
             learning_rate: Of this epoch.
+            l2_per_rating: Of the recipe; not a part of the update, so that recipes that differ in it share code.
         """
 
 
@@ -59,7 +60,7 @@ class DenseAdam:
 
     def step(
         self, tables: Tables, slots: Slots, gradients: list[Gradient], *, count: tf.Tensor, step: tf.Tensor,
-        learning_rate: tf.Tensor,
+        learning_rate: tf.Tensor, l2_per_rating: tf.Tensor,
     ) -> tuple[Tables, Slots]:  # fmt: skip
         alpha = learning_rate * tf.sqrt(1 - self.beta_2 ** (step + 1)) / (1 - self.beta_1 ** (step + 1))
         n, moved, momentums, velocities = len(tables), [], [], []
@@ -81,7 +82,6 @@ class SparseSgd:
     averaged, so that the learning rate does not depend on the mini-batch size.
     """
 
-    l2_per_rating: float
     rating_unit: float = 1.0
     """A quarter of the rating range; makes learning rate and penalty independent of the rating scale."""
     l2: tuple[tuple[float, ...], ...] = ()
@@ -91,17 +91,20 @@ class SparseSgd:
 
     def step(
         self, tables: Tables, slots: Slots, gradients: list[Gradient], *, count: tf.Tensor, step: tf.Tensor,
-        learning_rate: tf.Tensor,
+        learning_rate: tf.Tensor, l2_per_rating: tf.Tensor,
     ) -> tuple[Tables, Slots]:  # fmt: skip
         return [
-            self._move(table, gradient, learning_rate) for table, gradient in zip(tables, gradients, strict=True)
+            self._move(table, gradient, learning_rate, l2_per_rating)
+            for table, gradient in zip(tables, gradients, strict=True)
         ], slots
 
-    def _move(self, table: tf.Tensor, gradient: Gradient, learning_rate: tf.Tensor) -> tf.Tensor:
+    def _move(
+        self, table: tf.Tensor, gradient: Gradient, learning_rate: tf.Tensor, l2_per_rating: tf.Tensor
+    ) -> tf.Tensor:
         scale = 0.5 / self.rating_unit**2
         if not isinstance(gradient, tf.IndexedSlices):
             return table - learning_rate * scale * gradient
-        rows = scale * gradient.values + self.l2_per_rating * tf.gather(table, gradient.indices)
+        rows = scale * gradient.values + l2_per_rating * tf.gather(table, gradient.indices)
         return tf.tensor_scatter_nd_add(table, gradient.indices[:, None], -learning_rate * rows)
 
 
@@ -109,13 +112,13 @@ def update_of(recipe: Recipe, *, l2: tuple[tuple[float, ...], ...], rating_span:
     """The optimizer of a recipe.
 
     Args:
-        recipe: Its optimizer and penalty per rating.
+        recipe: Names the optimizer.
         l2: The model's own penalty per table and column.
         rating_span: Highest minus lowest rating.
     """
     if recipe.optimizer == "adam":
         return DenseAdam(l2)
-    return SparseSgd(recipe.l2_per_rating, rating_span / 4 if rating_span > 0 else 1.0)
+    return SparseSgd(rating_span / 4 if rating_span > 0 else 1.0)
 
 
 def _dense(base: tf.Tensor, gradient: Gradient, scale: tf.Tensor) -> tf.Tensor:
