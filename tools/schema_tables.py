@@ -16,6 +16,7 @@ from recobatch.rated import RatedPairs
 from recobatch.scoring.predictions import ScoreOptions, score_shard
 from recobatch.scoring.shards import DESCRIPTION
 from recobatch.scoring.top import top_shard
+from recobatch.table.changes import write_between
 from recobatch.table.manifest import Column, FileEntry, Manifest, ModelFacts
 from recobatch.vocabulary import Vocabulary
 from tools.markdown import between_markers, cell, rewrite
@@ -32,8 +33,8 @@ _FIELD = re.compile(r'^    (\w+): [^\n]*\n    """(.+?)"""', re.MULTILINE | re.DO
 def with_schema(page: str) -> str:
     """A page with every generated table between its two markers."""
     with tempfile.TemporaryDirectory() as folder:
-        variants = [_write_files(Path(folder, str(ids.type)), ids) for ids in (pa.array([1, 2]), pa.array(["a", "b"]))]
-        for name in ("predictions", "top"):
+        variants = [write_files(Path(folder, str(ids.type)), ids) for ids in (pa.array([1, 2]), pa.array(["a", "b"]))]
+        for name in ("predictions", "top", "changes"):
             table = _columns_table(*(describe(files / f"{name}.parquet") for files in variants))
             page = between_markers(page, name, table)
     for name, record in _RECORDS.items():
@@ -73,8 +74,8 @@ def _columns_table(*variants: dict[str, tuple[str, str, str]]) -> str:
     return "\n".join(rows)
 
 
-def _write_files(folder: Path, ids: pa.Array) -> Path:
-    """Write ``predictions.parquet`` and ``top.parquet`` for two users and two items."""
+def write_files(folder: Path, ids: pa.Array) -> Path:
+    """Write ``predictions.parquet``, ``top.parquet`` and ``changes.parquet`` for two users and two items."""
     zeros = np.zeros(2, np.float32)
     model = FactorModel(zeros[:, None], zeros[:, None], zeros, zeros, 0.0, Link.IDENTITY, 1.0, 5.0)
     unrated = RatedPairs(np.zeros(3, np.int64), np.zeros(0, np.int32), 2)
@@ -82,6 +83,8 @@ def _write_files(folder: Path, ids: pa.Array) -> Path:
     inputs = LoadedModel(model, Vocabulary(ids), Vocabulary(ids), unrated).save(folder)
     score_shard(inputs, slice(0, 2), folder / "predictions.parquet", metadata={}, options=ScoreOptions())
     top_shard(inputs, slice(0, 2), folder / "top.parquet", metadata={})
+    top_shard(inputs, slice(0, 2), folder / "before.parquet", metadata={}, k=1)
+    write_between([folder / "before.parquet"], [folder / "top.parquet"], folder / "changes.parquet", {})
     return folder
 
 

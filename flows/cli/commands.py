@@ -183,6 +183,42 @@ def versions(table: str | None, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("--since", metavar="VERSION", help="An earlier version that is kept.  [default: the one before]")
+@click.option("--to", "target", metavar="FILE", type=click.Path(path_type=Path), help="Write all, as csv or parquet.")
+@table_option
+@json_option
+def changes(since: str | None, target: Path | None, table: str | None, as_json: bool) -> None:
+    """Print what entered, left or moved in the champion's lists.
+
+    Between the version that readers see and an earlier one.
+    """
+    from flows.cli.changes import print_changes
+
+    print_changes(_table_path(table), since, target, as_json=as_json)
+
+
+@cli.command()
+@click.argument(
+    "name", metavar="[TABLE]", default="top", type=click.Choice(["top", "predictions", "changes", "titles"])
+)  # fmt: skip
+@click.option("--to", "target", required=True, metavar="FILE", help="out.duckdb, out.parquet, out.csv or out.csv.gz.")
+@click.option("--all", "all_pairs", is_flag=True, help="Every pair: the same as the table predictions.")
+@click.option("--version", metavar="VERSION", help="An earlier version that is kept.  [default: what readers see]")
+@table_option
+@json_option
+def export(name: str, target: str, all_pairs: bool, version: str | None, table: str | None, as_json: bool) -> None:
+    """Write one table of the champion for another system.
+
+    TABLE is top (the best unseen items, the default), predictions, changes or titles. The file appears when it is
+    whole; in a DuckDB file the table is replaced in one transaction.
+    """
+    from flows.cli.export import export_table
+
+    chosen: Any = "predictions" if all_pairs else name
+    export_table(_table_path(table), chosen, target, version=version, as_json=as_json)
+
+
+@cli.command()
 @click.argument("version", required=False)
 @table_option
 @json_option

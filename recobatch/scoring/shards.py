@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recobatch.scoring.columns import with_field_ids
 from recobatch.storage.durable import TEMPORARY, explained
 
 DESCRIPTION = "description"
@@ -126,6 +127,7 @@ def open_shard(path: Path, schema: pa.Schema, encoding: Mapping[str, object]) ->
         with explained("write the shard", path), unfinished.open("xb") as file:
             sink = _HashingFile(file)
             stream = pa.BufferedOutputStream(pa.PythonFile(sink, mode="w"), _BUFFER_BYTES)
+            schema = with_field_ids(schema)
             writer = pq.ParquetWriter(stream, schema, **encoding)
             try:
                 shard = ShardFile(path, schema, writer, sink)

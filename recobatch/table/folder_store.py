@@ -14,7 +14,7 @@ from recobatch.storage.bucket import ETag, PreconditionFailed
 from recobatch.storage.durable import TEMPORARY, explained, fsync_file, fsync_folder, remove, swap_link, write_file
 from recobatch.table import layout
 from recobatch.table.catalog import Catalog, CatalogEntry
-from recobatch.table.layout import CHAMPION, CURRENT, LOCK, MANIFEST, POINTER, STAGING, TITLES, TRASH, VERSIONS
+from recobatch.table.layout import CHAMPION, CURRENT, LOCK, MANIFEST, POINTER, STAGING, TRASH, VERSIONS
 from recobatch.table.lock import TableLock
 from recobatch.table.manifest import Manifest
 from recobatch.table.resume import Unfinished, forget, list_unfinished, remember, remove_unfinished
@@ -259,8 +259,8 @@ def _fsync_snapshot(folder: Path) -> None:
 
     The shards are on the disk already: ``open_shard`` fsyncs each, beside the shards that are still computed.
     """
-    for path in (folder / MANIFEST, folder / TITLES):
-        if path.exists():
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.is_symlink():
             fsync_file(path)
     for inner, _, _ in os.walk(folder, topdown=False):
         fsync_folder(Path(inner))

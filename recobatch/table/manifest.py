@@ -38,7 +38,7 @@ class FileEntry:
     path: str
     """Relative to the snapshot's folder, with forward slashes."""
     rows: int
-    """As its footer says."""
+    """As its footer says; 0 for a file that is not parquet."""
     bytes: int
     """Its size."""
     sha256: str

@@ -93,6 +93,11 @@ class Published:
         names = sorted(entry.path for entry in self.manifest.files if entry.path.startswith(place))
         return [self.store.open(self.name_of(name)) for name in names]
 
+    def files(self, folder: str) -> Sequence[Path | pa.NativeFile]:
+        """The parquet files under a folder of the snapshot, in the order of their names."""
+        names = sorted(entry.path for entry in self.manifest.files if entry.path.startswith(f"{folder}/"))
+        return [self.store.open(self.name_of(name)) for name in names]
+
     def name_of(self, name: str) -> str:
         """A name within the snapshot as a name within the table."""
         return f"{VERSIONS}/{self.version}/{name}"

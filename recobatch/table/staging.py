@@ -13,14 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recobatch.errors import BadSettings, BadTable, RecobatchError
+from recobatch.scoring.columns import with_field_ids
 from recobatch.scoring.shards import ShardReport
 from recobatch.storage.durable import explained
-from recobatch.table.layout import CHAMPION, MANIFEST, TITLES, safe_name
+from recobatch.table.changes import write_changes
+from recobatch.table.layout import CHAMPION, MANIFEST, TITLES, VERSIONS, safe_name
 from recobatch.table.manifest import Column, FileEntry, Manifest, ModelEntry, ModelFacts
 from recobatch.table.published import Published
 from recobatch.table.session import Session
 from recobatch.table.staged import StagedFiles
 from recobatch.table.store import Store
+from recobatch.table.views import view_files
 
 _AT_ONCE = 8
 """Footers that are fetched from an object store at the same time."""
@@ -89,6 +92,9 @@ class Staging:
             files = [self._entry(report) for entry in models.values() for report in (*entry.shards, *entry.top)]
             if titles is not None:
                 files.append(self._write_titles(titles))
+            if (changes := self._write_changes(models[champion], session.catalog.version)) is not None:
+                files.append(changes)
+            files += self._write_views(files, champion, columns)
             manifest = Manifest(
                 self.version, session.catalog.next_sequence, datetime.now(UTC).isoformat(timespec="seconds"), champion,
                 columns, {name: ModelFacts.of(entry) for name, entry in models.items()}, tuple(files),
@@ -145,9 +151,35 @@ class Staging:
             raise BadTable(f"titles: found columns {titles.column_names}, expected item_id and title; rename them")
         path = self.path / TITLES
         with explained("write the titles", path):
-            pq.write_table(titles, path, compression="zstd")
+            pq.write_table(titles.cast(with_field_ids(titles.schema)), path, compression="zstd")
             content = path.read_bytes()
         return FileEntry(TITLES, titles.num_rows, len(content), hashlib.sha256(content).hexdigest())
+
+    def _write_changes(self, champion: ModelEntry, current: str) -> FileEntry | None:
+        """What changes in the lists that readers see; None where there is nothing to compare."""
+        try:
+            before = Published.open(self.store, current) if current else None
+            about = {"model": champion.name, "mlflow_run_id": champion.mlflow_run_id}
+            about |= {"model_before": before.champion} if before else {}
+            lists = [self.files.open(report.path, report.bytes) for report in champion.top]
+            return write_changes(self.path, self.version, before, lists, about)
+        except BadTable:  # a table that cannot be read must not prevent its replacement
+            return None
+
+    def _write_views(self, files: Sequence[FileEntry], champion: str, columns: Sequence[Column]) -> list[FileEntry]:
+        """SQL that names the version's place after publishing."""
+        root = self.store.location if self.store.is_remote else str(Path(self.store.location).resolve())
+        item_type = next(column.type for column in columns if column.name == "item_id")
+        texts = view_files(
+            f"{root}/{VERSIONS}/{self.version}", version=self.version, champion=champion,
+            files=[entry.path for entry in files], item_type=item_type,
+        )  # fmt: skip
+        with explained("write the views", self.path):
+            return [self._write_text(name, text.encode()) for name, text in texts.items()]
+
+    def _write_text(self, name: str, content: bytes) -> FileEntry:
+        (self.path / name).write_bytes(content)
+        return FileEntry(name, 0, len(content), hashlib.sha256(content).hexdigest())
 
     def _link_champion(self, champion: str) -> None:
         link = self.path / CHAMPION

@@ -8,6 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from recobatch.errors import BadTable
+from recobatch.table.changes import FOLDER as CHANGES
+from recobatch.table.changes import check_changes
 from recobatch.table.layout import MANIFEST
 from recobatch.table.manifest import FileEntry, Manifest
 from recobatch.table.pairs import PairCheck
@@ -42,7 +44,8 @@ def verify_snapshot(snapshot: Published) -> VerifyReport:
     """Read every byte and every pair of a snapshot.
 
     Checks that exactly the files of the manifest are there; the bytes, sha256, rows and columns of each; and that each
-    model's files hold, in order, every user of its vocabulary with every item of its vocabulary once. A file in an
+    model's files hold, in order, every user of its vocabulary with every item of its vocabulary once; and that the
+    changes turn the lists of the version before, if it is still kept, into the lists of this one. A file in an
     object store is copied to the folder for temporary files while it is checked, one at a time.
     """
     problems = check_sizes(snapshot)
@@ -90,7 +93,20 @@ def _check_contents(snapshot: Published, *, with_pairs: bool) -> list[str]:
     if with_pairs and not problems:
         for model, check in pairs.items():
             problems += [f"table/model={model}: {problem}" for problem in check.finish(manifest.models[model])]
+        problems += [] if problems else _check_changes(snapshot)
     return problems
+
+
+def _check_changes(snapshot: Published) -> list[str]:
+    """Apply the changes to the lists of the version before, as long as that one is still there."""
+    parent = snapshot.manifest.parent
+    if parent is None or not snapshot.files(CHANGES):
+        return []
+    try:
+        before = Published.open(snapshot.store, parent)
+        return check_changes(before, snapshot)
+    except BadTable:  # it was removed since, or is damaged itself
+        return []
 
 
 def _check_name(snapshot: Published, name: str) -> None:
@@ -106,6 +122,8 @@ def _check_file(path: Path, entry: FileEntry, manifest: Manifest) -> list[str]:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != entry.sha256:
         return [f"{entry.path}: found sha256 {digest[:12]}…, expected {entry.sha256[:12]}…"]
+    if not entry.path.endswith(".parquet"):
+        return []
     footer = pq.read_metadata(path)
     if footer.num_rows != entry.rows:
         return [f"{entry.path}: found {footer.num_rows:,} rows, expected {entry.rows:,}"]

@@ -32,7 +32,7 @@ class SearchRuns:
             params: The settings that every trial shares, nested as the settings are.
             dataset: What the trials are trained on.
         """
-        run = TrackedRun(self._connection, self._sender, model, Journal.create(self._outbox, f"tune_{model}"))
+        run = TrackedRun(self._connection, self._sender, model, Journal.create(self._outbox, f"search_{model}"))
         tags = {SEARCH_TAG: study, "model": model, **self._source}
         run.post("start", {"name": f"tune {model} · {study}", "tags": tags})
         run.post("params", flatten_params({**params, "dataset": {"fingerprint": dataset.fingerprint}}))
@@ -55,6 +55,7 @@ class SearchRuns:
             val_loss: By epoch, from 1.
             seconds: How long it took; the run began so long ago.
         """
+        # Journals are delivered by name: within a millisecond, "search" comes before "trial" too.
         journal = Journal.create(self._outbox, f"trial_{model}")
         ended = time.time_ns() // 1_000_000
         tags = {SEARCH_TAG: study, "model": model, **self._source}

@@ -2,17 +2,44 @@
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from recobatch.table import open_table
 from tests.support.paths import REPO
 from tests.support.small_table import make_ids, make_model, publish, write_inputs
+from tools.data_contract import contract
 from tools.schema_tables import describe, with_schema
 
+CONTRACT = REPO / "docs" / "data-contract.odcs.yaml"
 PAGE = (REPO / "docs" / "schema.md").read_text(encoding="utf-8")
 
 
 def test_the_page_is_up_to_date():
     assert with_schema(PAGE) == PAGE, "make docs brings it up to date"
+
+
+def test_the_data_contract_is_up_to_date():
+    assert contract() == CONTRACT.read_text(encoding="utf-8"), "make docs brings it up to date"
+
+
+def test_the_data_contract_says_what_files_are(tmp_path):
+    found = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
+    assert (found["apiVersion"], found["kind"]) == ("v3.0.2", "DataContract")
+    inputs = [write_inputs(tmp_path / str(seed), make_model(30, 20, seed=seed)) for seed in (1, 2)]
+    for number, each in enumerate(inputs):
+        snapshot = publish(open_table(tmp_path / "predictions"), f"v{number}", each, top=10)
+    for table in found["schema"]:
+        files = sorted(snapshot.path.glob(table["physicalName"]))
+        assert files
+        rows = pq.read_table(files[0], partitioning=None)
+        assert [column["name"] for column in table["properties"]] == rows.schema.names
+        for column, field in zip(table["properties"], rows.schema, strict=True):
+            assert column["physicalType"] == str(field.type)
+            assert column["required"] == (not field.nullable)
+            (number,) = (each["value"] for each in column["customProperties"])
+            assert number == int(field.metadata[b"PARQUET:field_id"])
+        key = [column["name"] for column in table["properties"] if column.get("primaryKey")]
+        assert rows.group_by(key).aggregate([]).num_rows == rows.num_rows
 
 
 @pytest.mark.parametrize("text", [False, True], ids=["integers", "texts"])

@@ -1,0 +1,33 @@
+"""The command ``export``: a table of a published version as a file for another system."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.cli.output import echo_json
+from flows.progress.display import Display
+from recobatch.table import open_table
+from recobatch.table.export import check_target, export, rows_to_export
+
+if TYPE_CHECKING:
+    from recobatch.table.export import Exported
+
+
+def export_table(table: str, name: "Exported", target: str, *, version: str | None, as_json: bool) -> None:
+    """Write a table of the champion to a file, with a progress bar on a terminal.
+
+    Raises:
+        BadInput: If the target cannot be written to, or DuckDB is missing.
+        BadTable: If there is no such version, or it has no such table.
+        RecobatchError: If writing fails; what was there before stands.
+    """
+    check_target(target)
+    snapshot = open_table(table).snapshot(version)
+    display = Display()
+    with display.live(), display.stage(f"export {name}", total=rows_to_export(snapshot, name)) as progress:
+        rows = export(snapshot, name, Path(target), progress.advance)
+    if as_json:
+        echo_json({"table": name, "version": snapshot.version, "rows": rows, "to": target})
+    else:
+        click.echo(f"{target}: {rows:,} rows of {name}, version {snapshot.version}")

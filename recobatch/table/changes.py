@@ -1,0 +1,250 @@
+"""What entered, left or moved in the users' lists from one version to the next, and its check.
+
+Lists of two versions are read side by side, by bands of users, so memory does not grow with their number.
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as csv
+import pyarrow.parquet as pq
+
+from recobatch.errors import BadInput, BadTable
+from recobatch.scoring.shards import ShardFile, described, open_shard
+from recobatch.scoring.top import Part
+from recobatch.storage.durable import TEMPORARY, explained
+from recobatch.table.manifest import FileEntry
+from recobatch.table.published import Published
+
+FOLDER = "changes"
+"""Of a version, beside ``top``."""
+
+_KEYS = ["user_id", "item_id"]
+_PLACE = [*_KEYS, "rank"]
+_ENCODING = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": ["user_id", "item_id", "change", "rank", "rank_before"],
+    "column_encoding": {"score": "BYTE_STREAM_SPLIT"},
+    "write_statistics": ["user_id"],
+}
+
+
+def changes_schema(user_type: pa.DataType, item_type: pa.DataType) -> pa.Schema:
+    """Columns of the changes, each with its meaning."""
+    return pa.schema([
+        described("user_id", user_type, "the user's id as it was in the ratings"),
+        described("item_id", item_type, "the item's id as it was in the ratings"),
+        described("change", pa.string(), "entered, left or moved"),
+        _nullable("rank", pa.int32(), "place in the new list, from 1; null where the item left"),
+        _nullable("rank_before", pa.int32(), "place in the list before; null where the item entered"),
+        _nullable("score", pa.float32(), "what the new list is ranked by; null where the item left"),
+    ])  # fmt: skip
+
+
+def changes_between(before: Sequence[Part], now: Sequence[Part]) -> Iterator[pa.Table]:
+    """The changes from one version's lists to another's, band by band, sorted by user, then rank; those that left last.
+
+    Args:
+        before: Files of lists, by first user, users ascending.
+        now: Likewise, at least one; their ids are of the same types.
+
+    Raises:
+        BadTable: If a file cannot be read.
+    """
+    now_rows, before_rows = _Rows(now), _Rows(before)
+    schema = changes_schema(now_rows.type_of("user_id"), now_rows.type_of("item_id"))
+    for last in [*now_rows.bounds(), None]:
+        yield _compare(before_rows.until(last), now_rows.until(last), schema)
+
+
+def lists_of(before: Published, now: Published) -> tuple[Sequence[Part], Sequence[Part]]:
+    """The lists of the champions of two versions, for ``changes_between``.
+
+    Raises:
+        BadTable: If one of them has no lists, or their ids are of different types.
+    """
+    lists = before.parts("top"), now.parts("top")
+    for snapshot, parts in zip((before, now), lists, strict=True):
+        if not parts:
+            raise BadTable(
+                f"{snapshot.location}: found no lists of best items, expected those of the champion; publish with "
+                f"top.k above 0, or name another version"
+            )
+    if _types(lists[0]) != _types(lists[1]):
+        raise BadTable(
+            f"{now.location}: found ids of another type than in version {before.version}, expected the same ones; "
+            f"read the whole lists instead"
+        )
+    return lists
+
+
+def write_changes(
+    folder: Path, version: str, before: Published | None, now: Sequence[Part], metadata: Mapping[str, str]
+) -> FileEntry | None:
+    """Write the changes from a published version to a staged one.
+
+    Args:
+        folder: Of the staged version.
+        version: Its name.
+        before: The version that readers see so far.
+        now: The staged lists of the champion.
+        metadata: Key-value metadata of the file.
+
+    Returns:
+        The file; None where there is nothing to compare: no version before, no lists in one of the two, or ids of
+        another type.
+
+    Raises:
+        BadTable: If the lists of the version before cannot be read.
+        RecobatchError: If the disk refuses.
+    """
+    lists = [] if before is None else before.parts("top")
+    if before is None or not (lists and now):
+        return None
+    if _types(now) != _types(lists):
+        return None
+    path = folder / FOLDER / f"part-00000-{version}.parquet"
+    with explained("make a folder for the changes", path.parent):
+        path.parent.mkdir(exist_ok=True)
+    shard = write_between(lists, now, path, {**metadata, "version": version, "since": before.version})
+    return FileEntry(f"{FOLDER}/{path.name}", shard.rows, shard.sink.written, shard.sink.digest.hexdigest())
+
+
+def write_between(before: Sequence[Part], now: Sequence[Part], path: Path, metadata: Mapping[str, str]) -> ShardFile:
+    """Write the changes between lists as one parquet file; see ``changes_between``."""
+    schema = changes_schema(*_types(now)).with_metadata(dict(metadata))
+    with open_shard(path, schema, _ENCODING) as shard:
+        for band in changes_between(before, now):
+            shard.write(band.cast(schema), row_group_size=max(1, band.num_rows))
+    return shard
+
+
+def save_changes(bands: Iterator[pa.Table], target: Path) -> None:
+    """Write changes as one csv or parquet file, which appears under its name when it is whole.
+
+    Raises:
+        BadInput: If the name ends in neither.
+        RecobatchError: If the disk refuses.
+    """
+    if target.suffix not in (".csv", ".parquet"):
+        raise BadInput(f"--to: found {target.name!r}, expected a name that ends in .csv or .parquet; correct it")
+    first = next(bands)
+    unfinished = target.with_name(f"{TEMPORARY}{target.name}-{secrets.token_hex(4)}")
+    writer_of = csv.CSVWriter if target.suffix == ".csv" else pq.ParquetWriter
+    try:
+        with explained("write the changes", target, outcome="nothing was written"):
+            with writer_of(unfinished, first.schema) as writer:
+                for band in (first, *bands):
+                    writer.write_table(band)
+            unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def check_changes(before: Published, now: Published) -> list[str]:
+    """Apply the changes of a version to the lists before it; the result must be the lists that it has.
+
+    Returns:
+        Problems, one line each, at most one.
+    """
+    changes = now.files(FOLDER)
+    if not changes:
+        return []
+    now_rows, before_rows, changed = (_Rows(parts) for parts in (now.parts("top"), before.parts("top"), changes))
+    for last in [*now_rows.bounds(), None]:
+        expected = now_rows.until(last).select([*_PLACE])
+        applied = _apply(before_rows.until(last), changed.until(last))
+        if not applied.equals(expected):
+            where = "the end" if last is None else f"user {last}"
+            return [
+                f"{FOLDER}: found changes that do not turn the lists of version {before.version} into those of "
+                f"{now.version} (before {where}), expected them to"
+            ]
+    return []
+
+
+def _compare(before: pa.Table, now: pa.Table, schema: pa.Schema) -> pa.Table:
+    both = now.join(before.select(_PLACE), keys=_KEYS, join_type="full outer", right_suffix="_before")
+    both = both.filter(pc.fill_null(pc.not_equal(both["rank"], both["rank_before"]), True))
+    entered, left = pc.is_null(both["rank_before"]), pc.is_null(both["rank"])
+    change = pc.if_else(entered, "entered", pc.if_else(left, "left", "moved"))
+    if "score" not in both.column_names:  # in tables of earlier releases
+        both = both.append_column("score", pa.nulls(both.num_rows, pa.float32()))
+    order = [(name, "ascending") for name in ("user_id", "rank", "rank_before")]
+    return both.append_column("change", change).select(schema.names).sort_by(order).cast(schema)
+
+
+def _apply(before: pa.Table, changes: pa.Table) -> pa.Table:
+    stays = before.select(_PLACE).join(changes.select(_KEYS), keys=_KEYS, join_type="left anti")
+    placed = changes.filter(pc.not_equal(changes["change"], "left")).select(_PLACE)
+    applied = pa.concat_tables([stays.cast(before.select(_PLACE).schema), placed.cast(before.select(_PLACE).schema)])
+    return applied.sort_by([("user_id", "ascending"), ("rank", "ascending")]).combine_chunks()
+
+
+def _types(parts: Sequence[Part]) -> tuple[pa.DataType, ...]:
+    rows = _Rows(parts[:1])
+    return tuple(rows.type_of(key) for key in _KEYS)
+
+
+def _nullable(name: str, type_: pa.DataType, meaning: str) -> pa.Field:
+    return described(name, type_, meaning).with_nullable(True)
+
+
+class _Rows:
+    """Files of rows that ascend by user, read from front to back."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        try:
+            self._files = [pq.ParquetFile(part) for part in parts]
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(error) from error
+        names = self._files[0].schema_arrow.names
+        self._columns = [name for name in (*_PLACE, "score", "change") if name in names]
+        self._schema = pa.schema(
+            [self._files[0].schema_arrow.field(name).remove_metadata().with_nullable(True) for name in self._columns]
+        )
+        self._groups = iter([(file, group) for file in self._files for group in range(file.num_row_groups)])
+        self._rest = self._schema.empty_table()
+
+    def type_of(self, name: str) -> pa.DataType:
+        return self._schema.field(name).type
+
+    def bounds(self) -> list[object]:
+        """Last user of every row group but the last one with rows."""
+        found = []
+        for file in self._files:
+            place = file.schema_arrow.names.index("user_id")
+            for group in range(file.num_row_groups):
+                statistics = file.metadata.row_group(group).column(place).statistics
+                if statistics is not None and statistics.has_min_max:
+                    found.append(statistics.max)
+        return found[:-1]
+
+    def until(self, last: object | None) -> pa.Table:
+        """The next rows, up to those of user ``last``; None takes all that are left."""
+        taken = [self._rest]
+        try:
+            while last is None or not taken[-1].num_rows or taken[-1]["user_id"][-1].as_py() <= last:
+                file, group = next(self._groups)
+                taken.append(file.read_row_group(group, columns=self._columns).select(self._columns).cast(self._schema))
+        except StopIteration:
+            pass
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(error) from error
+        rows = pa.concat_tables(taken).combine_chunks()
+        if last is None:
+            self._rest = rows.slice(0, 0)
+            return rows
+        ours = pc.sum(pc.less_equal(rows["user_id"], pa.scalar(last, self.type_of("user_id")))).as_py() or 0
+        self._rest = rows.slice(ours)
+        return rows.slice(0, ours).combine_chunks()
+
+
+def _unreadable(error: Exception) -> BadTable:
+    return BadTable(
+        f"lists: found a file that cannot be read ({error}), expected parquet as it was published; see recobatch verify"
+    )
