@@ -12,7 +12,10 @@ from flows.cli.commands import cli
 from tests.support.pages import READ_IN_ORDER, RUN, SHOWN, blocks, pages, runnable
 from tests.support.paths import REPO
 
-WHOLE_PAGES_ELSEWHERE = {"docs/query/": '"query" / f"{tool}.md"', "docs/schedule.md": "schedule.md"}
+WHOLE_PAGES_ELSEWHERE = {
+    "docs/query/": '"query" / f"{tool}.md"', "docs/schedule.md": "schedule.md", "docs/warehouse.md": "warehouse.md",
+    "docs/web.md": "web.md",
+}  # fmt: skip
 """Pages, and how the test that runs them names them."""
 
 EXCUSED = {
@@ -29,6 +32,8 @@ EXCUSED = {
     ("docs/recover.md", "rm -rf .recobatch .prefect"),
     ("docs/tutorial.md", "make setup"),
     ("docs/upgrade.md", "git pull"),
+    ("docs/warehouse.md", "gunzip --keep top.csv.gz"),
+    ("docs/warehouse.md", "recobatch changes --since 20261124T030000Z-1a2b3c --to changes.parquet"),
 }
 """Blocks that no test runs, by page and first line; the page says why. Where it names a test instead, that runs it."""
 

@@ -41,8 +41,8 @@ def test_a_table_is_replaced_and_others_stay(tmp_path, snapshot):
         connection.execute("CREATE TABLE top AS SELECT 1 AS old; CREATE TABLE ours AS SELECT 2 AS mine")
     assert export(snapshot, "top", target) == 150
     with duckdb.connect(str(target), read_only=True) as connection:
-        assert connection.execute("FROM top").to_arrow_table().to_pylist() == rows_of(snapshot)
-        assert connection.execute("FROM predictions").to_arrow_table().to_pylist() == rows_of(snapshot, "table")
+        assert connection.sql("FROM top").to_arrow_table().to_pylist() == rows_of(snapshot)
+        assert connection.sql("FROM predictions").to_arrow_table().to_pylist() == rows_of(snapshot, "table")
         assert connection.execute("FROM ours").fetchall() == [(2,)]
 
 

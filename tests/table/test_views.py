@@ -32,7 +32,7 @@ def publish_versions(root, *, n=2, text=False, titles=True, top=5):
 def duckdb_views(snapshot):
     connection = duckdb.connect()
     connection.execute((snapshot.path / "views.sql").read_text())
-    return {name: connection.execute(f"FROM {name}").to_arrow_table() for name in VIEWS}
+    return {name: connection.sql(f"FROM {name}").to_arrow_table() for name in VIEWS}
 
 
 @pytest.mark.parametrize("text", [False, True], ids=["integers", "texts"])
