@@ -92,6 +92,7 @@ bench: $(STAMP) $(U_DATA) ## our times beside those of what they beat, as ratios
 	$(BIN)/python benchmarks/ranking.py --u-data $(U_DATA)
 	$(BIN)/python benchmarks/bayesian.py --u-data $(U_DATA)
 	$(BIN)/python benchmarks/whole.py --u-data $(U_DATA)
+	$(BIN)/python benchmarks/lookups.py
 
 faults: $(STAMP) ## the long sweep of the fault tests
 	FAULTS_SWEEP=full $(BIN)/python -m pytest tests/faults

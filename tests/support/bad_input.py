@@ -183,6 +183,10 @@ REFUSED: dict[str, Kind] = {
     "split ratios beyond 1": _setting("split.ratios=0.8,0.4", words="found ratios (0.8, 0.4), expected two or three"),
     "a rating range upside down": _setting("ingest.rating_range=5,1", words="found 5 to 1, expected a lower end below"),
     "an unknown model": _setting("models=svd", words="found the model 'svd', expected some of explicit_mf"),
+    "a search budget that is none": Kind(("tune", "--budget", "soon"), "--budget: found 'soon', expected a duration"),
+    "a study that is a path": Kind(
+        ("tune", "--model", "explicit_mf", "--study", "../up"), "--study: found '../up', expected letters"
+    ),
     "an unknown preset": Kind(("run", "--preset", "newest"), "'newest' is not one of 'best', 'notebook', 'tuned'"),
     "an unknown command": Kind(("runn",), "No such command 'runn'"),
     "no value for a setting": _setting("train.epochs", words="found 'train.epochs', expected section.key=value"),
@@ -229,6 +233,13 @@ REFUSED: dict[str, Kind] = {
     "a version that is not there": Kind(("rollback", "v1"), "found no version v1, expected one of "),
     "a model that is a path": Kind(
         ("top", "7", "--model", "../x"), "found no model '../x', expected one of "
+    ),
+    "changes of a first version": Kind(("changes",), "found no version before it, expected one to compare with"),
+    "an export to another kind of file": Kind(
+        ("export", "--to", "out.xlsx"), "found 'out.xlsx', expected a name that ends in .duckdb"
+    ),
+    "an export to a database server": Kind(
+        ("export", "--to", "postgresql://host/db"), "found an address of postgresql, expected a file"
     ),
     "an unknown user": Kind(("top", "nobody"), "found 'nobody', expected one of the users"),
     # The model.
