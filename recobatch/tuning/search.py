@@ -8,6 +8,7 @@ from typing import Any
 
 from recobatch.errors import RecobatchError
 from recobatch.models import find_model
+from recobatch.models.native_log import import_tensorflow
 from recobatch.models.search_space import SearchSpace, Value
 from recobatch.tuning.budget import Budget
 from recobatch.tuning.result import SearchResult, Trial
@@ -40,6 +41,8 @@ def search(
         RecobatchError: If neither the settings in force nor any trial could be trained.
     """
     started, parts = time.perf_counter(), inputs.split()
+    if find_model(model).is_keras:
+        import_tensorflow()  # not by two trials at once
     baseline = _baseline(model, inputs, study)
 
     def objective(suggestion: Suggestion, report: Report) -> tuple[float, Mapping[str, Any]]:

@@ -38,19 +38,25 @@ def merged_toml(text: str, settings: Mapping[str, Value], *, name: str) -> str:
     """
     try:
         expected = _updated(tomllib.loads(text), settings)
-        lines = text.splitlines()
-        for section, values in _by_section(settings).items():
-            lines = _with_section(lines, section, values)
-        merged = "\n".join(lines).strip("\n") + "\n"
-        is_right = tomllib.loads(merged) == expected
     except tomllib.TOMLDecodeError as error:
         raise BadSettings(f"{name}: found no valid TOML ({error}), expected settings; fix or remove it") from None
-    if not is_right:
+    lines = text.splitlines()
+    for section, values in _by_section(settings).items():
+        lines = _with_section(lines, section, values)
+    merged = "\n".join(lines).strip("\n") + "\n"
+    if not _means(merged, expected):
         raise BadSettings(
             f"{name}: found settings that are not lines of their sections, expected key = value below [section]; write "
             f"them so, or copy the settings found by hand"
         )
     return merged
+
+
+def _means(text: str, tree: Mapping[str, Any]) -> bool:
+    try:
+        return tomllib.loads(text) == tree
+    except tomllib.TOMLDecodeError:  # a setting stands twice in it
+        return False
 
 
 def _with_section(lines: list[str], section: str, values: Mapping[str, Value]) -> list[str]:
