@@ -1,47 +1,24 @@
-"""The candidates among interest models, and the search for the best of them on held-out ratings."""
+"""The candidates among interest models, and their training."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 
 import numpy as np
 
 from recobatch.interactions import EncodedInteractions
 from recobatch.interest.ease import ease_part
-from recobatch.interest.folds import Fold
-from recobatch.interest.ials import ials_part
-from recobatch.interest.options import InterestOptions, Trial
+from recobatch.interest.ials import Ials, ials_part
+from recobatch.interest.options import InterestOptions
 from recobatch.interest.rows import SparseRows
 from recobatch.interest.spectrum import Spectrum
 from recobatch.interest_model import Confidence, InterestModel, InterestPart
 
-FIRST_PENALTY = 500.0
-PENALTIES = (40.0, 130.0, 270.0, 1000.0, 3000.0)
-"""Beside the first; times the mean squared weight, which makes them comparable between confidences."""
-
-MANY_RATINGS = 500_000
-"""More held-in ratings than that may fill 64 factors; below, they take longer and gain nothing."""
-DOUBT = 0.03
-"""Both methods added up are taken unless one alone is better by more than this share: an average errs less often than
-the choice of the better one on few users."""
-
-
-@dataclass(frozen=True)
-class Ials:
-    """Hyperparameters of implicit ALS."""
-
-    n_factors: int
-    floor: float
-    """Penalty of a user without ratings: ``regularization * unobserved * n_items``; the same values suit data of any
-    size."""
-    unobserved: float
-
-    def __str__(self) -> str:
-        return f"iALS {self.n_factors} factors, penalty {self.floor:g}, unobserved {self.unobserved:g}"
-
-
-IALS = (Ials(32, 5, 0.3), Ials(32, 5, 0.1), Ials(32, 5, 0.03), Ials(32, 10, 1.0))
-"""Where the search for implicit ALS begins: the sparser the data, the lower the weight of unobserved pairs."""
+FIRST_PENALTY = 240.0
+"""Of EASE, where its search begins; times the mean squared weight, which makes penalties comparable between
+confidences."""
+IALS = (
+    Ials(16, 5, 0.3), Ials(16, 3, 0.1, is_scaled=False), Ials(16, 20, 0.1), Ials(16, 9, 0.1, is_scaled=False),
+)  # fmt: skip
+"""Where the search for implicit ALS begins."""
 
 
 @dataclass(frozen=True)
@@ -52,30 +29,36 @@ class Choice:
     penalty: float | None = None
     """Of EASE, before it is multiplied with the mean squared weight."""
     ials: Ials | None = None
+    share: float = 1.0
+    """Weight of implicit ALS beside EASE, both scaled to the same root mean square."""
 
     def __str__(self) -> str:
         other = self.confidence.other
         weights = "weights by rating" if other is None else f"weights 1 and {other:g}"
-        ease = f"EASE penalty {self.penalty:g}" if self.penalty is not None else ""
-        return f"{' + '.join(filter(None, (ease, str(self.ials or ''))))}; {weights}"
+        parts = [f"EASE penalty {self.penalty:g}"] if self.penalty is not None else []
+        if self.ials is not None:
+            parts.append(f"{self.share:g} × {self.ials}" if parts and self.share != 1 else str(self.ials))
+        return f"{' + '.join(parts)}; {weights}"
 
 
 class Trainer:
     """Trains choices on one set of ratings; what they share is computed once."""
 
-    def __init__(self, ratings: EncodedInteractions, options: InterestOptions, seed: int) -> None:
+    def __init__(
+        self, ratings: EncodedInteractions, options: InterestOptions, seed: int, *, sweeps: int | None = None
+    ) -> None:
+        """``sweeps`` of implicit ALS; None takes those of the options."""
         self.ratings, self.options, self.seed = ratings, options, seed
+        self._sweeps = options.sweeps if sweeps is None else sweeps
         self._prepared: dict[Confidence, _Prepared] = {}
         self._parts: dict[tuple[Confidence, float | Ials], InterestPart] = {}
 
     def train(self, choice: Choice) -> InterestModel:
-        """The model of a choice; two parts are scaled to the same root mean square and add up."""
+        """The model of a choice; two parts are scaled to their shares and add up."""
         methods = [method for method in (choice.penalty, choice.ials) if method is not None]
         parts = [self._part(choice.confidence, method) for method in methods]
         if len(parts) > 1:
-            parts = [
-                replace(part, item_factors=part.item_factors / np.float32(part.root_mean_square or 1)) for part in parts
-            ]
+            parts = [_scaled(part, share) for part, share in zip(parts, (1.0, choice.share), strict=True)]
         return InterestModel(tuple(parts), choice.confidence)
 
     def _part(self, confidence: Confidence, method: "float | Ials") -> InterestPart:
@@ -89,11 +72,20 @@ class Trainer:
             self._prepared[confidence] = _Prepared.of(self.ratings, confidence, self.options.ease_rank, self.seed)
         made = self._prepared[confidence]
         if isinstance(method, Ials):
-            return ials_part(
-                made.by_user, made.by_item, made.spectrum, n_factors=method.n_factors, unobserved=method.unobserved,
-                regularization=method.floor / (method.unobserved * self.ratings.n_items), sweeps=self.options.sweeps,
-            )  # fmt: skip
+            return ials_part(made.by_user, made.by_item, made.spectrum, method, sweeps=self._sweeps)
         return ease_part(made.spectrum, made.users, method * made.energy)
+
+
+def _scaled(part: InterestPart, share: float) -> InterestPart:
+    return replace(part, item_factors=part.item_factors * np.float32(share / (part.root_mean_square or 1)))
+
+
+def share_of(model: InterestModel) -> float:
+    """Inverse of ``Choice.share``: the root mean square of implicit ALS over that of EASE, 1 for a single method."""
+    if len(model.parts) < 2:
+        return 1.0
+    ease, ials = (part.root_mean_square for part in model.parts)
+    return float(f"{ials / ease:.4g}") if ease else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,58 +112,3 @@ def default_choice(confidence: Confidence, options: InterestOptions) -> Choice:
     return Choice(
         confidence, None if options.method == "ials" else FIRST_PENALTY, None if options.method == "ease" else IALS[0]
     )
-
-
-def search(
-    folds: Sequence[Fold], trainers: Sequence[Trainer], confidences: Sequence[Confidence], options: InterestOptions
-) -> tuple[Choice, tuple[Trial, ...]]:
-    """Find the choice with the best mean NDCG: weights first, then EASE's penalty, then iALS, then both added up.
-
-    Args:
-        folds: Held-out ratings, at least one.
-        trainers: A trainer on the remaining ratings of each fold.
-        confidences: Weights to try, the simplest first.
-        options: Methods to try.
-
-    Returns:
-        The best choice, and everything that was tried.
-    """
-    tried: dict[Choice, float] = {}
-
-    def best(choices: Sequence[Choice]) -> Choice:
-        for choice in choices:
-            if choice not in tried:
-                pairs = zip(folds, trainers, strict=True)
-                tried[choice] = fmean(fold.ndcg(trainer.train(choice).factors) for fold, trainer in pairs)
-        return max(choices, key=lambda choice: tried[choice])
-
-    start = default_choice(confidences[0], options)
-    first = start.ials if options.method == "ials" else None
-    ease = ials = best([Choice(each, None if first else FIRST_PENALTY, first) for each in confidences])
-    if options.method != "ials":
-        ease = best([ease, *(replace(ease, penalty=penalty) for penalty in PENALTIES)])
-    if options.method != "ease":
-        many = len(folds[0].fit) > MANY_RATINGS
-        ials = _search_ials(best, ease.confidence, sizes=(16, 64) if many else (16,))
-        if options.method == "ials" or tried[ials] > tried[ease]:
-            ials = best([ials, *(replace(ials, confidence=each) for each in confidences)])
-    finalists = {"ease": [ease], "ials": [ials], "best": [ease, ials, replace(ease, ials=ials.ials)]}[options.method]
-    winner = best(finalists)
-    if tried[winner] * (1 - DOUBT) <= tried[finalists[-1]]:
-        winner = finalists[-1]
-    return winner, tuple(Trial(str(choice), ndcg) for choice, ndcg in tried.items())
-
-
-def _search_ials(
-    best: Callable[[Sequence[Choice]], Choice], confidence: Confidence, *, sizes: tuple[int, ...]
-) -> Choice:
-    """The unobserved weight first, then the penalty, then the number of factors."""
-
-    def among(options: Sequence[Ials]) -> Ials:
-        choices = [Choice(confidence, ials=each) for each in options]
-        return options[choices.index(best(choices))]
-
-    found = among(IALS)
-    found = among([replace(found, floor=found.floor * factor) for factor in (1, 2, 0.5)])
-    found = among([replace(found, n_factors=n_factors) for n_factors in (found.n_factors, *sizes)])
-    return Choice(confidence, ials=found)

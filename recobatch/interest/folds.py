@@ -13,8 +13,8 @@ from recobatch.scoring.lists import top_lists
 from recobatch.scoring.ranker import Ranker
 from recobatch.split import SplitOptions, split
 
-_FEW_RATINGS = 60_000
-"""Fewer ratings are held out twice, with other rows each time."""
+_OFTEN = ((60_000, 3), (500_000, 2))
+"""Fewer ratings than the first number are held out so many times, with other rows each time; more are held out once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +51,11 @@ def make_folds(
         seed: Seed of the shuffles.
 
     Returns:
-        One or two folds; none if no relevant rating can be held out.
+        One to three folds; none if no relevant rating can be held out.
     """
     part = sample_users(train, max_users, seed)
     folds = []
-    for number in range(2 if len(part) < _FEW_RATINGS else 1):
+    for number in range(next((times for limit, times in _OFTEN if len(part) < limit), 1)):
         options = SplitOptions(method="random", ratios=(1 - fraction, fraction), seed=seed + number)
         try:
             halves = split(part, options)

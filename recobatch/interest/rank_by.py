@@ -8,9 +8,9 @@ from recobatch.interest.folds import Fold
 from recobatch.interest_model import InterestModel
 from recobatch.scoring.ranker import RankBy, Ranker
 
-DOUBT = 0.01
-"""The product may be that much worse: the published rating model is better than its stand-in on held-out ratings."""
-_ORDER: tuple[RankBy, ...] = ("product", "interest", "prediction")
+DOUBT = 0.015
+"""Interest alone may be that much worse: on few users the others are that often better by chance."""
+_ORDER: tuple[RankBy, ...] = ("interest", "product", "prediction")
 
 
 def measure_rank_by(fold: Fold, rating: FactorModel, interest: InterestModel) -> dict[str, float]:
@@ -31,10 +31,10 @@ def measure_rank_by(fold: Fold, rating: FactorModel, interest: InterestModel) ->
 
 
 def choose_rank_by(figures: Mapping[str, float]) -> RankBy:
-    """The way to rank with the highest figure; the product if it is at most ``DOUBT`` below.
+    """The way to rank with the highest figure; interest alone if it is at most ``DOUBT`` below.
 
     Args:
         figures: NDCG by name, as ``measure_rank_by`` returns it; other names are ignored.
     """
     best = max((way for way in _ORDER if way in figures), key=lambda way: figures[way])
-    return "product" if figures.get("product", -1.0) >= figures[best] * (1 - DOUBT) else best
+    return "interest" if figures["interest"] >= figures[best] * (1 - DOUBT) else best

@@ -3,7 +3,8 @@
 import numpy as np
 
 from recobatch.interactions import EncodedInteractions
-from recobatch.interest.candidates import Choice, Ials, Trainer
+from recobatch.interest.candidates import Choice, Trainer, share_of
+from recobatch.interest.ials import Ials
 from recobatch.interest.options import InterestOptions
 from recobatch.interest_model import InterestKind, InterestModel
 from recobatch.scoring.kernel import one_blas_thread
@@ -26,6 +27,6 @@ def refit_interest(
         if part.kind is InterestKind.EASE:
             penalty = part.regularization / energy
         else:
-            ials = Ials(part.basis.shape[1], part.floor, part.unobserved)
+            ials = Ials.of(part)
     with one_blas_thread():
-        return Trainer(ratings, options, seed).train(Choice(model.confidence, penalty, ials))
+        return Trainer(ratings, options, seed).train(Choice(model.confidence, penalty, ials, share_of(model)))

@@ -2,21 +2,25 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from statistics import fmean
 
 from recobatch.errors import BadRatings
 from recobatch.evaluation.baselines import bias_model
 from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions
-from recobatch.interest.candidates import Choice, Trainer, default_choice, search
+from recobatch.interest.candidates import Choice, Trainer, default_choice
 from recobatch.interest.folds import Fold, make_folds
 from recobatch.interest.options import InterestOptions, InterestReport, Trial
 from recobatch.interest.rank_by import choose_rank_by, measure_rank_by
+from recobatch.interest.search import search
 from recobatch.interest_model import Confidence, InterestModel
 from recobatch.scoring.kernel import one_blas_thread
 
 RatingTrainer = Callable[[EncodedInteractions], FactorModel]
 """Trains a rating model on some ratings."""
+_SEARCH_SWEEPS = 2
+"""Of implicit ALS while it is compared with others."""
 
 
 def train_interest(
@@ -60,7 +64,7 @@ def train_interest(
     choice, figures = default_choice(slope, options), dict[str, float]()
     with one_blas_thread():
         if folds:
-            trainers = [Trainer(fold.fit, options, seed) for fold in folds]
+            trainers = [Trainer(fold.fit, options, seed, sweeps=min(options.sweeps, _SEARCH_SWEEPS)) for fold in folds]
             choice, trials = search(folds, trainers, confidences, options)
 
             def means(fit: EncodedInteractions) -> FactorModel:
@@ -77,8 +81,11 @@ def train_interest(
 def _rank_by_figures(
     folds: list[Fold], trainers: list[Trainer], choice: Choice, rating_trainer: RatingTrainer
 ) -> dict[str, float]:
-    found = [
-        measure_rank_by(fold, rating_trainer(fold.fit), trainer.train(choice))
-        for fold, trainer in zip(folds, trainers, strict=True)
-    ]
+    with ThreadPoolExecutor(len(folds)) as pool:
+        found = list(
+            pool.map(
+                lambda fold, trainer: measure_rank_by(fold, rating_trainer(fold.fit), trainer.train(choice)),
+                folds, trainers,
+            )
+        )  # fmt: skip
     return {name: fmean(figures[name] for figures in found) for name in found[0]}

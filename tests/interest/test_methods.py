@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recobatch.interest.ease import ease_part
-from recobatch.interest.ials import ials_part
+from recobatch.interest.ials import Ials, ials_part
 from recobatch.interest.rows import SparseRows
 from recobatch.interest.spectrum import Spectrum
 from recobatch.interest_model import Confidence
@@ -65,7 +65,7 @@ def test_more_sweeps_lower_the_loss_of_implicit_als():
     by_user, by_item, spectrum, x = prepared(data, confidence, 32)
 
     def loss(sweeps):
-        part = ials_part(by_user, by_item, spectrum, n_factors=8, regularization=0.02, unobserved=0.3, sweeps=sweeps)
+        part = ials_part(by_user, by_item, spectrum, Ials(8, 0.02 * 0.3 * data.n_items, 0.3), sweeps=sweeps)
         scores = part.user_factors.astype(float) @ part.item_factors.T
         sides = (part.user_factors, (x > 0).sum(1), data.n_items), (part.item_factors, (x > 0).sum(0), data.n_users)
         penalty = sum(0.02 * ((counts + 0.3 * others) * np.square(side).sum(1)).sum() for side, counts, others in sides)

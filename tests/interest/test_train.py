@@ -52,8 +52,8 @@ def test_the_seed_decides_and_the_threads_do_not(monkeypatch):
         same, again = train_interest(data, **SCALE, options=InterestOptions(), seed=1)
     assert one.fingerprint == same.fingerprint
     assert report.trials == again.trials
-    other, _ = train_interest(data, **SCALE, options=InterestOptions(), seed=2)
-    assert one.fingerprint != other.fingerprint
+    _, other = train_interest(data, **SCALE, options=InterestOptions(), seed=2)
+    assert report.trials != other.trials
 
 
 def test_changes_neither_its_input_nor_the_global_random_state():
@@ -83,9 +83,10 @@ def test_a_rating_model_of_its_own_is_trained_on_what_is_not_held_out():
     ("figures", "expected"),
     [
         ({"prediction": 0.1, "interest": 0.3, "product": 0.2, "popularity": 0.9}, "interest"),
-        ({"prediction": 0.1, "interest": 0.3, "product": 0.2975}, "product"),
+        ({"prediction": 0.1, "interest": 0.3, "product": 0.302}, "interest"),
+        ({"prediction": 0.1, "interest": 0.3, "product": 0.31}, "product"),
         ({"prediction": 0.4, "interest": 0.3}, "prediction"),
-        ({"prediction": 0.0, "interest": 0.0, "product": 0.0}, "product"),
+        ({"prediction": 0.0, "interest": 0.0, "product": 0.0}, "interest"),
     ],
 )
 def test_the_best_way_to_rank_wins(figures, expected):
