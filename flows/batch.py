@@ -60,7 +60,7 @@ def batch_scoring(
                 champion = models[batch.champion]
                 summary = with_overlap(summary, overlap := compare_lists(job, champion, entries, staging))
                 facts = check_against_published(job, champion, entries, parts.report.ratings_spread, overlap)
-                versions = register_models(job, batch)
+                versions = register_models(job, batch, until_published=True)
                 kept = {"summary": with_timings(job, summary).to_dict(), "facts": facts.to_dict()}
                 snapshot = publish_table(
                     job, staging, entries, batch.champion, expected_rows=ratings.n_pairs, titles=ratings.titles(),

@@ -23,6 +23,8 @@ DESCRIPTIONS = ("model_summary.txt", "model_diagram.svg")
 """What a fit may write for people: a text, a drawing."""
 STATE_FILE = "state.npz"
 """Name of a saved ``BayesianState``."""
+MEASURED_FILES = ("measured.npz", "test.npz")
+"""What measuring the model again takes: its factors before it was given the test part, and the pairs of that part."""
 INTEREST_FILE = "interest.npz"
 """Name of a saved ``InterestModel``."""
 CALIBRATION_FILE = "calibration.npz"
@@ -77,12 +79,22 @@ class ModelFolder:
     @property
     def measured(self) -> Path:
         """Likewise, of the model that was measured on the test part; absent where it is the published one."""
-        return self.path / "measured.npz"
+        return self.path / MEASURED_FILES[0]
 
     @property
     def judged(self) -> Path:
         """Factors of the model that knows the training part alone."""
         return self.measured if self.measured.exists() else self.factors
+
+    @property
+    def test(self) -> Path:
+        """``RatedPairs`` of the test part; absent in models that were registered without it."""
+        return self.path / MEASURED_FILES[1]
+
+    @property
+    def measured_files(self) -> dict[str, Path]:
+        """``MEASURED_FILES``, as far as there are any, by name."""
+        return {name: path for name in MEASURED_FILES if (path := self.path / name).exists()}
 
     @property
     def state(self) -> Path:

@@ -48,11 +48,16 @@ def run(ratings: str | None, force: bool, fresh: bool, as_json: bool, **options:
 @cli.command()
 @ratings_options
 @job_options
-def train(ratings: str | None, fresh: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Ingest to registered models; nothing is scored."""
+@click.option("--no-register", is_flag=True, help="Track the models in MLflow, and leave the registry as it is.")
+def train(ratings: str | None, fresh: bool, as_json: bool, no_register: bool, **options: Any) -> None:  # noqa: ANN401
+    """Ingest to registered models; nothing is scored.
+
+    The champion gets the alias of the registry, from which `recobatch score` starts, if it beats the champion there on
+    the same test ratings, and the gates.
+    """
     from flows.cli.launch import launch
 
-    launch("train-models", load_given(ratings, options), as_json=as_json, fresh=fresh)
+    launch("train-models", load_given(ratings, options), as_json=as_json, fresh=fresh, no_register=no_register)
 
 
 @cli.command()

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def choice_remarks(summary: BatchSummary) -> Iterator[str]:
-    """How far the champion is ahead on the ratings that chose it, and which ratings it knows; one sentence each."""
+    """How far the champion is ahead on the ratings that chose it, which ratings it knows, and whether it was promoted.
+
+    One sentence each.
+    """
     champion = summary.models.get(summary.champion)
     if champion is None:
         return
@@ -24,3 +27,5 @@ def choice_remarks(summary: BatchSummary) -> Iterator[str]:
         )
     if champion.trained_on == "all ratings":
         yield "Its published predictions know all ratings; its errors are those of the model before it was given them."
+    if summary.promotion is not None:
+        yield f"In the registry, {summary.champion} is {summary.promotion.reason}."

@@ -18,6 +18,7 @@ from flows.results.rankings import remarks
 from flows.results.summarize import at_end
 from flows.results.summary import BatchSummary, Change, DataSummary
 from flows.server.outage import is_reachable
+from recobatch.addresses import without_secrets
 from recobatch.errors import GateRefused
 
 log = logging.getLogger("prefect.flows.result")
@@ -28,7 +29,7 @@ def show_result(services: Services, key: str, summary: BatchSummary, refused: st
 
     Args:
         services: Of the run.
-        key: Of the artifact; Prefect's page of artifacts shows the history of a key.
+        key: Kind of the result; with the table's place it is the key of the artifact, whose history Prefect shows.
         summary: The result.
         refused: Why nothing was published, where a gate refused it.
     """
@@ -36,9 +37,19 @@ def show_result(services: Services, key: str, summary: BatchSummary, refused: st
     try:
         if not is_reachable():  # Prefect's client would try for a quarter of a minute
             raise ConnectionError("the Prefect server is unreachable")
-        create_markdown_artifact(text, key=key, description=_in_short(summary, refused))
+        create_markdown_artifact(text, key=artifact_key(services, key), description=_in_short(summary, refused))
     except Exception as error:  # noqa: BLE001 - what was published counts, whether a page shows it or not
         log.warning("the result is not on the run's page: %s", error)
+
+
+def artifact_key(services: Services, kind: str) -> str:
+    """Key of the artifact of a result: one for every table, since a server may hold the results of many.
+
+    Prefect takes lower-case letters, digits and dashes: the table ``/srv/a_b/predictions`` has the key
+    ``batch-result-srv-a-b-predictions``.
+    """
+    place = without_secrets(_place(services.settings.table.path, services.root)).lower()
+    return f"{kind}-{re.sub('[^a-z0-9]+', '-', place).strip('-')}"
 
 
 @contextmanager

@@ -142,6 +142,23 @@ class TableSummary(_Figures):
 
 
 @dataclass(frozen=True)
+class PromotionSummary(_Figures):
+    """Whether a training on its own moved the alias ``champion`` of the registry."""
+
+    promoted: bool
+    reason: str
+    """One phrase, which begins with ``promoted``, ``not promoted`` or ``not registered``."""
+    champion_version: int | None = None
+    """The champion's before; None where there was none, or it is not known."""
+    rows: int | None = None
+    """Test ratings that both were measured on; None where they were not."""
+    mse: float | None = None
+    champion_mse: float | None = None
+    difference_se: float | None = None
+    """Standard error of the difference of the two, from the differences rating by rating."""
+
+
+@dataclass(frozen=True)
 class Change:
     """Differences from an earlier batch, where both have the figure."""
 
@@ -206,6 +223,8 @@ class BatchSummary:
     """None where there is none, or nothing was trained."""
     rankings_note: str | None = None
     """Why no rankings were measured."""
+    promotion: PromotionSummary | None = None
+    """None where a publish moves the registry's champion."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -216,6 +235,8 @@ class BatchSummary:
             values["table"] = self.table.to_dict()
         if self.interest is not None:
             values["interest"] = self.interest.to_dict()
+        if self.promotion is not None:
+            values["promotion"] = self.promotion.to_dict()
         values["baselines"] = _dicts(self.baselines)
         for name in ("baselines", "unchanged"):
             if not values[name]:
@@ -226,11 +247,13 @@ class BatchSummary:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of ``to_dict``; unknown keys are ignored, and only the champion and the batch id are required."""
         table, change, interest = values.get("table"), values.get("change"), values.get("interest")
+        promotion = values.get("promotion")
         return cls(**_known(cls, values) | {
             "data": DataSummary.from_dict(values.get("data", {})),
             "models": {name: ModelSummary.from_dict(model) for name, model in values.get("models", {}).items()},
             "baselines": {name: BaselineSummary.from_dict(one) for name, one in values.get("baselines", {}).items()},
             "interest": interest and InterestSummary.from_dict(interest),
+            "promotion": promotion and PromotionSummary.from_dict(promotion),
             "table": table and TableSummary.from_dict(table), "change": change and Change.from_dict(change),
         })  # fmt: skip
 

@@ -22,8 +22,13 @@ Versions = Mapping[Alias, RegisteredVersion]
 
 
 @task(name="register models", cache_policy=NO_CACHE)
-def register_models(job: Job, batch: TrainedBatch) -> dict[Alias, RegisteredVersion]:
+def register_models(job: Job, batch: TrainedBatch, *, until_published: bool) -> dict[Alias, RegisteredVersion]:
     """Make every model of the batch a version in the registry.
+
+    Args:
+        job: The batch.
+        batch: Its models.
+        until_published: Note the aliases with the versions, for the case that the run ends right after its publish.
 
     Returns:
         The versions for ``move_aliases``: of the champion, and of the best other model.
@@ -38,7 +43,7 @@ def register_models(job: Job, batch: TrainedBatch) -> dict[Alias, RegisteredVers
                 model.run,
                 description=f"{model.name}, test MSE {_test_mse(model):.4f}, on {batch.ratings.source.name}",
                 tags=_version_tags(job.batch_id, model, batch),
-                pending=alias,
+                pending=alias if until_published else None,
             )
             if alias is not None:
                 versions[alias] = version

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from recobatch.tracking.connection import Connection, one_line
 from recobatch.tracking.model_folder import write_mlmodel
 from recobatch.tracking.outbox import Journal, Record
-from recobatch.tracking.registry import PENDING_ALIAS
+from recobatch.tracking.registry import PENDING_ALIAS, drop_foreign_challenger
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -169,6 +169,8 @@ class Delivery:
         name, version = self._connection.options.registered_model, _known(journal.state.version)
         self._client.set_registered_model_alias(name, record.body["alias"], version)
         self._client.delete_model_version_tag(name, version, PENDING_ALIAS)
+        if record.body["alias"] == "champion":
+            drop_foreign_challenger(self._client, name, self._client.get_model_version(name, version).tags["batch_id"])
 
     def _finish(self, journal: Journal, record: Record) -> dict[str, Any]:
         run_id = _known(journal.state.run_id)

@@ -6,6 +6,7 @@
                              calibration.npz: noise terms and intervals                 recobatch score
     data/                    model.keras, keras_module.txt                             mlflow.keras
     state/                   state.npz of a sampled model, up to 256 MiB
+    measured/                measured.npz, test.npz: to measure a champion again beside one that is to replace it
     code/                    the loader, and a copy of the modules that serving needs
 
 `mlflow.keras.save_model` can write only its own pyfunc flavor, which would need TensorFlow and take indices; so the
@@ -29,6 +30,8 @@ REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")
 """What serving needs; the Keras flavor runs in the modeller's own environment and needs keras and tensorflow there."""
 
 
+MEASURED = "measured"
+"""Folder of ``MEASURED_FILES``."""
 _MOST_STATE_BYTES = 1 << 28
 
 
@@ -45,6 +48,9 @@ def lay_out(folder: Path, model: ModelFolder) -> None:
     if _has_state(model):
         (folder / "state").mkdir()
         link_or_copy(model.state, folder / "state" / STATE_FILE)
+    (folder / MEASURED).mkdir()
+    for name, path in model.measured_files.items():
+        link_or_copy(path, folder / MEASURED / name)
     _copy_code(folder / "code")
     _write_environment(folder)
 
@@ -52,6 +58,7 @@ def lay_out(folder: Path, model: ModelFolder) -> None:
 def digests(model: ModelFolder) -> dict[str, str]:
     """Sha256 of every file that is checked before loading, by its name in the folder."""
     paths = model.scored_files | ({KERAS_FILE: model.keras} if model.keras.exists() else {})
+    paths |= model.measured_files
     paths |= {STATE_FILE: model.state} if _has_state(model) else {}
     return {name: file_digest(path) for name, path in paths.items()}
 

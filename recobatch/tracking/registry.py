@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recobatch.errors import BadInput, BadTable, RecobatchError
-from recobatch.model_folder import CALIBRATION_FILE, INTEREST_FILE, SCORED_FILES, ModelFolder
+from recobatch.model_folder import CALIBRATION_FILE, INTEREST_FILE, MEASURED_FILES, SCORED_FILES, ModelFolder
 from recobatch.storage.fingerprints import file_digest
 from recobatch.tracking.connection import Connection
+from recobatch.tracking.model_folder import MEASURED
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,6 +50,27 @@ class RegisteredModel:
         model = ModelFolder(folder / "served")
         expected = set(SCORED_FILES) | ({INTEREST_FILE, CALIBRATION_FILE} & self._digests.keys())
         for name in sorted(expected | model.scored_files.keys()):
+            self._check(model.path / name)
+        return model
+
+    def download_measured(self, folder: Path) -> ModelFolder:
+        """As ``download``, with the files that measuring it again takes, where it was registered with them.
+
+        Raises:
+            BadTable: As ``download``.
+        """
+        from mlflow.artifacts import download_artifacts
+
+        model = self.download(folder)
+        names = [name for name in MEASURED_FILES if name in self._digests]
+        location = self.client.get_model_version_download_uri(self.name, str(self.version)).rstrip("/")
+        for name in names:
+            file = download_artifacts(
+                artifact_uri=f"{location}/{MEASURED}/{name}",
+                dst_path=str(folder),
+                tracking_uri=self.client.tracking_uri,
+            )
+            Path(file).replace(model.path / name)
             self._check(model.path / name)
         return model
 
@@ -106,4 +128,13 @@ def move_pending_aliases(connection: Connection, batch_id: str) -> dict[str, int
             client.set_registered_model_alias(name, alias, str(version))
             moved[alias] = version
         client.delete_model_version_tag(name, str(version), PENDING_ALIAS)
+    if "champion" in moved and "challenger" not in moved:
+        drop_foreign_challenger(client, name, batch_id)
     return moved
+
+
+def drop_foreign_challenger(client: "MlflowClient", name: str, batch_id: str) -> None:
+    """Remove the alias ``challenger`` from a model of another batch than the champion's."""
+    version = client.get_registered_model(name).aliases.get("challenger")
+    if version is not None and client.get_model_version(name, version).tags.get("batch_id") != batch_id:
+        client.delete_registered_model_alias(name, "challenger")

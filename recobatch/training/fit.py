@@ -14,6 +14,7 @@ from recobatch.interactions import Split
 from recobatch.model_folder import ModelFolder
 from recobatch.models import find_model
 from recobatch.models.options import ModelOptions
+from recobatch.rated import RatedPairs
 from recobatch.storage.durable import link_or_copy
 from recobatch.training.history import History
 from recobatch.training.recipe import Recipe
@@ -171,6 +172,7 @@ def fit(name: str, inputs: TrainingInputs, out: Path, on_epoch: OnEpoch | None =
     published.save(folder.factors)
     if fitted.published is not None:
         fitted.factors.save(folder.measured)
+    RatedPairs.collect(split.test).save(folder.test)
     encoded = inputs.encoded
     for source, target in (
         (encoded.users_path, folder.users), (encoded.items_path, folder.items), (encoded.rated_path, folder.rated),

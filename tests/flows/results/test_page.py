@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 from flows.results.assets import ratings_asset, table_asset
 from flows.results.changes import PreviousBatch, changes
-from flows.results.page import markdown
+from flows.results.page import artifact_key, markdown
 from flows.results.summary import BatchSummary, Change
 from flows.settings.load import load_settings
 
@@ -33,6 +36,19 @@ RESULT = BatchSummary.from_dict({
 
 def page(**more):
     return markdown(replace(RESULT, **more), tracking=PAGES, root=ROOT)
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ("predictions", "batch-result-srv-recobatch-predictions"),
+        ("/data/Films_A", "batch-result-data-films-a"),
+        ("s3://key:secret@host/bucket/p", "batch-result-s3-host-bucket-p"),
+    ],
+)
+def test_every_table_of_a_server_has_a_result_of_its_own(table, key):
+    services = SimpleNamespace(settings=SimpleNamespace(table=SimpleNamespace(path=table)), root=ROOT)
+    assert artifact_key(services, "batch-result") == key
 
 
 def test_a_server_with_pages_is_linked():
