@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from flows.job import Services, closing, open_services, open_tracker
+from flows.job import Services, closing, open_services
 from flows.results.notification import job_flow
 from flows.settings.tree import Settings
 from flows.tasks.evaluation import finish_evaluation, start_runs, track_fold
@@ -43,4 +43,4 @@ def _with_own_experiment(services: Services) -> Services:
     """The services with an experiment beside that of the batches, which commands such as ``compare`` read."""
     options = services.settings.tracking
     own = options.model_copy(update={"experiment": f"{options.experiment}-evaluation"})
-    return replace(services, tracker=open_tracker(own, services.root))
+    return replace(services, settings=services.settings.model_copy(update={"tracking": own}))

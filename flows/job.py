@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from flows import CODE
 from flows.progress.json_log import log_as_json
@@ -20,7 +20,7 @@ from recobatch.errors import GateRefused, RecobatchError
 from recobatch.storage import durable
 from recobatch.storage.workspace import Workspace
 from recobatch.table import Table, open_table
-from recobatch.tracking import OpenRuns, Status, TrackedRun, Tracker, TrackingOptions
+from recobatch.tracking import OpenRuns, Status, TrackedRun, Tracker, TrackingOptions, has_records
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +37,20 @@ class Services:
     work: Workspace
     """Outputs of stages."""
     table: Table
-    tracker: Tracker
     stages: StageLog
     runs: OpenRuns
     """The batch's runs in MLflow."""
+
+    @property
+    def tracker(self) -> Tracker:
+        """The door to MLflow, opened on first use: a run that finds nothing new does without it."""
+        return open_tracker(self.settings.tracking, self.root)
+
+    @property
+    def delivered_runs(self) -> int:
+        """Earlier runs whose records were kept on disk and arrived through this process."""
+        opened = _trackers.get((self.settings.tracking, self.root))
+        return 0 if opened is None else opened.delivered_runs
 
     def begin(self, batch_id: str | None = None, resumed: dict[str, TrackedRun] | None = None) -> "Job":
         """The batch of this run.
@@ -74,11 +84,12 @@ def open_services(settings: Settings, *, fresh: bool = False) -> Services:
     settings, root, batch_id = effective_settings(settings), Path.cwd(), new_batch_id()
     if settings.log.format == "json":
         log_as_json()
+    if has_records(root):
+        open_tracker(settings.tracking, root)  # delivers them
     return Services(
         settings, root, fresh, batch_id,
         work=Workspace.open(settings.work.path, root=root, fresh=fresh, caller=CODE),
         table=open_table(settings.table.path, root=root),
-        tracker=open_tracker(settings.tracking, root),
         stages=StageLog(batch_id, start_timings()),
         runs=OpenRuns(),
     )  # fmt: skip
@@ -92,10 +103,16 @@ def effective_settings(settings: Settings) -> Settings:
     return with_block_ratings(load_settings(settings.model_dump(exclude_unset=True)))
 
 
-@cache
+_trackers: dict[tuple[TrackingOptions, Path], Tracker] = {}
+_opening = Lock()
+
+
 def open_tracker(options: TrackingOptions, root: Path) -> Tracker:
     """The process' tracker; opening it imports MLflow, so the command line does that while the server starts."""
-    return Tracker(options, root)
+    with _opening:
+        if (options, root) not in _trackers:
+            _trackers[options, root] = Tracker(options, root)
+        return _trackers[options, root]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from recobatch.addresses import holds_secret, without_secrets
 from recobatch.encode import Encoded
-from recobatch.evaluation.gate import Candidate
+from recobatch.evaluation.gate import Candidate, Standing
 from recobatch.evaluation.split_report import SplitReport
 from recobatch.evaluation.uncertainty import UncertaintyQuality
 from recobatch.features import Features
@@ -95,7 +95,7 @@ class Ratings:
         """Lowest and highest possible rating: as the settings say, else as found."""
         return options.rating_range or (self.report.rating_min, self.report.rating_max)
 
-    def metrics(self) -> dict[str, int]:
+    def facts(self) -> dict[str, int]:
         """Counts by their names in MLflow."""
         counts = {"ratings": self.report.ratings, "quarantined": self.report.quarantined}
         return counts | {"users": self.n_users, "items": self.n_items}
@@ -201,6 +201,8 @@ class TrainedModel:
     report: TrainingReport
     calibrated: CalibratedModel | None = None
     """None in a batch that is only finalized."""
+    compared: Path | None = None
+    """Factors of the training that held out a part of the training ratings; None where there was none."""
 
     @classmethod
     def of(cls, name: str, done: StageOutput, run: TrackedRun) -> Self:
@@ -233,6 +235,8 @@ class TrainedBatch:
     interest: TrainedInterest | None = None
     lists: BatchLists = field(default_factory=BatchLists)
     """Measured on the test part; empty in a batch that is only finalized."""
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    """Model → its error on the ratings that chose the champion; empty where they are not at hand."""
 
     @property
     def best(self) -> TrainedModel:

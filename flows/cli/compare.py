@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from flows.cli.output import echo_json
+from flows.results.choice import standing_remark
 from flows.results.comparison import Comparison, comparison_table
 from flows.settings.tree import INTEREST
 from recobatch.errors import BadInput
@@ -76,7 +77,10 @@ def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, dic
 
 
 def _remarks(batch: Mapping[str, Any], previous: str | None) -> Iterator[str]:
-    """What the table of a batch does not say: how it ended, and what else differs."""
+    """What the table of a batch does not say: what chose the champion, how it ended, and what else differs."""
+    errors = {name: model["validation"] for name, model in batch["models"].items() if "validation" in model}
+    if batch["champion"] in errors:
+        yield standing_remark(batch["champion"], errors)
     if batch["status"] in _ENDED:
         yield f"! This batch {_ENDED[batch['status']]}: its figures may be incomplete."
     before = batch["compared_with"]
@@ -133,9 +137,9 @@ def _model(run: "PastRun") -> dict[str, Any]:
     about = {"mlflow_run_id": run.run_id, "mlflow_url": run.url, "status": run.status}
     counts = {key: int(run.metrics[key]) if key in run.metrics else None for key in _COUNTS}
     rankings = _rankings(run.metrics)
-    return (
-        about | {key: run.metrics.get(key) for key in _FIGURES} | counts | ({"rankings": rankings} if rankings else {})
-    )
+    figures = {key: run.metrics.get(key) for key in _FIGURES}
+    validation = {"validation": run.tags["validation"]} if "validation" in run.tags else {}
+    return about | figures | counts | validation | ({"rankings": rankings} if rankings else {})
 
 
 def _baselines(metrics: Mapping[str, float]) -> dict[str, dict[str, Any]]:

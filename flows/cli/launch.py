@@ -16,6 +16,7 @@ from flows.progress.startup import lap
 from flows.server.environment import prepare_environment
 from flows.server.local import prefect_server
 from flows.settings.tree import Settings
+from recobatch.addresses import is_uri
 from recobatch.errors import RecobatchError
 from recobatch.sources.datasets import check_path
 from recobatch.storage.durable import is_disk_trouble
@@ -61,8 +62,9 @@ def launch(
             flow = _import_flow(name)
             if name != "score-pairs":
                 _check_models(settings)
-            with lap("open MLflow"):
-                _open_tracker(settings)
+            if not _may_be_unchanged(name, settings, parameters):
+                with lap("open MLflow"):
+                    _open_tracker(settings)
             if server is not None:
                 with lap("await server"):
                     server.wait_until_ready()
@@ -98,6 +100,13 @@ def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
         from flows.train import train_models
 
     return train_models if name == "train-models" else batch_scoring
+
+
+def _may_be_unchanged(name: str, settings: Settings, parameters: dict[str, Any]) -> bool:
+    """Whether a run may find nothing new, and so need neither MLflow nor its database."""
+    if name != "batch-scoring" or parameters.get("force") or parameters.get("fresh"):
+        return False
+    return is_uri(settings.table.path) or Path(settings.table.path, "current").exists()
 
 
 def _check_models(settings: Settings) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from flows.results.comparison import shown
+from recobatch.evaluation.gate import Standing
+
 if TYPE_CHECKING:
-    from flows.results.summary import BatchSummary
+    from flows.results.summary import BatchSummary, ModelSummary
 
 
 def choice_remarks(summary: BatchSummary) -> Iterator[str]:
@@ -17,15 +20,31 @@ def choice_remarks(summary: BatchSummary) -> Iterator[str]:
     champion = summary.models.get(summary.champion)
     if champion is None:
         return
-    errors = {name: model.validation_mse for name, model in summary.models.items() if model.validation_mse is not None}
+    errors = {name: _error(name, model) for name, model in summary.models.items() if model.validation_mse is not None}
     if len(errors) == len(summary.models) > 1:
-        others = {name: mse for name, mse in errors.items() if name != summary.champion}
-        second = min(others, key=lambda name: others[name])
-        yield (
-            f"Champion: {summary.champion}, by MSE on ratings held out from training: {errors[summary.champion]:.4f}, "
-            f"against {others[second]:.4f} of {second}."
-        )
+        yield standing_remark(summary.champion, errors)
     if champion.trained_on == "all ratings":
         yield "Its published predictions know all ratings; its errors are those of the model before it was given them."
     if summary.promotion is not None:
         yield f"In the registry, {summary.champion} is {summary.promotion.reason}."
+
+
+def standing_remark(champion: str, errors: Mapping[str, str]) -> str:
+    """Which ratings chose the champion, and how far it is ahead.
+
+    Args:
+        champion: Its name.
+        errors: Model → MSE on these ratings, with its spread and the distance to the best where they are known.
+    """
+    others = ", ".join(f"{name} {error}" for name, error in errors.items() if name != champion)
+    ahead = f"; {others}" if others else ""
+    return f"★ {champion}: MSE on ratings held out from training {errors[champion]}{ahead}."
+
+
+def _error(name: str, model: ModelSummary) -> str:
+    mse, se, behind, behind_se = (
+        model.validation_mse, model.validation_se, model.validation_behind, model.validation_behind_se,
+    )  # fmt: skip
+    if mse is None or se is None or behind is None or behind_se is None:
+        return shown(mse, ".4f")
+    return str(Standing(name, mse, se, behind, behind_se))

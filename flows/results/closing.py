@@ -1,6 +1,7 @@
 """What a batch prints at its end: both models compared, where the table is, and queries of it."""
 
 from collections.abc import Mapping
+from shutil import which
 from typing import TextIO
 
 from rich.console import Console
@@ -13,7 +14,7 @@ from recobatch.table.queries import duckdb_command, pandas_query, top_command
 
 
 def print_closing(summary: BatchSummary, out: TextIO) -> None:
-    """Print the comparison, the path and queries for DuckDB, pandas and the terminal."""
+    """Print the comparison, the path and queries for pandas, the terminal, and DuckDB where it is installed."""
     console = Console(file=out, soft_wrap=True, width=None if out.isatty() else 120)
     if summary.unchanged:
         console.print(_unchanged(summary), highlight=False, markup=False)
@@ -53,7 +54,7 @@ def _table(table: TableSummary, user: int | str | None) -> str:
     if user is None:
         return place
     queries = (
-        duckdb_command(table.champion_path, user),
+        *([duckdb_command(table.champion_path, user)] if which("duckdb") else []),
         pandas_query(table.champion_path, user),
         top_command(user, table.path),
     )

@@ -33,7 +33,8 @@ def show_result(services: Services, key: str, summary: BatchSummary, refused: st
         summary: The result.
         refused: Why nothing was published, where a gate refused it.
     """
-    text = markdown(summary, tracking=services.tracker.shown, root=services.root, refused=refused)
+    tracking = without_secrets(services.settings.tracking.resolve_uri(services.root))
+    text = markdown(summary, tracking=tracking, root=services.root, refused=refused)
     try:
         if not is_reachable():  # Prefect's client would try for a quarter of a minute
             raise ConnectionError("the Prefect server is unreachable")

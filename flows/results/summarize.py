@@ -17,8 +17,8 @@ from flows.results.summary import (
     TableSummary,
 )
 from recobatch.addresses import is_uri
+from recobatch.evaluation.gate import Standing
 from recobatch.scoring.extension import RatingsDelta
-from recobatch.scoring.list_quality import BatchLists
 from recobatch.table import Published
 
 KNOWN = {"all": "all ratings", "train": "train part"}
@@ -29,7 +29,7 @@ def summarize_training(job: Job, batch: TrainedBatch, before: PreviousBatch | No
     """The summary of a batch whose models are trained."""
     summary = BatchSummary(
         job.batch_id, batch.champion, data=_trained_data(batch),
-        models={name: _trained_model(model, batch.lists) for name, model in batch.models.items()},
+        models={name: _trained_model(batch, model) for name, model in batch.models.items()},
         baselines=_baselines(batch), interest=None if batch.interest is None else _interest(batch.interest),
         rankings_note=batch.lists.note,
     )  # fmt: skip
@@ -63,8 +63,8 @@ def _interest(interest: TrainedInterest) -> InterestSummary:
     )  # fmt: skip
 
 
-def _trained_model(model: TrainedModel, lists: BatchLists) -> ModelSummary:
-    test, history = model.report.test, model.report.history
+def _trained_model(batch: TrainedBatch, model: TrainedModel) -> ModelSummary:
+    test, history, lists = model.report.test, model.report.history, batch.lists
     losses = history.to_json()
     return ModelSummary(
         model.run.run_id, model.run.url, loss=losses["loss"], val_loss=losses["val_loss"],
@@ -74,7 +74,17 @@ def _trained_model(model: TrainedModel, lists: BatchLists) -> ModelSummary:
         train_seconds=history.seconds, compile_seconds=history.compile_seconds,
         trained_on=KNOWN[model.report.trained_on],
         rank_by=lists.rank_by[model.name], rankings=lists.rankings(model.name),
+        **_spread(batch.standings.get(model.name)),
     )  # fmt: skip
+
+
+def _spread(standing: Standing | None) -> dict[str, float]:
+    """Of the error that chose the champion; a single rating has none."""
+    if standing is None or standing.se != standing.se:
+        return {}
+    return {
+        "validation_se": standing.se, "validation_behind": standing.behind, "validation_behind_se": standing.behind_se,
+    }  # fmt: skip
 
 
 def summarize_scoring(
@@ -131,4 +141,4 @@ def with_timings(services: Services, summary: BatchSummary) -> BatchSummary:
 
 def at_end(services: Services, summary: BatchSummary) -> BatchSummary:
     """The summary of a run that ends now."""
-    return replace(with_timings(services, summary), delivered_runs=services.tracker.delivered_runs)
+    return replace(with_timings(services, summary), delivered_runs=services.delivered_runs)

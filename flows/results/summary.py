@@ -79,6 +79,12 @@ class ModelSummary(_Figures):
     val_loss: Sequence[float | None] | None = None
     best_epoch: int | None = None
     validation_mse: float | None = None
+    validation_se: float | None = None
+    """Standard error of ``validation_mse``."""
+    validation_behind: float | None = None
+    """Difference of ``validation_mse`` from the lowest of the batch."""
+    validation_behind_se: float | None = None
+    """Standard error of that difference, from the differences rating by rating."""
     test_mse: float | None = None
     test_rmse: float | None = None
     test_mae: float | None = None

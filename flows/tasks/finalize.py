@@ -29,7 +29,7 @@ def finalize(job: Job, batch: TrainedBatch, summary: BatchSummary, snapshot: Pub
         The summary with the table, and with the report unless the disk had no room for it.
     """
     for name, rows in snapshot.rows.items():
-        batch.models[name].run.log_metrics({"published_rows": rows})
+        batch.models[name].run.log_facts({"published_rows": rows})
         batch.models[name].run.set_tags({"table_version": snapshot.version})
     outcome = f"version {snapshot.version} is published, without a report (the next run makes one)"
     return with_report(job, batch, replace(summary, table=summarize_table(job, snapshot)), outcome=outcome)

@@ -52,7 +52,8 @@ def track_interest(job: Job, interest: TrainedInterest, ratings: Ratings, parts:
     run, training = interest.run, interest.training
     with job.stages.timed("track"):
         run.log_params({"chosen": training.report.chosen, "rank_by": training.report.rank_by})
-        run.log_metrics({**training.metrics(), **ratings.metrics(), **parts.report.metrics()})
+        run.log_metrics(training.metrics())
+        run.log_facts({**ratings.facts(), **parts.report.metrics()})
         run.log_text(json.dumps(training.report.to_dict(), indent=2), "trials.json")
         run.log_file(interest.published, "interest")
 

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +19,8 @@ from recobatch.scoring.ranker import RankBy
 from recobatch.tracking import Alias, RegisteredVersion
 from recobatch.training.fit import TrainedOn
 
+_NOTE = Path(".recobatch", "aliases-moved")
+"""File with the last version whose aliases were moved."""
 Versions = Mapping[Alias, RegisteredVersion]
 
 
@@ -81,6 +84,7 @@ def promote_published(job: Job, versions: Versions, batch: TrainedBatch) -> None
     """As ``promote``, after a publish, which a failure does not undo: the next run repairs the aliases."""
     try:
         promote(job, versions, batch)
+        _note_moved(job, job.batch_id)
     except Exception as error:  # noqa: BLE001 - the table is published
         get_run_logger().warning(
             "version %s is published, but the registry's aliases were not moved (the next run moves them): %s",
@@ -89,14 +93,33 @@ def promote_published(job: Job, versions: Versions, batch: TrainedBatch) -> None
 
 
 def repair_aliases(services: Services) -> None:
-    """Move the aliases that the run which published the current snapshot failed to move."""
-    if (current := services.table.current()) is None:
+    """Move the aliases that the run which published the current snapshot failed to move.
+
+    MLflow is asked only if no run of this project folder noted that they were moved.
+    """
+    current = services.table.current()
+    if current is None or _noted(services) == current.version:
         return
     for alias, version in services.tracker.move_pending_aliases(current.version).items():
         get_run_logger().warning(
             "batch %s had published without moving the registry's aliases: %s is version %d now",
             current.version, alias, version,
         )  # fmt: skip
+    if services.tracker.is_up:
+        _note_moved(services, current.version)
+
+
+def _noted(services: Services) -> str | None:
+    """The last version whose aliases are known to be moved."""
+    try:
+        return (services.root / _NOTE).read_text(encoding="utf-8")
+    except OSError:
+        return None
+
+
+def _note_moved(services: Services, version: str) -> None:
+    with suppress(OSError):  # it only saves time
+        (services.root / _NOTE).write_text(version, encoding="utf-8")
 
 
 def _test_mse(model: TrainedModel) -> float:

@@ -7,21 +7,47 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from flows.job import Job
-from flows.outputs import ToScore, TrainedBatch, TrainedModel
+from flows.outputs import Parts, ToScore, TrainedBatch, TrainedModel
 from flows.settings.tree import Settings
 from recobatch.errors import BadTable
 from recobatch.evaluation.drift import BatchFacts, MissingIds, Spread, check_drift
-from recobatch.evaluation.gate import check_baseline, check_ranking, choose_champion
+from recobatch.evaluation.gate import Standing, check_baseline, check_ranking, choose_champion
+from recobatch.factors import FactorModel
 from recobatch.model_folder import LoadedModel
 from recobatch.table import ModelEntry, ModelFacts, Published, published_items, published_users
+from recobatch.training.choice import compare_errors, compare_split
+
+
+def find_standings(job: Job, models: Mapping[str, TrainedModel], parts: Parts) -> dict[str, Standing]:
+    """The models on the ratings that choose the champion, with the spread of their errors.
+
+    Args:
+        job: The batch.
+        models: By name.
+        parts: The split.
+
+    Returns:
+        Nothing where the champion is chosen by figures of the recipes or by the test part.
+    """
+    split = parts.load()
+    if split.validation is not None:
+        factors, rows = {name: model.files.judged for name, model in models.items()}, split.validation
+    else:
+        factors = {name: model.compared for name, model in models.items() if model.compared is not None}
+        if len(factors) < len(models):
+            return {}
+        rows = compare_split(split, job.settings.champion.validation_fraction, job.settings.seed).test
+    return compare_errors({name: FactorModel.load(path) for name, path in factors.items()}, rows)
 
 
 @task(name="compare models", cache_policy=NO_CACHE)
-def compare_models(job: Job, models: Mapping[str, TrainedModel]) -> str:
+def compare_models(job: Job, models: Mapping[str, TrainedModel], standings: Mapping[str, Standing]) -> str:
     """Choose the champion; returns its name."""
     with job.stages.timed("compare"):
         champion = choose_champion({name: model.candidate() for name, model in models.items()})
         job.runs.set_tags({"champion": champion})
+        for name, standing in standings.items():
+            models[name].run.set_tags({"validation": str(standing)})
     job.stages.log("compare", f"the champion is {champion}")
     return champion
 

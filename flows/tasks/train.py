@@ -17,7 +17,7 @@ from flows.tasks.fingerprints import shaping_settings
 from flows.tasks.interest import train_interest
 from flows.tasks.lanes import check_lane, side_by_side
 from flows.tasks.lists import measure_batch
-from flows.tasks.select import compare_models
+from flows.tasks.select import compare_models, find_standings
 from recobatch.models import find_model
 from recobatch.models.native_log import import_tensorflow
 from recobatch.scoring.kernel import one_blas_thread
@@ -60,7 +60,8 @@ def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
         if name not in job.resumed:
             track_model.with_options(name=f"track {name}")(job, model, ratings, parts)
     lists = measure_batch(job, models, interest, ratings, parts)
-    return TrainedBatch(ratings, parts, models, compare_models(job, models), interest, lists)
+    standings = find_standings(job, models, parts)
+    return TrainedBatch(ratings, parts, models, compare_models(job, models, standings), interest, lists, standings)
 
 
 def _lanes(settings: Settings) -> tuple[list[str], list[str]]:
@@ -77,7 +78,7 @@ def _train(job: Job, names: list[str], ratings: Ratings, parts: Parts) -> dict[s
         model = train_model.with_options(name=f"train {name}")(job, name, ratings, parts)
         model, compared = with_validation(job, model, ratings, parts)
         stage = training_stage(job.settings, name, ratings, parts)
-        models[name] = calibrate(job, model, parts, *stage, compared)
+        models[name] = replace(calibrate(job, model, parts, *stage, compared), compared=compared)
     return models
 
 
@@ -129,7 +130,8 @@ def track_model(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -
     """Log figures and files of a trained model to MLflow."""
     with job.stages.timed("track"):
         metrics = model.report.metrics() | calibration_metrics(model)
-        model.run.log_metrics({**metrics, **ratings.metrics(), **parts.report.metrics()})
+        model.run.log_metrics(metrics)
+        model.run.log_facts({**model.report.facts(), **ratings.facts(), **parts.report.metrics()})
         model.run.log_model(model.files)
         for path in model.files.descriptions:
             model.run.log_file(path)

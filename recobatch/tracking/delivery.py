@@ -125,8 +125,9 @@ class Delivery:
 
         run_id, folder = _known(journal.state.run_id), journal.folder / record.body["folder"]
         model = self._client.create_logged_model(
-            self._connection.experiment_id, name="model", source_run_id=run_id, tags=record.body["tags"]
-        )
+            self._connection.experiment_id, name="model", source_run_id=run_id,
+            tags={**record.body["tags"], **self._data_set(run_id)},
+        )  # fmt: skip
         self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
         write_mlmodel(
             folder, run_id=run_id, model_id=model.model_id, location=model.artifact_location,
@@ -135,6 +136,11 @@ class Delivery:
         self._client.log_model_artifacts(model.model_id, str(folder))
         self._client.finalize_logged_model(model.model_id, "READY")
         return {"model_id": model.model_id}
+
+    def _data_set(self, run_id: str) -> dict[str, str]:
+        """Name and digest of what a run was trained on."""
+        given = self._client.get_run(run_id).inputs.dataset_inputs
+        return {"dataset": given[0].dataset.name, "dataset_digest": given[0].dataset.digest} if given else {}
 
     def _register(self, journal: Journal, record: Record) -> dict[str, Any]:
         name, state = self._connection.options.registered_model, journal.state
@@ -180,11 +186,17 @@ class Delivery:
         return {"finished": True}
 
     def _link_metrics(self, run_id: str, model_id: str) -> None:
-        """Repeat the run's last metrics as those of its model, which the UI lists on a page of its own."""
+        """Repeat the run's last metrics as those of its model and data set, which have columns in the UI."""
         from mlflow.entities import Metric
 
-        latest = self._client.get_run(run_id).data._metric_objs
-        linked = [Metric(one.key, one.value, one.timestamp, one.step, model_id=model_id) for one in latest]
+        latest, data_set = self._client.get_run(run_id).data._metric_objs, self._data_set(run_id)
+        linked = [
+            Metric(
+                one.key, one.value, one.timestamp, one.step, model_id=model_id, run_id=run_id,
+                dataset_name=data_set.get("dataset"), dataset_digest=data_set.get("dataset_digest"),
+            )
+            for one in latest
+        ]  # fmt: skip
         self._client.log_batch(run_id, metrics=linked)
 
 

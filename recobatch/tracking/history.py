@@ -10,6 +10,7 @@ from recobatch.errors import BadInput, RecobatchError
 from recobatch.tracking.connection import Connection
 from recobatch.tracking.database import local_database
 from recobatch.tracking.options import TrackingOptions
+from recobatch.tracking.params import FACT
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -29,8 +30,9 @@ class PastRun:
     started: datetime
     """UTC."""
     metrics: Mapping[str, float]
-    """Last value of each."""
+    """Last value of each, and the facts; releases that had no facts logged them as metrics."""
     params: Mapping[str, str]
+    """Settings."""
     tags: Mapping[str, str]
     """Ours, not MLflow's own."""
     url: str | None
@@ -99,9 +101,12 @@ def _search(connection: Connection, wanted: str, *, at_most: int = _PAGE) -> lis
 
 
 def _past_run(connection: Connection, run: "Run") -> PastRun:
+    prefix = f"{FACT}."
+    facts = {key.removeprefix(prefix): float(each) for key, each in run.data.params.items() if key.startswith(prefix)}
+    settings = {key: each for key, each in run.data.params.items() if not key.startswith(prefix)}
     return PastRun(
         run.data.tags["batch_id"], run.data.tags.get("model", ""), run.info.run_id, run.info.status,
-        datetime.fromtimestamp(run.info.start_time / 1000, UTC), dict(run.data.metrics), dict(run.data.params),
+        datetime.fromtimestamp(run.info.start_time / 1000, UTC), {**run.data.metrics, **facts}, settings,
         {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.")},
         connection.run_url(run.info.run_id),
     )  # fmt: skip

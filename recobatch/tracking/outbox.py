@@ -59,6 +59,11 @@ class RunState:
     finished: bool = False
 
 
+def has_records(root: Path) -> bool:
+    """Whether runs of the project folder may have left records on disk."""
+    return any((root / OUTBOX).glob("*"))
+
+
 class Journal:
     """One run's records on disk, open in this process alone."""
 

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 
 from recobatch.addresses import masked
 
+FACT = "fact"
+"""Prefix of the params that are figures of the run and no settings, as in ``fact.users``."""
+
 
 def flatten_params(params: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     """Nested settings as MLflow params: ``{"train": {"epochs": 5}}`` becomes ``{"train.epochs": "5"}``.

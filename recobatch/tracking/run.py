@@ -11,7 +11,7 @@ from recobatch.model_folder import ModelFolder
 from recobatch.tracking import model_folder
 from recobatch.tracking.connection import Connection
 from recobatch.tracking.outbox import Journal, Kind, Record, RunState, Sender
-from recobatch.tracking.params import flatten_params
+from recobatch.tracking.params import FACT, flatten_params
 from recobatch.tracking.registry import DIGESTS_TAG
 
 log = logging.getLogger("recobatch.tracking")
@@ -55,6 +55,13 @@ class TrackedRun:
     def log_metrics(self, metrics: Mapping[str, float], *, step: int = 0) -> None:
         """Log figures of the whole run, such as ``test_mse``, or of one of its steps."""
         self._metrics(metrics, step=step)
+
+    def log_facts(self, facts: Mapping[str, float]) -> None:
+        """Log counts and other figures that describe the run but do not rate its model.
+
+        They become params below ``fact``: as metrics, each would have a chart between the curves.
+        """
+        self.log_params({FACT: dict(facts)})
 
     def log_params(self, params: Mapping[str, object]) -> None:
         """Log more settings, nested as they are."""

@@ -1,6 +1,5 @@
 """The door to MLflow, for one process."""
 
-import getpass
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,6 +8,7 @@ from typing import Literal
 
 from recobatch.addresses import without_secrets
 from recobatch.model_folder import ModelFolder
+from recobatch.tracking.about import run_tags, user_name
 from recobatch.tracking.connection import Connection
 from recobatch.tracking.delivery import Delivery
 from recobatch.tracking.history import PastRun, find_runs
@@ -80,10 +80,7 @@ class Tracker:
         self.deliver_left_over()
         journal = Journal.create(self._outbox, model_name)
         run = TrackedRun(self._connection, self._sender, model_name, journal)
-        tags = {
-            "batch_id": batch_id, "model": model_name, "mlflow.user": _user(),
-            "mlflow.source.name": "recobatch", "mlflow.source.type": "JOB",
-        }  # fmt: skip
+        tags = run_tags(batch_id, model_name, dataset)
         run.post("start", {"name": f"{model_name} · {batch_id}", "tags": tags})
         run.post("params", flatten_params({**params, "dataset": {"fingerprint": dataset.fingerprint}}))
         run.post("dataset", asdict(dataset) | {"source": without_secrets(dataset.source)})
@@ -95,7 +92,7 @@ class Tracker:
         if not self.is_up:
             self._connection.open()
         self.deliver_left_over()
-        return SearchRuns(self._connection, self._sender, self._outbox, user=_user())
+        return SearchRuns(self._connection, self._sender, self._outbox, user=user_name())
 
     def resume_run(self, journal: str, *, model_name: str, model: ModelFolder | None) -> TrackedRun | None:
         """Resume the run of a process that was killed, or failed, after it had logged its model.
@@ -192,13 +189,6 @@ class Tracker:
             RecobatchError: If the server does not answer.
         """
         return find_runs(self._connection, batch_ids, newest)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "unknown"
 
 
 def _drop_if_stale(journal: Journal) -> None:

@@ -3,6 +3,7 @@
 The test part has no influence on it. Imports no TensorFlow.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from recobatch.errors import BadSettings
-from recobatch.evaluation.evaluate import evaluate
+from recobatch.evaluation.evaluate import evaluate, predict_rows
+from recobatch.evaluation.gate import Standing, compare_candidates
+from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions, Split
 from recobatch.training.fit import OnEpoch, TrainingInputs, fitter
 
@@ -54,6 +57,19 @@ def compare_split(split: Split, fraction: float, seed: int) -> Split:
     held = np.zeros(len(train), dtype=bool)
     held[np.random.default_rng(seed).choice(len(train), size, replace=False, shuffle=False)] = True
     return Split(train.take(~held), train.take(held))
+
+
+def compare_errors(factors: Mapping[str, FactorModel], held_out: EncodedInteractions) -> dict[str, Standing]:
+    """Compare models, rating by rating, on ratings that none of them was trained with.
+
+    Args:
+        factors: By name.
+        held_out: The second part of ``compare_split``, or the validation part of a split of three.
+    """
+    return compare_candidates({
+        name: (predict_rows(model, held_out).astype(np.float64) - held_out.rating) ** 2
+        for name, model in factors.items()
+    })  # fmt: skip
 
 
 def validation_error(

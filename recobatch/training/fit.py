@@ -109,13 +109,19 @@ class TrainingReport:
         """The figures by their names in MLflow."""
         test, history = self.test, self.history
         figures = {
-            "test_mse": test.mse, "test_rmse": test.rmse, "test_mae": test.mae, "test_rows": test.n_rows,
-            "test_cold_rows": test.cold_rows, "test_cold_items": test.cold_items, "test_cold_users": test.cold_users,
-            "train_seconds": history.seconds, "compile_seconds": history.compile_seconds,
-            "best_epoch": history.best_epoch, "epochs": len(history.loss),
+            "test_mse": test.mse, "test_rmse": test.rmse, "test_mae": test.mae, "train_seconds": history.seconds,
             **self.figures,
         }  # fmt: skip
         return figures if self.validation_mse is None else figures | {"validation_mse": self.validation_mse}
+
+    def facts(self) -> dict[str, float]:
+        """Counts, by their names in MLflow."""
+        test, history = self.test, self.history
+        return {
+            "test_rows": test.n_rows, "test_cold_rows": test.cold_rows, "test_cold_items": test.cold_items,
+            "test_cold_users": test.cold_users, "compile_seconds": history.compile_seconds,
+            "best_epoch": history.best_epoch, "epochs": len(history.loss),
+        }  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""

@@ -169,7 +169,7 @@ def test_a_run_killed_after_it_had_published_is_ended_by_the_next(begin, project
     for name, facts in published.manifest.models.items():
         run = client.get_run(facts.mlflow_run_id)
         assert (run.info.status, run.data.tags["table_version"]) == ("FINISHED", published.version)
-        assert run.data.metrics["published_rows"] == published.rows[name]
+        assert run.data.params["fact.published_rows"] == str(published.rows[name])
         assert "report.html" in {file.path for file in client.list_artifacts(facts.mlflow_run_id)}
     page = project / summary["report"]
     made = page.stat().st_mtime_ns

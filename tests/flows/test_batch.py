@@ -1,6 +1,7 @@
 """The whole job on a small known truth, against a real Prefect server and a real MLflow database."""
 
 import errno
+import json
 import math
 import os
 import subprocess
@@ -67,6 +68,23 @@ def test_nothing_new_publishes_nothing_and_force_publishes_the_same_bits(batch, 
     assert forced["table"]["version"] != first["table"]["version"]
     assert forced["reused"] == []
     assert predictions(at_project, "again", "explicit_mf_bias").equals(before)
+
+
+def test_a_run_that_finds_nothing_new_imports_neither_mlflow_nor_tensorflow(
+    batch, ratings_csv, at_project, prefect_api
+):
+    first = batch("--table", "light")
+    assert first.code == 0, first.err
+    program = (
+        "import sys\nfrom flows.cli.commands import main\ntry:\n    main()\nfinally:\n"
+        "    print([name for name in ('mlflow', 'tensorflow', 'pandas', 'matplotlib') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", program, "run", str(ratings_csv), *QUICK, "--table", "light"]
+    env = {**os.environ, "PREFECT_API_URL": prefect_api}
+    done = subprocess.run(command, cwd=at_project, env=env, capture_output=True, text=True, check=True, timeout=200)
+    summary, loaded = done.stdout.splitlines()[-2:]
+    assert json.loads(summary)["unchanged"]
+    assert loaded == "[]"
 
 
 def test_force_reuses_finished_stages(batch):

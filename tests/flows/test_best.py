@@ -73,7 +73,12 @@ def test_the_best_on_held_out_training_ratings_is_published_with_all_ratings(bes
     assert used == {"age": "numbers", "name": None, "genres": "lists"}
     assert undocumented(summary) == []
     remarks = list(choice_remarks(BatchSummary.from_dict(summary)))
-    assert remarks[0].startswith("Champion: bayesian_mf, by MSE on ratings held out from training: ")
+    assert remarks[0].startswith(f"★ bayesian_mf: MSE on ratings held out from training {errors['bayesian_mf']:.4f} ± ")
+    assert f"; explicit_mf {errors['explicit_mf']:.4f} ± " in remarks[0]
+    assert model["validation_behind"] == 0 < model["validation_se"]
+    other = summary["models"]["explicit_mf"]
+    assert other["validation_behind"] == pytest.approx(errors["explicit_mf"] - errors["bayesian_mf"], abs=1e-6)
+    assert remarks[0].split("±")[0].strip() in " ".join(recobatch("compare").out.split())
     assert remarks[1].startswith("Its published predictions know all ratings")
     published = open_table(at_project / "best").current()
     assert published.manifest.extra["summary"]["models"]["bayesian_mf"]["trained_on"] == "all ratings"

@@ -1,6 +1,9 @@
 """Queries that people are shown run as they are shown, whatever the ids and the path."""
 
+import os
 import shlex
+import subprocess
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -49,25 +52,34 @@ def test_duckdb_answers(champion, user):
     ]  # fmt: skip
 
 
-def test_the_shell_hands_duckdb_the_same_query(champion, user):
-    command = duckdb_command(champion, user)
-    # What stands in double quotes, a shell would expand.
-    assert command.startswith("duckdb -c '") or not set("$`!\\") & set(command)
-    program, option, query = shlex.split(command)
-    assert (program, option) == ("duckdb", "-c")
-    assert len(duckdb.sql(query).fetchall()) == 10
+def test_the_shell_hands_duckdb_the_same_query(champion, user, tmp_path, monkeypatch):
+    """Run by a real shell, whose ``duckdb`` writes down the query and the folder that it is asked in."""
+    link = tmp_path / "current link"
+    link.symlink_to(champion)
+    asked = tmp_path / "bin" / "duckdb"
+    asked.parent.mkdir()
+    asked.write_text(f'#!/bin/sh\npwd > {tmp_path}/folder\nprintf %s "$2" > {tmp_path}/query\n')
+    asked.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{asked.parent}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(["sh", "-c", duckdb_command(str(link), user)], check=True, env=environment)
+    assert (tmp_path / "folder").read_text().strip() == champion  # resolved before anything is read
+    monkeypatch.chdir(champion)
+    assert len(duckdb.sql((tmp_path / "query").read_text()).fetchall()) == 10
 
 
 def test_pandas_answers(champion, user):
-    assert eval(pandas_query(champion, user), {"pd": pd})["item_id"].tolist() == list(range(12))
+    names = {"pd": pd, "Path": Path}
+    assert eval(pandas_query(champion, user), names)["item_id"].tolist() == list(range(12))
 
 
 def test_usual_ones_read_well():
     assert duckdb_command("predictions/current/champion", 1) == (
-        "duckdb -c \"SELECT item_id, prediction FROM 'predictions/current/champion/*.parquet' "
-        'WHERE user_id = 1 ORDER BY prediction DESC LIMIT 10"'
+        "(cd -P predictions/current/champion && duckdb -c \"SELECT item_id, prediction FROM '*.parquet' "
+        'WHERE user_id = 1 ORDER BY prediction DESC LIMIT 10")'
     )
-    assert pandas_query("p", "u1") == 'pd.read_parquet("p", filters=[("user_id", "==", "u1")])'
+    assert duckdb_command("s3://b/t/model=m", 1).startswith("duckdb -c \"SELECT item_id, prediction FROM 's3://b/t/mod")
+    assert pandas_query("p", "u1") == 'pd.read_parquet(Path("p").resolve(), filters=[("user_id", "==", "u1")])'
+    assert pandas_query("s3://b/p", 1) == 'pd.read_parquet("s3://b/p", filters=[("user_id", "==", 1)])'
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,13 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from recobatch import __version__
 from recobatch.errors import BadInput, BadTable
 from recobatch.tracking import Tracker, TrackingOptions
+from recobatch.tracking.about import git_commit
 from recobatch.tracking.connection import Connection
 from tests.support.dataset import DATASET
+from tests.support.paths import REPO
 
 MODELS = ("explicit_mf", "explicit_mf_bias")
 
@@ -31,6 +34,7 @@ def track_batch(tracker, model_files, batch_id="b1"):
         for epoch in (1, 2, 3):
             run.log_epoch(epoch, 1 / epoch, 1.5 / epoch)
         run.log_metrics({"test_mse": 0.9, "test_rmse": 0.95, "test_mae": 0.7, "train_seconds": 1.5})
+        run.log_facts({"users": 4, "baseline_bias_mse": 0.95})
         run.log_text("layers", "model_summary.txt")
         run.log_model(model_files)
         runs[name] = run
@@ -64,11 +68,18 @@ def test_two_flat_runs_with_curves_params_tags_and_dataset(tracker, client, mode
         assert run.info.status == "FINISHED"
         assert run.info.run_name == f"{run.data.tags['model']} · b1"
         assert "mlflow.parentRunId" not in run.data.tags
+        described = run.data.tags["mlflow.note.content"]
+        assert described.startswith(f"`{run.data.tags['model']}` on {DATASET.name} (")
+        assert run.data.tags["recobatch.version"] == __version__ in described
+        assert run.data.tags.get("mlflow.source.git.commit") == git_commit(REPO)
         assert run.data.params == {
             "train.epochs": "3",
             "train.rate": "0.001",
             "dataset.fingerprint": DATASET.fingerprint,
+            "fact.users": "4",
+            "fact.baseline_bias_mse": "0.95",
         }
+        assert not {"users", "baseline_bias_mse"} & run.data.metrics.keys()
         history = [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "val_loss")]
         assert history == [(1, 1.5), (2, 0.75), (3, 0.5)]
         assert {"test_mse", "test_rmse", "test_mae", "train_seconds", "loss"} <= run.data.metrics.keys()
@@ -252,6 +263,8 @@ def test_earlier_batches_newest_first(root, model_files):
     assert {run.model for run in runs} == set(MODELS)
     assert runs[0].metrics["test_mse"] == 0.9
     assert runs[0].params["train.epochs"] == "3"
+    assert runs[0].metrics["baseline_bias_mse"] == 0.95  # a fact, which is no setting
+    assert not any(key.startswith("fact") for key in runs[0].params)
     with pytest.raises(
         BadInput, match=r"found no run of the batch 'b9', expected a tracked batch \(newest: b3, b2, b1\)"
     ):
@@ -265,7 +278,25 @@ def test_the_logged_model_carries_the_metrics_of_its_run(tracker, client, model_
     models = client.search_logged_models([client.get_experiment_by_name("recobatch").experiment_id])
     (model,) = (found for found in models if found.source_run_id == run.run_id)
     assert {"test_mse", "loss", "val_loss"} <= {metric.key for metric in model.metrics}
+    digest = DATASET.fingerprint[:36]
+    assert {(metric.dataset_name, metric.dataset_digest) for metric in model.metrics} == {(DATASET.name, digest)}
+    assert (model.tags["dataset"], model.tags["dataset_digest"]) == (DATASET.name, digest)
     assert json.loads(model.tags["mlflow.modelVersions"])[0]["name"] == "recobatch"
+
+
+def test_the_commit_is_read_as_git_left_it(tmp_path):
+    def checkout(name, **files):
+        for path, text in files.items():
+            file = tmp_path / name / ".git" / path.replace("__", "/").replace("packed_refs", "packed-refs")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        return git_commit(tmp_path / name)
+
+    assert checkout("loose", HEAD="ref: refs/heads/main\n", refs__heads__main="a1\n") == "a1"
+    assert checkout("packed", HEAD="ref: refs/heads/main\n", packed_refs="# pack\nb2 refs/heads/main\n") == "b2"
+    assert checkout("detached", HEAD="c3\n") == "c3"
+    assert checkout("unborn", HEAD="ref: refs/heads/main\n") is None
+    assert git_commit(tmp_path / "no checkout") is None
 
 
 @pytest.mark.parametrize("name", ["../../outside", "/Users/me/experiment", "..", "a/../../b", "plain one"])

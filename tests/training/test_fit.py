@@ -63,7 +63,13 @@ def test_a_model_that_is_not_keras_becomes_a_folder_that_scoring_reads(mean, inp
     given, epochs = inputs(), []
     report = fit(mean, given, tmp_path, lambda *epoch: epochs.append(epoch[:2]))
     assert epochs == [(1, 1.0)]
-    assert {path.name for path in tmp_path.iterdir()} == {"factors.npz", "users.parquet", "items.parquet", "rated.npz"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "factors.npz",
+        "users.parquet",
+        "items.parquet",
+        "rated.npz",
+        "test.npz",
+    }
     factors = FactorModel.load(tmp_path / "factors.npz")
     assert report.fingerprint == factors.fingerprint
     assert report.test == evaluate(factors, train=given.split.train, test=given.split.test)

@@ -40,10 +40,10 @@ def test_scoring_imports_no_tensorflow():
         ("batch-scoring", {"force": True}, True, True),
         ("batch-scoring", {"fresh": True}, True, True),
         ("train-models", {}, True, True),
-        ("score-pairs", {}, False, False),
+        ("score-pairs", {}, False, True),
     ],
 )
-def test_tensorflow_is_imported_at_once_only_where_something_is_sure_to_be_trained(
+def test_mlflow_is_opened_at_once_only_where_it_is_sure_to_be_needed(
     flow, parameters, published, expected, tmp_path, monkeypatch
 ):
     from flows.cli import launch as module
@@ -52,19 +52,19 @@ def test_tensorflow_is_imported_at_once_only_where_something_is_sure_to_be_train
     class Enough(Exception):
         pass
 
-    def stop(*_):
+    def stop(**_):
         raise Enough
 
-    imported = []
+    opened = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")  # so that no server is started
-    monkeypatch.setattr(module, "import_tensorflow", lambda: imported.append(True))
-    monkeypatch.setattr(module, "_open_tracker", stop)
+    monkeypatch.setattr(module, "_open_tracker", opened.append)
+    monkeypatch.setattr(module, "_calm_console", stop)
     if published:
         (tmp_path / "predictions" / "current").mkdir(parents=True)
     with pytest.raises(Enough):
         module.launch(flow, load_settings(environment={}), as_json=False, **parameters)
-    assert bool(imported) is expected
+    assert bool(opened) is expected
 
 
 @pytest.mark.process
