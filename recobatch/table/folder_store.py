@@ -14,7 +14,7 @@ from recobatch.storage.bucket import ETag, PreconditionFailed
 from recobatch.storage.durable import TEMPORARY, explained, fsync_file, fsync_folder, remove, swap_link, write_file
 from recobatch.table import layout
 from recobatch.table.catalog import Catalog, CatalogEntry
-from recobatch.table.layout import CHAMPION, CURRENT, LOCK, MANIFEST, POINTER, STAGING, TRASH, VERSIONS
+from recobatch.table.layout import CHAMPION, CHAMPION_TOP, CURRENT, LOCK, MANIFEST, POINTER, STAGING, TRASH, VERSIONS
 from recobatch.table.lock import TableLock
 from recobatch.table.manifest import Manifest
 from recobatch.table.resume import Unfinished, forget, list_unfinished, remember, remove_unfinished
@@ -22,6 +22,8 @@ from recobatch.table.staged import FolderFiles
 
 _ATTEMPTS = 20
 """To lock a table that other runs remove, because nothing was published in it."""
+_LINKS = {CHAMPION: "table", CHAMPION_TOP: "top"}
+"""Links of a snapshot: name → folder of the models that it points into."""
 _STANDS = "the table that stood before still stands"
 
 
@@ -225,16 +227,18 @@ class FolderStore:
             for path in folder.rglob("*")
             if path.is_symlink() or not path.is_dir()
         }
-        if (folder / CHAMPION).is_symlink():
-            files.pop(CHAMPION, None)
-        return files
+        return {name: size for name, size in files.items() if name not in _LINKS or not (folder / name).is_symlink()}
 
     def check_links(self, manifest: Manifest) -> list[str]:
-        link, expected = self.root / VERSIONS / manifest.version / CHAMPION, f"table/model={manifest.champion}"
-        if not link.is_symlink():
-            return [f"{CHAMPION}: found no such link, expected one to {expected}"]
-        found = link.readlink().as_posix()
-        return [] if found == expected else [f"{CHAMPION}: found a link to {found}, expected {expected}"]
+        folder = self.root / VERSIONS / manifest.version
+        if not (folder / CHAMPION).is_symlink():
+            return [f"{CHAMPION}: found no such link, expected one to table/model={manifest.champion}"]
+        return [
+            f"{name}: found a link to {found}, expected {expected}"
+            for name, table in _LINKS.items()
+            if (folder / name).is_symlink()  # earlier versions have no second one
+            and (found := (folder / name).readlink().as_posix()) != (expected := f"{table}/model={manifest.champion}")
+        ]
 
 
 def make_staging(scratch: Path, version: str) -> Path:

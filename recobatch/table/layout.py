@@ -27,6 +27,9 @@ POINTER = "current.json"
 MANIFEST = "manifest.json"
 TITLES = "titles.parquet"
 CHAMPION = "champion"
+"""Link to the champion's predictions."""
+CHAMPION_TOP = "champion-top"
+"""Link to its lists, where there are any."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+-]{0,127}")
 

@@ -17,7 +17,7 @@ from recobatch.scoring.columns import with_field_ids
 from recobatch.scoring.shards import ShardReport
 from recobatch.storage.durable import explained
 from recobatch.table.changes import write_changes
-from recobatch.table.layout import CHAMPION, MANIFEST, TITLES, VERSIONS, safe_name
+from recobatch.table.layout import CHAMPION, CHAMPION_TOP, MANIFEST, TITLES, VERSIONS, safe_name
 from recobatch.table.manifest import Column, FileEntry, Manifest, ModelEntry, ModelFacts
 from recobatch.table.published import Published
 from recobatch.table.session import Session
@@ -102,7 +102,9 @@ class Staging:
             )  # fmt: skip
             with explained("finish the snapshot", self.path):
                 (self.path / MANIFEST).write_bytes(manifest.dump())
-                self._link_champion(champion)
+                self._link(CHAMPION, "table", champion)
+                if models[champion].top:
+                    self._link(CHAMPION_TOP, "top", champion)
             session.publish(self.path, manifest)
         return Published(manifest, self.store)
 
@@ -181,10 +183,10 @@ class Staging:
         (self.path / name).write_bytes(content)
         return FileEntry(name, 0, len(content), hashlib.sha256(content).hexdigest())
 
-    def _link_champion(self, champion: str) -> None:
-        link = self.path / CHAMPION
+    def _link(self, name: str, table: str, champion: str) -> None:
+        link = self.path / name
         link.unlink(missing_ok=True)
-        link.symlink_to(Path("table") / f"model={champion}")
+        link.symlink_to(Path(table) / f"model={champion}")
 
 
 def _check_cover(model: str, shards: Sequence[ShardReport], expected_rows: int) -> None:

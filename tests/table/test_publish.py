@@ -23,9 +23,11 @@ def test_layout_is_what_consumers_rely_on(published):
     root = published.root
     assert (root / "current").readlink() == Path("versions/v2")
     assert (root / "current" / "champion").readlink() == Path("table/model=plain")
+    assert (root / "current" / "champion-top").readlink() == Path("top/model=plain")
     assert names_under(root / "versions" / "v2") == {
         "manifest.json",
         "champion",
+        "champion-top",
         "changes/part-00000-v2.parquet",
         "views.sql",
         "views.spark.sql",

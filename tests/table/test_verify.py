@@ -65,6 +65,14 @@ def test_a_champion_link_that_was_moved_is_found(published):
     assert published.verify().problems == ("champion: found a link to table/model=bias, expected table/model=plain",)
 
 
+def test_the_link_to_its_lists_is_checked_where_there_is_one(published):
+    link = published.root / "versions" / "v2" / "champion-top"
+    link.unlink()
+    assert published.verify().problems == ()  # as in versions of earlier releases
+    link.symlink_to("top/model=bias")
+    assert published.verify().problems == ("champion-top: found a link to top/model=bias, expected top/model=plain",)
+
+
 def forge(table, number, change):
     """Replace a part and make the manifest agree with it, so that only the pairs themselves can tell."""
     part, snapshot = part_of(table, number=number), table.current()
