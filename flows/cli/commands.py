@@ -40,9 +40,13 @@ def cli() -> None:
 @force_option
 def run(ratings: str | None, force: bool, fresh: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """The whole job: ingest, train, compare, score, publish."""
-    from flows.cli.launch import launch
+    from flows.cli.start import load_settings_of, started_server
 
-    launch("batch-scoring", load_given(ratings, options), as_json=as_json, fresh=fresh, force=force)
+    with started_server() as server:
+        settings = load_settings_of(ratings, options)
+        from flows.cli.launch import launch
+
+        launch("batch-scoring", settings, server=server, as_json=as_json, fresh=fresh, force=force)
 
 
 @cli.command()
@@ -55,9 +59,13 @@ def train(ratings: str | None, fresh: bool, as_json: bool, no_register: bool, **
     The champion gets the alias of the registry, from which `recobatch score` starts, if it beats the champion there on
     the same test ratings, and the gates.
     """
-    from flows.cli.launch import launch
+    from flows.cli.start import load_settings_of, started_server
 
-    launch("train-models", load_given(ratings, options), as_json=as_json, fresh=fresh, no_register=no_register)
+    with started_server() as server:
+        settings = load_settings_of(ratings, options)
+        from flows.cli.launch import launch
+
+        launch("train-models", settings, server=server, as_json=as_json, fresh=fresh, no_register=no_register)
 
 
 @cli.command()
@@ -106,9 +114,13 @@ def score(ratings: str | None, force: bool, fresh: bool, as_json: bool, **option
     Ratings that are new since it was trained are counted, and marked as rated in the table. RATINGS are by default the
     champion's own, as they are now.
     """
-    from flows.cli.launch import launch
+    from flows.cli.start import load_settings_of, started_server
 
-    launch("score-pairs", load_given(ratings, options), as_json=as_json, fresh=fresh, force=force)
+    with started_server() as server:
+        settings = load_settings_of(ratings, options)
+        from flows.cli.launch import launch
+
+        launch("score-pairs", settings, server=server, as_json=as_json, fresh=fresh, force=force)
 
 
 @cli.command()

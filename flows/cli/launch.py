@@ -12,9 +12,9 @@ import click
 from flows.cli.evaluate import print_result
 from flows.progress.display import Display
 from flows.progress.json_log import log_as_json
-from flows.progress.startup import lap
+from flows.progress.startup import lap, no_collection
 from flows.server.environment import prepare_environment
-from flows.server.local import prefect_server
+from flows.server.local import LocalServer, prefect_server
 from flows.settings.tree import Settings
 from recobatch.addresses import is_uri
 from recobatch.errors import RecobatchError
@@ -43,9 +43,12 @@ def launch(
     *,
     as_json: bool,
     show: Show | None = None,
+    server: LocalServer | None = None,
     **parameters: Any,  # noqa: ANN401
 ) -> None:
     """Run the flow called ``name`` to its end and print its summary, with ``show`` if it is not that of a batch.
+
+    ``server`` is one that ``started_server`` began to start already; without it, one is started here.
 
     Raises:
         RecobatchError: As the flow raised it.
@@ -57,8 +60,9 @@ def launch(
     if display.enabled:
         # A person waits for this; where nobody does, the run fails for Prefect and the webhook to tell of.
         check_path(settings.data.ratings)
-    with display.live(), prefect_server() as server:
-        with display.stage("start"):
+    with display.live(), prefect_server() as own:
+        server = server or own
+        with display.stage("start"), no_collection():
             flow = _import_flow(name)
             if name != "score-pairs":
                 _check_models(settings)
@@ -68,7 +72,7 @@ def launch(
             if server is not None:
                 with lap("await server"):
                     server.wait_until_ready()
-        _calm_console(quiet=display.enabled)
+        _calm_console(quiet=display.enabled, is_own_server=server is not None)
         if as_lines:
             log_as_json()
         from flows.server.outage import require_server, run_to_its_end
@@ -123,14 +127,20 @@ def _open_tracker(settings: Settings) -> None:
     open_tracker(settings.tracking, Path.cwd())
 
 
-def _calm_console(*, quiet: bool) -> None:
-    """Keep refusals' tracebacks and Prefect's chatter off the console; the story too where the display tells it."""
+def _calm_console(*, quiet: bool, is_own_server: bool) -> None:
+    """Keep refusals' tracebacks and Prefect's chatter off the console.
+
+    Args:
+        quiet: Keep the log lines off too, where the display shows the progress.
+        is_own_server: Keep off the links to a server that ends with the run.
+    """
+    unwanted = (*_CHATTER, "View at ") if is_own_server else _CHATTER
 
     def wanted(record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         from_client = error is not None and type(error).__module__.startswith("httpx")
         is_told = from_client or is_disk_trouble(error) or isinstance(error, RecobatchError)
-        return not (is_told or record.getMessage().startswith(_CHATTER))
+        return not (is_told or record.getMessage().startswith(unwanted))
 
     logging.raiseExceptions = False  # a server that takes no log line would be told of at every line
     for name in ("prefect", "prefect._internal", None):

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from prefect import Flow, flow
 
+from flows.server.lost_runs import mark_reported, unreported_lost_runs
 from flows.settings.load import load_settings
 from flows.settings.sections import NotifySettings
 from flows.settings.sources import webhook_address
@@ -34,6 +35,7 @@ def job_flow(name: str) -> Callable[[Callable[P, R]], Flow[P, R]]:
         name=name,
         on_failure=[post_failure],
         on_crashed=[post_failure],
+        on_running=[post_lost_runs],
         persist_result=False,
         result_serializer="json",  # Prefect stores what a flow raises, by default as a pickle with all its causes
     )
@@ -62,6 +64,26 @@ def post_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
         )
 
 
+def post_lost_runs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Post the runs that died with their machine since, a hook of every flow that begins.
+
+    The automation of ``lost_runs.json`` marks such a run as crashed on the server, where no hook of it can run.
+    """
+    from prefect.logging.loggers import flow_run_logger
+
+    log = flow_run_logger(flow_run, flow)
+    options, address = _receiver(flow_run.parameters, log)
+    if not flow_run.deployment_id or (address is None and options.block is None):
+        return
+    try:
+        for name, lost in unreported_lost_runs():
+            found = _about_run(name, lost, "crashed", (lost.state and lost.state.message) or "no sign of life")
+            if _post(address, options, found, log):
+                mark_reported(lost)
+    except Exception as error:  # noqa: BLE001 - the run that begins comes first
+        log.warning("runs that died with their machine could not be looked for (%s)", type(error).__name__)
+
+
 def _receiver(parameters: Mapping[str, Any], log: LoggerAdapter[Any]) -> tuple[NotifySettings, str | None]:
     """Where to post; settings that cannot be read may be the very failure to be posted."""
     try:
@@ -79,9 +101,13 @@ def _message(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> dict
     error = _error(state)
     kind = next((name for cause, name in _KINDS.items() if isinstance(error, cause)), state.type.value.lower())
     message = str(error) if error is not None else state.message
-    reason = next(iter((message or "no reason is known").splitlines()))
+    return _about_run(flow.name, flow_run, kind, message or "no reason is known")
+
+
+def _about_run(name: str, flow_run: FlowRun, kind: str, message: str) -> dict[str, Any]:
+    reason = next(iter(message.splitlines()), "")
     return {
-        "text": f"recobatch {flow.name} {kind}: {reason}", "flow": flow.name, "kind": kind, "reason": reason,
+        "text": f"recobatch {name} {kind}: {reason}", "flow": name, "kind": kind, "reason": reason,
         "time": datetime.now(UTC).isoformat(timespec="seconds"), "flow_run": flow_run.name,
         "flow_run_id": str(flow_run.id), "url": _page(flow_run),
     }  # fmt: skip
@@ -103,18 +129,20 @@ def _page(flow_run: FlowRun) -> str | None:
     return url_for(flow_run) if flow_run.deployment_id else None
 
 
-def _post(address: str | None, options: NotifySettings, message: Mapping[str, Any], log: LoggerAdapter[Any]) -> None:
+def _post(address: str | None, options: NotifySettings, message: Mapping[str, Any], log: LoggerAdapter[Any]) -> bool:
+    """Whether the receiver took the message."""
     try:
         address = address or _address_in_block(options.block)
         request = urllib.request.Request(
             address, json.dumps(message).encode(), {"Content-Type": "application/json", "User-Agent": "recobatch"}
         )
         with urllib.request.urlopen(request, timeout=options.timeout_seconds):  # nosec B310
-            pass  # the settings take http and https only
+            return True  # the settings take http and https only
     except Exception as error:  # noqa: BLE001 - a post that fails must not become another failure
         # The address is a secret, and some errors repeat it.
         host = urlsplit(address).hostname if address else f"the block {options.block}"
         log.warning("the failure could not be posted to the webhook at %s (%s)", host, type(error).__name__)
+        return False
 
 
 def _address_in_block(name: str | None) -> str:

@@ -5,6 +5,7 @@ on a fresh PREFECT_HOME) pass while this process imports TensorFlow. Where PREFE
 """
 
 import ctypes
+import gc
 import http.client
 import os
 import signal
@@ -153,6 +154,8 @@ def _serve(listener: socket.socket) -> None:
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
+                gc.freeze()
+                gc.enable()
                 started()
 
     create = "prefect.server.api.server:create_app"
@@ -161,5 +164,6 @@ def _serve(listener: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # what is imported stays: collecting in between costs a fifth of the start
     _end_with_parent(int(sys.argv[2]))
     _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -85,6 +85,12 @@ def check_against_published(
     predictions = {name: prediction_spread(entry) for name, entry in entries.items()}
     facts = BatchFacts(len(loaded.rated.item_index), ratings_spread, model.name, model.test_mse, predictions)
     published = job.table.current()
+    if published is not None and (left_out := sorted(published.manifest.models.keys() - entries.keys())):
+        get_run_logger().warning(
+            "version %s has predictions of %s too, this one has those of %s alone: `recobatch score`, and score.models="
+            "champion, publish the champion; `recobatch run` publishes every model", published.version,
+            " and ".join(left_out), model.name,
+        )  # fmt: skip
     if published is None or not (figures := published.manifest.extra.get("facts")):
         return facts
     before = BatchFacts.from_dict(figures)

@@ -202,12 +202,13 @@ def test_training_and_scoring_apart_give_the_same_table(recobatch, ratings_csv, 
     assert predictions(at_project, "apart", champion).equals(predictions(at_project, "together", champion))
 
 
-def test_a_night_holds_the_next_batch_to_the_ratings_of_the_last_one(batch, recobatch, at_project):
+def test_a_night_holds_the_next_batch_to_the_ratings_of_the_last_one(batch, recobatch, at_project, caplog):
     table = open_table(at_project / "days")
     batch("--table", "days")
     before = table.current().manifest.extra["facts"]["ratings_spread"]
     scored = recobatch("score", "--table", "days", "--json")
     assert scored.code == 0, scored.err
+    assert f"version {scored.json['change']['since'].split()[1]} has predictions of explicit_mf" in caplog.text
     assert table.current().version == scored.json["table"]["version"]
     assert table.current().manifest.extra["facts"]["ratings_spread"] == before
 

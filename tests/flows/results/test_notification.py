@@ -1,5 +1,6 @@
 """Runs that failed or were refused are posted to a webhook, whose receiver cannot harm the run."""
 
+import json
 import os
 from pathlib import Path
 
@@ -97,6 +98,32 @@ def test_settings_that_cannot_be_read_are_posted_too(server, at_project, monkeyp
             batch_scoring(settings=Settings())
     [(_, _, message)] = receiver.posted
     assert message["reason"].startswith("train.epochs: found '0'")
+
+
+def test_a_run_that_died_with_its_machine_is_posted_once_by_the_next_one(server, monkeypatch):
+    from prefect.client.orchestration import get_client
+    from prefect.states import Crashed, Running
+
+    from flows.batch import batch_scoring
+    from flows.results.notification import post_lost_runs
+    from flows.server.lost_runs import AUTOMATION
+
+    [action] = json.loads(AUTOMATION.read_text())["actions"]
+    deployment = batch_scoring.to_deployment(name="lost").apply()
+    with get_client(sync_client=True) as client:
+        runs = [client.create_flow_run_from_deployment(deployment) for _ in range(3)]
+        lost, stopped, beginning = runs
+        for run, message in ((lost, action["message"]), (stopped, "stopped by somebody")):
+            client.set_flow_run_state(run.id, Running(), force=True)
+            client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+    with receiving() as receiver:
+        monkeypatch.setenv(WEBHOOK_VARIABLE, receiver.address)
+        for _ in range(2):
+            post_lost_runs(batch_scoring, beginning, Running())
+    [(_, _, message)] = receiver.posted
+    assert (message["kind"], message["flow"], message["reason"]) == ("crashed", "batch-scoring", action["message"])
+    assert message["flow_run_id"] == str(lost.id)
+    assert post_lost_runs in batch_scoring.on_running_hooks
 
 
 def test_the_address_is_no_setting():
