@@ -26,6 +26,8 @@ _CHATTER = (
     "Crash detected! Execution was aborted by",  # Ctrl-C and SIGTERM have a line of their own
     "Unable to connect to",  # as has a server that went away
     "Service 'EventsWorker' failed",
+    "Running hook 'post_lost_runs'",
+    "Hook 'post_lost_runs'",
 )
 """What Prefect says of a thing that the run says better."""
 

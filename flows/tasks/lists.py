@@ -36,7 +36,10 @@ def measure_batch(
         )  # fmt: skip
         for name, model in models.items():
             if name not in job.resumed and (rankings := lists.rankings(name)):
-                model.run.log_metrics(lists.metrics(name))
+                figures = lists.metrics(name)
+                beside = {key: value for key, value in figures.items() if key.startswith(("by_", "baseline_"))}
+                model.run.log_metrics({key: figures[key] for key in figures if key not in beside})
+                model.run.log_facts(beside)  # of lists that are not published
                 model.run.log_text(json.dumps(rankings, indent=2), "rankings.json")
     _log(job, lists)
     return lists

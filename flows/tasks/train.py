@@ -130,8 +130,9 @@ def track_model(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -
     """Log figures and files of a trained model to MLflow."""
     with job.stages.timed("track"):
         metrics = model.report.metrics() | calibration_metrics(model)
-        model.run.log_metrics(metrics)
-        model.run.log_facts({**model.report.facts(), **ratings.facts(), **parts.report.metrics()})
+        beside = {key: value for key, value in metrics.items() if key.endswith("_constant")}  # of a constant spread
+        model.run.log_metrics({key: metrics[key] for key in metrics if key not in beside})
+        model.run.log_facts({**model.report.facts(), **ratings.facts(), **parts.report.metrics(), **beside})
         model.run.log_model(model.files)
         for path in model.files.descriptions:
             model.run.log_file(path)

@@ -57,6 +57,9 @@ def test_the_run_of_interest_and_the_figures_are_in_mlflow(batch, at_project):
     rankings = summary["models"][MODEL]["rankings"]
     for name in ("ndcg_at_10", "recall_at_10", "map_at_10", "hit_rate_at_10", "coverage", "popularity", "novelty"):
         assert of_model.data.metrics[name] == pytest.approx(rankings[name])
+    assert not [name for name in of_model.data.metrics if name.startswith(("by_", "baseline_"))]  # a chart for each
+    popularity = summary["baselines"]["popularity"]["rankings"]["ndcg_at_10"]
+    assert float(of_model.data.params["fact.baseline_popularity_ndcg_at_10"]) == pytest.approx(popularity)
     assert client.search_model_versions(f"run_id = '{run.info.run_id}'") == []
 
 
