@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 RAW_COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 """Columns of clean ratings: int64 or string ids, float32 rating, int64 timestamp in seconds (null if unknown)."""
 
+_KINDS = {"user_index": "int32", "item_index": "int32", "rating": "float32", "timestamp": "int64"}
 _PACKED = ("user_index", "item_index", "timestamp")
 """Integer columns stored as deltas: half the size of a dictionary, and twice as fast to write and to read."""
 
@@ -52,25 +53,46 @@ class EncodedInteractions:
 
     def save(self, path: Path) -> None:
         """Write the four columns as parquet, with the sizes in its metadata."""
-        table = pa.table({
-            "user_index": self.user_index, "item_index": self.item_index,
-            "rating": self.rating, "timestamp": self.timestamp,
-        })  # fmt: skip
-        sizes = {"n_users": str(self.n_users), "n_items": str(self.n_items)}
-        pq.write_table(
-            table.replace_schema_metadata(sizes), path, compression="zstd", compression_level=1,
-            use_dictionary=["rating"], column_encoding=dict.fromkeys(_PACKED, "DELTA_BINARY_PACKED"),
-        )  # fmt: skip
+        with InteractionsWriter(path, self.n_users, self.n_items) as writer:
+            writer.write(self)
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Inverse of ``save``."""
-        table = pq.read_table(path)
-        user_index, item_index, rating, timestamp = (
-            table[name].to_numpy() for name in ("user_index", "item_index", "rating", "timestamp")
-        )
-        sizes = table.schema.metadata
+        with pq.ParquetFile(path) as file:
+            columns = [np.empty(file.metadata.num_rows, kind) for kind in _KINDS.values()]
+            start = 0
+            for group in range(file.num_row_groups):  # one at a time: the whole table would take as much again
+                table = file.read_row_group(group)
+                for column, name in zip(columns, _KINDS, strict=True):
+                    column[start : start + len(table)] = table[name].to_numpy()
+                start += len(table)
+            sizes = file.schema_arrow.metadata
+        user_index, item_index, rating, timestamp = columns
         return cls(user_index, item_index, rating, timestamp, int(sizes[b"n_users"]), int(sizes[b"n_items"]))
+
+
+class InteractionsWriter:
+    """Writes ratings block by block, as ``EncodedInteractions.save`` does."""
+
+    def __init__(self, path: Path, n_users: int, n_items: int) -> None:
+        kinds = {name: pa.from_numpy_dtype(kind) for name, kind in _KINDS.items()}
+        self._schema = pa.schema(kinds, metadata={"n_users": str(n_users), "n_items": str(n_items)})
+        self._file = pq.ParquetWriter(
+            path, self._schema, compression="zstd", compression_level=1, use_dictionary=["rating"],
+            column_encoding=dict.fromkeys(_PACKED, "DELTA_BINARY_PACKED"),
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._file.close()
+
+    def write(self, block: EncodedInteractions) -> None:
+        """Add ratings."""
+        columns = [block.user_index, block.item_index, block.rating, block.timestamp]
+        self._file.write_table(pa.table([pa.array(column) for column in columns], schema=self._schema))
 
 
 @dataclass(frozen=True, eq=False)
