@@ -17,7 +17,7 @@ from flows.tasks.publish import publish_table
 from flows.tasks.register import promote_published, register_models
 from flows.tasks.report import refusals_reported
 from flows.tasks.resume import begin_batch, notes
-from flows.tasks.score import score_models, staged
+from flows.tasks.score import expected_rows, score_models, staged
 from flows.tasks.select import check_against_published, check_gate
 from flows.tasks.side_tables import with_side_tables
 from flows.tasks.split import split_ratings
@@ -63,8 +63,9 @@ def batch_scoring(
                 versions = register_models(job, batch, until_published=True)
                 kept = {"summary": with_timings(job, summary).to_dict(), "facts": facts.to_dict()}
                 snapshot = publish_table(
-                    job, staging, entries, batch.champion, expected_rows=ratings.n_pairs, titles=ratings.titles(),
-                    extra=notes(inputs, batch) | kept, made_from=[ratings_asset(ratings.source.uri, job.root)],
+                    job, staging, entries, batch.champion, expected_rows=expected_rows(job.settings, champion),
+                    titles=ratings.titles(), extra=notes(inputs, batch) | kept,
+                    made_from=[ratings_asset(ratings.source.uri, job.root)],
                 )  # fmt: skip
         promote_published(job, versions, batch)
         summary = at_end(job, finalize(job, batch, summary, snapshot))

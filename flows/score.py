@@ -16,7 +16,7 @@ from flows.tasks.lists import compare_lists
 from flows.tasks.publish import publish_table
 from flows.tasks.register import fetch_champion
 from flows.tasks.resume import begin_scoring
-from flows.tasks.score import score_models, staged
+from flows.tasks.score import expected_rows, score_models, staged
 from flows.tasks.select import check_against_published
 from flows.tasks.unchanged import find_unchanged, show_unchanged
 from flows.tasks.writing import writing_table
@@ -58,7 +58,7 @@ def score_pairs(
                 facts = check_against_published(job, champion, entries, overlap=overlap)
             made_from = [ratings_asset(ratings.source.uri, job.root)] if ratings else []
             snapshot = publish_table(
-                job, staging, entries, champion.name, expected_rows=champion.files.load().n_pairs,
+                job, staging, entries, champion.name, expected_rows=expected_rows(job.settings, champion),
                 titles=ratings and ratings.titles(), made_from=[model_asset(job.settings), *made_from],
                 extra={
                     "batch_id": job.batch_id, "flow": "score-pairs", "inputs": inputs, "facts": facts.to_dict(),

@@ -24,11 +24,13 @@ def print_top(table: str, user_id: str, *, k: int, unseen_only: bool, model: str
         from recobatch.table import open_table  # lazy, as below
 
         snapshot = open_table(table).snapshot()
-        parts, place = snapshot.parts("table", model), f"{snapshot.location}/table/model={model or snapshot.champion}"
+        place = f"{snapshot.location}/{snapshot.main}/model={model or snapshot.champion}"
+        parts, top = snapshot.parts("table", model), snapshot.parts("top", model)
         best = best_of_parts(
             parts, user_id, place=place, titles=snapshot.titles, k=k, unseen_only=unseen_only,
-            top=snapshot.parts("top", model),
+            top=top,
         )  # fmt: skip
+        parts = parts or top
     else:
         best = best_items(Path(table), user_id, k=k, unseen_only=unseen_only, model=model)
         parts = _current_parts(Path(table))
@@ -46,7 +48,7 @@ def _current_parts(root: Path) -> list[Path]:
     link = root / "current"
     pointer = root / "current.json"
     folder = link.resolve() if link.is_dir() else root / "versions" / json.loads(pointer.read_bytes())["version"]
-    return sorted(folder.glob("table/*/*.parquet"))
+    return sorted(folder.glob("table/*/*.parquet")) or sorted(folder.glob("top/*/*.parquet"))
 
 
 def _with_own_type(user_id: str, part: "Part") -> int | str:

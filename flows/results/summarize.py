@@ -111,7 +111,9 @@ def summarize_scoring(
 def summarize_table(services: Services, snapshot: Published) -> TableSummary:
     """The published table."""
     path, timings = services.settings.table.path, services.stages.timings
-    fixed = f"{snapshot.location}/table/model={snapshot.champion}"  # an object store has no link that moves along
+    fixed = (
+        f"{snapshot.location}/{snapshot.main}/model={snapshot.champion}"  # an object store has no link that moves along
+    )
     return TableSummary(
         path, fixed if is_uri(path) else f"{path}/current/champion", snapshot.version, snapshot.rows,
         timings.get("score", 0.0), timings.get("publish", 0.0),

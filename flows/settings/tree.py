@@ -100,6 +100,12 @@ class Settings(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _publishes_something(self) -> Self:
+        if self.score.pairs == "top" and self.top.k == 0:
+            raise ValueError("score.pairs=top needs lists; set top.k above 0, or score.pairs=all")
+        return self
+
     @property
     def model_names(self) -> tuple[str, ...]:
         """The models' names in tables, reports and MLflow: an import path has the name that ``find_model`` gives it."""

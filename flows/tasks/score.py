@@ -8,6 +8,7 @@ from prefect.task_runners import TaskRunner
 
 from flows.job import Job
 from flows.outputs import ToScore
+from flows.settings.tree import Settings
 from flows.tasks.engines import lost_workers_explained, shard_runner
 from flows.tasks.fingerprints import predictions_fingerprint
 from flows.tasks.same_build import Expected
@@ -15,7 +16,8 @@ from flows.tasks.shards import Shard, Source, grouped, rank_shards, score_shards
 from recobatch.errors import GateRefused
 from recobatch.evaluation.gate import check_finite
 from recobatch.model_folder import ModelFolder
-from recobatch.scoring.predictions import ScoreOptions, ShardReport, plan_shards
+from recobatch.scoring.list_plan import n_listed, plan_lists
+from recobatch.scoring.predictions import ShardReport, plan_shards
 from recobatch.storage.shared_files import SharedModel
 from recobatch.table import ModelEntry, Staging
 
@@ -45,34 +47,42 @@ def staged(job: Job, models: Mapping[str, ToScore], notes: Mapping[str, Any] | N
 
 def score_models(job: Job, models: Mapping[str, ToScore], staging: Staging) -> dict[str, ModelEntry]:
     """Score every pair of every model into the staging folder, shards side by side on the chosen engine."""
-    total = sum(model.files.load().n_pairs for model in models.values())
+    total = sum(expected_rows(job.settings, model) for model in models.values())
     with (
         job.stages.timed("score", total=total) as progress,
         shard_runner(job.settings) as runner,
         lost_workers_explained(),
     ):
-        count = sum(len(_plan(model, job.settings.score)) for model in models.values())
-        count *= 2 if job.settings.top.k else 1
+        count = sum(len(_plan(model, job.settings)) for model in models.values())
+        count *= 2 if job.settings.top.k and job.settings.score.pairs == "all" else 1
         started = {name: _submit(job, runner, model, staging, count) for name, model in models.items()}
         entries = {}
         for name, (shards, tops) in started.items():
             done, reused = [], 0
-            for report, is_reused in (each for future in shards for each in future.result()):
+            for report, is_reused in (each for future in shards or tops for each in future.result()):
                 done.append(report)
                 reused += is_reused
                 progress.advance(report.rows, note=f"{report.rows / 1e6:.1f} million of {name}")
-            entries[name] = _entry(models[name], done, [top for future in tops for top, _ in future.result()])
+            lists = [top for future in tops for top, _ in future.result()]
+            entries[name] = _entry(models[name], done if shards else [], lists)
             if reused:
                 job.stages.note_reused(f"score {name}: {reused} of {len(done)} shards")
     job.stages.log("score", f"{total:,} predictions of {' and '.join(models)}", predictions=total)
-    check_finite({name: sum(shard.non_finite for shard in entry.shards) for name, entry in entries.items()})
+    check_finite({name: sum(shard.non_finite for shard in entry.published) for name, entry in entries.items()})
     return entries
 
 
-def _plan(model: ToScore, options: ScoreOptions) -> list[slice]:
-    """The users of each shard."""
+def expected_rows(settings: Settings, model: ToScore) -> int:
+    """Rows of a model that are published: one for every pair, or those of the lists alone."""
     loaded = model.files.load()
-    return plan_shards(len(loaded.users), len(loaded.items), options)
+    return loaded.n_pairs if settings.score.pairs == "all" else n_listed(loaded.rated, settings.top.k)
+
+
+def _plan(model: ToScore, settings: Settings) -> list[slice]:
+    """The users of each shard."""
+    loaded, options = model.files.load(), settings.score
+    sizes = len(loaded.users), len(loaded.items)
+    return plan_shards(*sizes, options) if options.pairs == "all" else plan_lists(*sizes, settings.top.k, options)
 
 
 def _submit(
@@ -85,8 +95,9 @@ def _submit(
         Expected.of(job.settings) if job.settings.engine == "dask" else None,
     )  # fmt: skip
     options, k = job.settings.score, job.settings.top.k
-    plan = _plan(model, options)
-    shards = [Shard(users, staging.shard_path(model.name, number)) for number, users in enumerate(plan)]
+    plan = _plan(model, job.settings)
+    named = enumerate(plan if options.pairs == "all" else [])
+    shards = [Shard(users, staging.shard_path(model.name, number)) for number, users in named]
     scored = [
         runner.submit(score_shards, parameters={"source": source, "shards": group, "options": options})
         for group in grouped(shards, total)

@@ -106,7 +106,7 @@ class PublishedTable:
         return both.sort_by(order)
 
     def _place(self, model: str | None) -> str:
-        return f"{self.snapshot.location}/table/model={model or self.champion}"
+        return f"{self.snapshot.location}/{self.snapshot.main}/model={model or self.champion}"
 
 
 def read_table(path: str | Path = "predictions", version: str | None = None) -> PublishedTable:

@@ -34,6 +34,8 @@ class ScoreOptions(BaseModel):
 
     models: Literal["all", "champion"] = "all"
     """The models whose predictions are published."""
+    pairs: Literal["all", "top"] = "all"
+    """What is published: the prediction of every pair and the lists of best unseen items, or those lists alone."""
     unknown: Literal["leave_out", "biases"] = "leave_out"
     """Users and items of the ratings that the champion does not know, in ``score``: left out of the table, or scored
     from biases alone, as the average user or item."""

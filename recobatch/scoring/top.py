@@ -114,10 +114,11 @@ def best_items(
     """
     snapshot, champion = _current_folder(table_root)
     folder = _model_folder(snapshot, model or champion)
-    titles = snapshot / "titles.parquet"
+    titles, has_pairs = snapshot / "titles.parquet", folder.parent.name == "table"
     return best_of_parts(
-        sorted(folder.glob("*.parquet")), user_id, place=str(folder), titles=titles if titles.is_file() else None,
-        k=k, unseen_only=unseen_only, top=sorted((snapshot / "top" / folder.name).glob("*.parquet")),
+        sorted(folder.glob("*.parquet")) if has_pairs else (), user_id, place=str(folder),
+        titles=titles if titles.is_file() else None, k=k, unseen_only=unseen_only,
+        top=sorted((snapshot / "top" / folder.name).glob("*.parquet")),
     )  # fmt: skip
 
 
@@ -134,7 +135,7 @@ def best_of_parts(
     """Look up a user's best items in the files of one model; see ``best_items``.
 
     Args:
-        parts: The parquet files of all predictions, by first user.
+        parts: The parquet files of all predictions, by first user; none where only lists were published.
         user_id: Raw id.
         place: Their location, for messages.
         titles: File with ``item_id`` and ``title``, if there is one.
@@ -144,7 +145,9 @@ def best_of_parts(
     """
     try:
         ranked = _ranked(top, user_id) if unseen_only and top else None
-        if ranked is None or ranked.num_rows < k:
+        if not parts and top:
+            ranked = _listed(ranked, top, user_id, unseen_only=unseen_only, place=place)
+        elif ranked is None or ranked.num_rows < k:
             ranked = _all_ranked(_rows_of(parts, user_id, place), ranked, k, unseen_only=unseen_only)
     except (OSError, pa.ArrowException) as error:
         raise BadTable(
@@ -179,6 +182,18 @@ def _ranked(top: Sequence[Part], user_id: int | str) -> pa.Table | None:
         return None  # unknown, or has rated everything: the table of all predictions decides
     rows = rows.select(["item_id", "prediction"])
     return rows.append_column("rated", pa.nulls(rows.num_rows, pa.bool_()).fill_null(False))
+
+
+def _listed(
+    ranked: pa.Table | None, top: Sequence[Part], user_id: int | str, *, unseen_only: bool, place: str
+) -> pa.Table:
+    """A user's list where nothing else was published."""
+    if not unseen_only:
+        raise BadInput(
+            f"{place}: found lists of unseen items alone (score.pairs=top), expected the predictions of every pair "
+            f"to show all items; leave out --all, or publish with score.pairs=all"
+        )
+    return _rows_of(top, user_id, place) if ranked is None else ranked  # which says that the user is unknown
 
 
 def _all_ranked(rows: pa.Table, ranked: pa.Table | None, k: int, *, unseen_only: bool) -> pa.Table:
@@ -218,11 +233,12 @@ def _current_folder(root: Path) -> tuple[Path, str | None]:
 def _model_folder(snapshot: Path, model: str | None) -> Path:
     if model is None:
         return (snapshot / "champion").resolve()
-    known = sorted(folder.name.removeprefix("model=") for folder in (snapshot / "table").glob("model=*"))
+    main = snapshot / "table" if (snapshot / "table").is_dir() else snapshot / "top"
+    known = sorted(folder.name.removeprefix("model=") for folder in main.glob("model=*"))
     if model not in known:
         shown = ", ".join(known[:5])
         raise BadTable(f"{snapshot}: found no model {model!r}, expected one of {shown}; pass one of them")
-    return snapshot / "table" / f"model={model}"
+    return main / f"model={model}"
 
 
 def _rows_of(files: Sequence[Part], user_id: int | str, place: str) -> pa.Table:

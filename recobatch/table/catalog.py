@@ -55,6 +55,8 @@ class Catalog:
     """Who wrote it: a batch id."""
     token: str = ""
     """Never the same twice, so that no two states have the same entity tag; empty if it differs from what is stored."""
+    main: str = "table"
+    """Folder of the current version that readers read first; see ``Manifest.main``."""
     problem: str = ""
     """Why it is not known which version is current; empty if it is known."""
 
@@ -62,7 +64,7 @@ class Catalog:
         """As it is stored."""
         content = {
             "version": self.version, "champion": self.champion,
-            "table": f"{VERSIONS}/{self.version}/table/model={self.champion}",
+            "table": f"{VERSIONS}/{self.version}/{self.main}/model={self.champion}",
             "sequence": self.snapshots[self.version].sequence,
             "snapshots": {version: entry.dump() for version, entry in self.snapshots.items()},
             "rolled_back": {version: entry.dump() for version, entry in self.rolled_back.items()},
@@ -88,7 +90,8 @@ class Catalog:
             if version not in snapshots:
                 raise ValueError(f"version {version} is not among its snapshots")
             holder, token = str(content.get("holder", "")), str(content.get("token", ""))
-            return cls(version, str(content.get("champion", "")), snapshots, back, holder, token)
+            main = "top" if "/top/model=" in str(content.get("table", "")) else "table"
+            return cls(version, str(content.get("champion", "")), snapshots, back, holder, token, main)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(error) from error
 
@@ -117,7 +120,7 @@ class Catalog:
             back[before.version] = before
         back.pop(entry.version, None)
         snapshots = _ordered({**self.snapshots, entry.version: entry})
-        return Catalog(entry.version, manifest.champion, snapshots, back, holder, _token())
+        return Catalog(entry.version, manifest.champion, snapshots, back, holder, _token(), manifest.main)
 
     def renewed(self, holder: str) -> "Catalog":
         """The same content as another state, so that a rival that is only slow cannot write over it."""

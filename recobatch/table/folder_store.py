@@ -232,10 +232,10 @@ class FolderStore:
     def check_links(self, manifest: Manifest) -> list[str]:
         folder = self.root / VERSIONS / manifest.version
         if not (folder / CHAMPION).is_symlink():
-            return [f"{CHAMPION}: found no such link, expected one to table/model={manifest.champion}"]
+            return [f"{CHAMPION}: found no such link, expected one to {manifest.main}/model={manifest.champion}"]
         return [
             f"{name}: found a link to {found}, expected {expected}"
-            for name, table in _LINKS.items()
+            for name, table in (_LINKS | {CHAMPION: manifest.main}).items()
             if (folder / name).is_symlink()  # earlier versions have no second one
             and (found := (folder / name).readlink().as_posix()) != (expected := f"{table}/model={manifest.champion}")
         ]

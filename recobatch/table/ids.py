@@ -13,7 +13,7 @@ from recobatch.table.published import Published
 
 
 def published_users(snapshot: Published) -> pa.Array:
-    """Raw ids of the users, distinct.
+    """Raw ids of the users, distinct; where there are only lists, of the users that have one.
 
     Raises:
         BadTable: If the snapshot is damaged.
@@ -23,7 +23,7 @@ def published_users(snapshot: Published) -> pa.Array:
 
 
 def published_items(snapshot: Published) -> pa.Array:
-    """Raw ids of the items, distinct.
+    """Raw ids of the items, distinct; where there are only lists, of the items that are in one.
 
     Raises:
         BadTable: If the snapshot is damaged.
@@ -45,22 +45,26 @@ def _readable(snapshot: Published) -> Iterator[None]:
 
 def _users(snapshot: Published) -> pa.Array:
     # The best items are fewer rows, but leave out users who have rated everything.
-    users = _distinct_users(snapshot.parts("top"))
+    users = _distinct("user_id", snapshot.parts("top"))
+    if snapshot.main == "top":
+        return users
     n_users = snapshot.rows[snapshot.champion] // len(_items(snapshot))
-    return users if len(users) == n_users else _distinct_users(snapshot.parts("table"))
+    return users if len(users) == n_users else _distinct("user_id", snapshot.parts("table"))
 
 
-def _distinct_users(parts: Sequence[Path | pa.NativeFile]) -> pa.Array:
+def _distinct(column: str, parts: Sequence[Path | pa.NativeFile]) -> pa.Array:
     distinct = [
-        pc.unique(batch["user_id"])
+        pc.unique(batch[column])
         for file in parts
-        for batch in pq.ParquetFile(file).iter_batches(1 << 20, columns=["user_id"])
+        for batch in pq.ParquetFile(file).iter_batches(1 << 20, columns=[column])
     ]
     return pc.unique(pa.chunked_array(distinct)) if distinct else pa.array([])
 
 
 def _items(snapshot: Published) -> pa.Array:
     """The items of the first user, which are all items."""
+    if snapshot.main == "top":
+        return _distinct("item_id", snapshot.parts("top"))
     first = pq.ParquetFile(snapshot.parts("table")[0])
     items: list[pa.Array] = []
     user = None

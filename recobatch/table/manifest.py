@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from recobatch.errors import BadTable
 from recobatch.scoring.shards import ShardReport
@@ -29,6 +29,11 @@ class ModelEntry:
     """Every file under ``table/model=<name>``, by first user."""
     top: tuple[ShardReport, ...] = ()
     """Every file under ``top/model=<name>``, by first user."""
+
+    @property
+    def published(self) -> tuple[ShardReport, ...]:
+        """The files that readers read first: those of every pair, else the lists."""
+        return self.shards or self.top
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class ModelFacts:
     items_fingerprint: str
     """Of the ids of the items, in their order."""
     rows: int
-    """Predictions: users × items."""
+    """Predictions: users × items, or those of the lists where the snapshot has nothing else."""
     non_finite: int
     """Predictions that are infinite or not a number: 0, or the gate would have refused them."""
     min_prediction: float | None
@@ -82,7 +87,7 @@ class ModelFacts:
 
     @classmethod
     def of(cls, entry: ModelEntry) -> "ModelFacts":
-        shards = entry.shards
+        shards = entry.published
         rows, non_finite = sum(s.rows for s in shards), sum(s.non_finite for s in shards)
         finite = rows - non_finite
         mean = sum(s.total for s in shards) / finite if finite else math.nan
@@ -109,7 +114,7 @@ class Manifest:
     champion: str
     """Name of the model that ``champion`` points at."""
     columns: tuple[Column, ...]
-    """Of every file under ``table/``."""
+    """Of every file under ``table/``, or under ``top/`` where there is nothing else."""
     models: Mapping[str, ModelFacts]
     """By name."""
     files: tuple[FileEntry, ...]
@@ -124,6 +129,12 @@ class Manifest:
         """Fingerprint of what the snapshot was made from, where the batch keeps one in ``extra``."""
         inputs = self.extra.get("inputs")
         return None if inputs is None else str(inputs)
+
+    @property
+    def main(self) -> Literal["table", "top"]:
+        """The folder that readers read first: ``table`` with every pair, or ``top`` where there are only lists."""
+        folders = {entry.path.partition("/")[0] for entry in self.files}
+        return "top" if "top" in folders and "table" not in folders else "table"
 
     def dump(self) -> bytes:
         """The manifest as JSON that carries a digest of itself."""

@@ -11,6 +11,8 @@ from recobatch.vocabulary import Vocabulary
 class PairCheck:
     """Checks rows block by block: every user must have the first user's items, and fingerprints check the rest."""
 
+    columns = ("user_id", "item_id")
+
     def __init__(self) -> None:
         self._users: list[pa.Array] = []
         self._items: pa.Array | None = None

@@ -60,6 +60,11 @@ class Published:
         return {name: facts.rows for name, facts in self.manifest.models.items()}
 
     @property
+    def main(self) -> str:
+        """The folder that readers read first; see ``Manifest.main``."""
+        return self.manifest.main
+
+    @property
     def location(self) -> str:
         """Path or URI, for messages."""
         return f"{self.store.location}/{VERSIONS}/{self.version}"

@@ -75,7 +75,7 @@ class Staging:
         Args:
             models: By name, everything that was written; every file under the folder must be accounted for.
             champion: Which of them ``champion`` points at.
-            expected_rows: Predictions of each model: users × items.
+            expected_rows: Rows of each model: users × items, or those of its lists where there is nothing else.
             extra: JSON to keep in the manifest.
             titles: ``item_id`` and ``title``, for people to read.
 
@@ -102,7 +102,7 @@ class Staging:
             )  # fmt: skip
             with explained("finish the snapshot", self.path):
                 (self.path / MANIFEST).write_bytes(manifest.dump())
-                self._link(CHAMPION, "table", champion)
+                self._link(CHAMPION, _main(models[champion]), champion)
                 if models[champion].top:
                     self._link(CHAMPION_TOP, "top", champion)
             session.publish(self.path, manifest)
@@ -119,10 +119,10 @@ class Staging:
             columns = pool.map(lambda report: self._check_file(report, sizes), reports)
             found = dict(zip((report.path for report in reports), columns, strict=True))
         for name, entry in models.items():
-            _check_cover(name, entry.shards, expected_rows)
+            _check_cover(Path(_main(entry)) / f"model={name}", entry.published, expected_rows)
         if stray := sizes.keys() - found.keys():
             _refuse(sorted(stray)[0], "a file that no report accounts for", "none")
-        schemas = {found[report.path] for entry in models.values() for report in entry.shards}
+        schemas = {found[report.path] for entry in models.values() for report in entry.published}
         if len(schemas) != 1:
             _refuse(self.path, f"{len(schemas)} different schemas", "one schema in every file")
         return schemas.pop()
@@ -189,16 +189,19 @@ class Staging:
         link.symlink_to(Path(table) / f"model={champion}")
 
 
-def _check_cover(model: str, shards: Sequence[ShardReport], expected_rows: int) -> None:
-    """Every user once: the shards' ranges follow on each other, and their rows are the product."""
-    place = Path("table") / f"model={model}"
+def _main(entry: ModelEntry) -> str:
+    return "table" if entry.shards else "top"
+
+
+def _check_cover(place: Path, shards: Sequence[ShardReport], expected_rows: int) -> None:
+    """Every user once: the shards' ranges follow on each other, and their rows are as many as expected."""
     rows, next_user = 0, 0
     for report in shards:
         if report.first_user != next_user:
             _refuse(place, f"a shard that begins at user {report.first_user}", f"one that begins at user {next_user}")
         rows, next_user = rows + report.rows, report.last_user + 1
     if rows != expected_rows:
-        _refuse(place, f"{rows:,} rows", f"{expected_rows:,}: one for every user and item")
+        _refuse(place, f"{rows:,} rows", f"{expected_rows:,}: one for every user and item, or listed item")
 
 
 def _refuse(path: Path, found: str, expected: str) -> NoReturn:

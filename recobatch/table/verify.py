@@ -11,6 +11,7 @@ from recobatch.errors import BadTable
 from recobatch.table.changes import FOLDER as CHANGES
 from recobatch.table.changes import check_changes
 from recobatch.table.layout import MANIFEST
+from recobatch.table.list_check import ListCheck
 from recobatch.table.manifest import FileEntry, Manifest
 from recobatch.table.pairs import PairCheck
 from recobatch.table.published import Published
@@ -81,18 +82,20 @@ def _check_contents(snapshot: Published, *, with_pairs: bool) -> list[str]:
     """Read every file that has its size; pairs are only of interest where nothing else is wrong."""
     manifest, found = snapshot.manifest, snapshot.store.sizes(snapshot.version)
     problems: list[str] = []
-    pairs = {name: PairCheck() for name in manifest.models}
+    pairs = {name: PairCheck() if manifest.main == "table" else ListCheck() for name in manifest.models}
     for entry in sorted(manifest.files, key=lambda file: file.path):
         _check_name(snapshot, entry.path)
         if found.get(entry.path) != entry.bytes:
             continue  # reported with the names and sizes
         with snapshot.store.local_copy(snapshot.name_of(entry.path)) as path:
             problems += _check_file(path, entry, manifest)
-            if with_pairs and not problems and entry.path.startswith("table/model="):
+            if with_pairs and not problems and entry.path.startswith(f"{manifest.main}/model="):
                 problems += _check_pairs(path, entry.path, pairs[_model_of(entry.path)])
     if with_pairs and not problems:
         for model, check in pairs.items():
-            problems += [f"table/model={model}: {problem}" for problem in check.finish(manifest.models[model])]
+            problems += [
+                f"{manifest.main}/model={model}: {problem}" for problem in check.finish(manifest.models[model])
+            ]
         problems += [] if problems else _check_changes(snapshot)
     return problems
 
@@ -127,7 +130,7 @@ def _check_file(path: Path, entry: FileEntry, manifest: Manifest) -> list[str]:
     footer = pq.read_metadata(path)
     if footer.num_rows != entry.rows:
         return [f"{entry.path}: found {footer.num_rows:,} rows, expected {entry.rows:,}"]
-    if entry.path.startswith("table/"):
+    if entry.path.startswith(f"{manifest.main}/"):
         found = [(field.name, str(field.type)) for field in footer.schema.to_arrow_schema()]
         expected = [(column.name, column.type) for column in manifest.columns]
         if found != expected:
@@ -135,11 +138,11 @@ def _check_file(path: Path, entry: FileEntry, manifest: Manifest) -> list[str]:
     return []
 
 
-def _check_pairs(path: Path, name: str, pairs: PairCheck) -> list[str]:
+def _check_pairs(path: Path, name: str, pairs: PairCheck | ListCheck) -> list[str]:
     """Compare the pairs in a model's file with those of the files before it."""
     file = pq.ParquetFile(path)
     for group in range(file.num_row_groups):
-        problem = pairs.take(file.read_row_group(group, columns=["user_id", "item_id"]))
+        problem = pairs.take(file.read_row_group(group, columns=[*pairs.columns]))
         if problem:
             return [f"{name}: {problem}"]
     return []

@@ -30,7 +30,8 @@ class _Dialect:
 def view_files(location: str, *, version: str, champion: str, files: Collection[str], item_type: str) -> dict[str, str]:
     """The views of a version as two files.
 
-    A version without titles, lists or changes has views without rows in their place, so that queries stay the same.
+    A version without titles, lists or changes has views without rows in their place, so that queries stay the same. In
+    one with lists alone, ``predictions`` and ``champion`` are those of the lists.
 
     Args:
         location: Path or URI of the version.
@@ -42,8 +43,10 @@ def view_files(location: str, *, version: str, champion: str, files: Collection[
     Returns:
         File name → text.
     """
+    folders = {name.partition("/")[0] for name in files}
+    main = "top" if "top" in folders and "table" not in folders else "table"  # the lists may be all there is
     places = {
-        "predictions": "table", "champion": f"table/model={champion}", "top": f"top/model={champion}",
+        "predictions": main, "champion": f"{main}/model={champion}", "top": f"top/model={champion}",
         "titles": TITLES, "changes": "changes",
     }  # fmt: skip
     kind = "text" if item_type == "string" else "number"
