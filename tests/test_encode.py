@@ -3,7 +3,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recobatch.encode import encode
+from recobatch.encode import encode, pairs
 from recobatch.interactions import EncodedInteractions
 from recobatch.rated import RatedPairs
 from recobatch.vocabulary import Vocabulary
@@ -38,6 +38,28 @@ def test_rated_pairs_are_the_ratings(tmp_path):
     encoded = encode(clean_file(tmp_path / "ratings.parquet", [1, 2, 2], [30, 10, 30]), tmp_path)
     mask = RatedPairs.load(encoded.rated_path).mask(slice(0, 2))
     assert mask.tolist() == [[False, True], [True, True]]
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.string()])
+def test_many_row_groups_and_parts_give_what_one_gives(tmp_path, monkeypatch, kind):
+    rng = np.random.default_rng(3)
+    key = rng.permutation(80 * 50)[:2_000]
+    user, item = (pa.array(ids).cast(kind) for ids in (key // 50 * 7 - 60, key % 50))
+    table = pq.read_table(clean_file(tmp_path / "one.parquet", user, item, rng.integers(0, 99, 2_000).tolist()))
+    pq.write_table(table, tmp_path / "many.parquet", row_group_size=300)
+    found = []
+    for name in ("one", "many"):
+        (tmp_path / name).mkdir()
+        encoded = encode(tmp_path / f"{name}.parquet", tmp_path / name)
+        rated = RatedPairs.load(encoded.rated_path)
+        whole = EncodedInteractions.load(encoded.interactions_path)
+        users = Vocabulary.load(encoded.users_path)
+        assert users.decode(whole.user_index).equals(user)
+        found.append((whole.fingerprint, rated.fingerprint, users.fingerprint, encoded.to_json()))
+        assert RatedPairs.collect(whole).fingerprint == rated.fingerprint
+        assert sorted(path.suffix for path in (tmp_path / name).iterdir()) == [".npz", *[".parquet"] * 3]
+        monkeypatch.setattr(pairs, "_ROWS_PER_PART", 170)
+    assert found[0] == found[1]
 
 
 def test_the_same_ratings_give_the_same_bytes(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 QUICK = (
     "--set=train.epochs=2", "--set=model.n_factors=4", "--set=gate.baseline=none", "--set=models=explicit_mf_bias",
-    "--set=interest.method=none", "--set=top.k=7", "--set=tracking.registered_model=lists-alone", "--json",
+    "--set=interest.method=none", "--set=top.k=7", "--set=drift.error_rise=null", "--set=tracking.registered_model=lists-alone", "--json",
 )  # fmt: skip
 
 
