@@ -1,6 +1,6 @@
 """The terms of the cost model of docs/scale.md: seconds, bytes and memory of very many pairs, beside the bare limit.
 
-    .venv/bin/python benchmarks/scale.py pairs [--users 16254]     a tenth of MovieLens 25M's users, every pair: 6 GB of disk
+    .venv/bin/python benchmarks/scale.py pairs [--users 16254]     a tenth of MovieLens 25M's users, every pair: 6 GB
     .venv/bin/python benchmarks/scale.py lists [--users 1000000]   lists alone, of 20,000 of the users
 
 Prints one JSON object a line. Seconds of the processor say more than those of the clock on a busy machine.

@@ -1,5 +1,6 @@
 """Training, validation and test ratings: stratified, chronological or random; by user, by item or over all."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -7,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from recobatch.errors import BadRatings
 from recobatch.interactions import EncodedInteractions, Split
+
+_ROWS_AT_ONCE = 1 << 24
+"""Rows that are sorted at once, unless one group has more: some 0.7 GB."""
 
 
 class SplitOptions(BaseModel):
@@ -46,41 +50,54 @@ def split(interactions: EncodedInteractions, options: SplitOptions) -> Split:
     Raises:
         BadRatings: If a part would be empty.
     """
-    order, group, rank, size = _ranked(interactions, options)
-    part = np.zeros(len(interactions), dtype=np.int8)
-    cuts = np.round(np.cumsum(options.ratios[:-1]), 12)  # 0.7 + 0.1 is a hair below 0.8
-    for cut in cuts:
-        kept = np.maximum(np.round(size * cut).astype(np.int64), 1)
-        part[order] += rank >= kept[group]
+    part = _part_numbers(interactions, options)
     parts = [np.flatnonzero(part == number) for number in range(len(options.ratios))]
     _require_all(parts, interactions, options)
     train, *others = (interactions.take(rows) for rows in parts)
     return Split(train, others[-1], others[0] if len(others) > 1 else None)
 
 
-def _ranked(
-    interactions: EncodedInteractions, options: SplitOptions
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Sort rows by group, then by the order of the method.
-
-    Returns:
-        ``(order, group, rank, size)``: row numbers, the group of each and its rank within the group, all of shape
-        ``(n,)``; and the size of each group.
-    """
-    n_ratings = len(interactions)
-    first = np.arange(n_ratings)
-    if options.method == "chronological":
-        first = _stable_order(interactions.timestamp)
-    elif options.method == "random":
-        first = np.random.default_rng(options.seed).permutation(n_ratings)
+def _part_numbers(interactions: EncodedInteractions, options: SplitOptions) -> np.ndarray:
+    """Number of the part of each row: int8, shape ``(n,)``. Sorts a range of groups at a time, to bound memory."""
+    part = np.zeros(len(interactions), dtype=np.int8)
+    cuts = np.round(np.cumsum(options.ratios[:-1]), 12)  # 0.7 + 0.1 is a hair below 0.8
     groups = {"user": interactions.user_index, "item": interactions.item_index}.get(options.by)
     if groups is None:
-        groups = np.zeros(n_ratings, dtype=np.int32)
-    order = first[_stable_order(groups[first])]
-    size = np.bincount(groups)
-    start = np.cumsum(size) - size
-    group = groups[order]
-    return order, group, np.arange(n_ratings) - start[group], size
+        groups = np.zeros(len(interactions), dtype=np.int8)
+    size, place = np.bincount(groups), _places(interactions, options)
+    for low, high in _ranges(size):
+        rows = np.flatnonzero((groups >= low) & (groups < high))
+        if place is not None:
+            rows = rows[_stable_order(place[rows])]
+        rows = rows[_stable_order(groups[rows])]
+        sizes = size[low:high]
+        rank = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        for cut in cuts:
+            kept = np.maximum(np.round(sizes * cut).astype(np.int64), 1)
+            part[rows] += rank >= np.repeat(kept, sizes)
+    return part
+
+
+def _places(interactions: EncodedInteractions, options: SplitOptions) -> np.ndarray | None:
+    """A number for each row, ascending in the order of the method, shape ``(n,)``; None for the order of the file."""
+    if options.method == "chronological":
+        return interactions.timestamp
+    if options.method != "random":
+        return None
+    shuffled = np.random.default_rng(options.seed).permutation(len(interactions))
+    place = np.empty(len(shuffled), np.int32 if len(shuffled) < 2**31 else np.int64)
+    place[shuffled] = np.arange(len(shuffled), dtype=place.dtype)
+    return place
+
+
+def _ranges(size: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Ranges of groups with at most ``_ROWS_AT_ONCE`` rows each, or one group."""
+    ends, low = np.cumsum(size), 0
+    while low < len(size):
+        before = ends[low - 1] if low else 0
+        high = max(low + 1, int(np.searchsorted(ends, before + _ROWS_AT_ONCE, side="right")))
+        yield low, high
+        low = high
 
 
 def _stable_order(key: np.ndarray) -> np.ndarray:

@@ -50,6 +50,18 @@ def test_movielens_is_split_as_in_the_notebook(ml100k_dir, tmp_path):
         assert parts.train.item_index[parts.train.user_index == user].tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("by", ["user", "item", "all"])
+def test_the_parts_do_not_depend_on_how_many_rows_are_sorted_at_once(method, by, monkeypatch):
+    rng = np.random.default_rng(4)
+    whole = interactions_of(rng.integers(0, 30, 900), rng.integers(0, 20, 900), rng.integers(-1, 50, 900))
+    options = SplitOptions(method=method, by=by, ratios=(0.6, 0.2, 0.2), seed=3)
+    at_once = split(whole, options)
+    monkeypatch.setattr("recobatch.split._ROWS_AT_ONCE", 100)
+    for name, part in split(whole, options).parts.items():
+        assert part.fingerprint == at_once.parts[name].fingerprint
+
+
 @given(
     some_interactions(),
     st.sampled_from(METHODS),

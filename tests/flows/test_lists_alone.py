@@ -5,7 +5,8 @@ import pytest
 
 QUICK = (
     "--set=train.epochs=2", "--set=model.n_factors=4", "--set=gate.baseline=none", "--set=models=explicit_mf_bias",
-    "--set=interest.method=none", "--set=top.k=7", "--set=drift.error_rise=null", "--set=tracking.registered_model=lists-alone", "--json",
+    "--set=interest.method=none", "--set=top.k=7", "--set=drift.error_rise=null", "--json",
+    "--set=tracking.registered_model=lists-alone",
 )  # fmt: skip
 
 
@@ -39,6 +40,9 @@ def test_lists_alone_are_those_beside_every_pair_and_a_file_that_was_added_makes
     assert not (table / "current" / "table").exists()
     assert pq.read_table(table / "current" / "champion").num_rows == len(lists(table))
     assert recobatch("verify", "--table", "alone", "--json").json["ok"]
+    views = (table / "current" / "views.sql").read_text()
+    assert "/top/model=explicit_mf_bias/" in views
+    assert "/table/" not in views
 
     shown = recobatch("top", "u03", "--table", "alone", "--json").json
     assert shown == recobatch("top", "u03", "-k", "7", "--table", "every", "--json").json
