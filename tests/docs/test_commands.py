@@ -91,6 +91,8 @@ def shell(tmp_path_factory, prefect_api):
     ratings = shell.folder / "ratings.csv"
     with gzip.open(ratings.with_suffix(".csv.gz"), "wb") as file:
         file.write(ratings.read_bytes())
+    (shell.folder / "ratings").mkdir()
+    (shell.folder / "ratings" / "part-0.csv").write_bytes(ratings.read_bytes())
     orders = pyarrow.csv.read_csv(ratings).rename_columns(["customer", "sku", "stars", "bought"])
     pq.write_table(orders, shell.folder / "orders.parquet")
     return shell

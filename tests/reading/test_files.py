@@ -1,8 +1,23 @@
+import boto3
 import fsspec
 import pytest
 
 from recobatch.errors import BadRatings, RatingsNotFound
+from recobatch.reading import localized
 from recobatch.reading.files import list_files, names_many
+from tests.support.s3_server import S3Server
+
+
+@pytest.fixture
+def s3_bucket(monkeypatch):
+    """A client of an S3 server with an empty bucket, ``ratings``."""
+    server = S3Server()
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="ratings")
+    yield client
+    server.stop()
 
 
 def make(folder, *names):
@@ -86,3 +101,18 @@ def test_folders_and_globs_of_an_object_store():
     assert names("memory://listing/202*/*.csv") == ["2024/a.csv", "2025/b.csv"]
     with fsspec.open(list_files("memory://listing/2024/")[0].uri) as file:
         assert file.read(4) == b"user"
+
+
+def test_folders_and_globs_of_a_bucket(s3_bucket, tmp_path):
+    for name in ("2024/a.csv", "2024/_SUCCESS", "2025/b.csv"):
+        s3_bucket.put_object(Bucket="ratings", Key=f"night/{name}", Body=b"user,item,rating\n1,2,3\n")
+    assert names_many("s3://ratings/night/")
+    assert names_many("s3://ratings/night")
+    assert not names_many("s3://ratings/night/2024/a.csv")
+    assert names("s3://ratings/night/") == ["2024/a.csv", "2025/b.csv"]
+    (file,) = list_files("s3://ratings/night/202*/b.csv")
+    assert (file.name, file.uri) == ("2025/b.csv", "s3://ratings/night/2025/b.csv")
+    with localized(file.uri) as path:
+        assert path.read_bytes().startswith(b"user")
+    with pytest.raises(BadRatings, match="s3://ratings/nothing/: found an empty directory"):
+        list_files("s3://ratings/nothing/")
