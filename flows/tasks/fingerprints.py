@@ -30,7 +30,13 @@ def shaping_settings(settings: Settings, name: str) -> dict[str, Any]:
 def interest_settings(settings: Settings) -> dict[str, Any]:
     """Every setting that shapes the model of interest, likewise."""
     shaping = {"preset", "seed", "ingest", "split", "interest", "evaluation"}
-    return {"model_name": INTEREST, **settings.model_dump(mode="json", include=shaping)}
+    tree = settings.model_dump(mode="json", include=shaping)
+    return {"model_name": INTEREST, "stand_in": "bayesian_mf" if has_bayesian(settings) else "bias", **tree}
+
+
+def has_bayesian(settings: Settings) -> bool:
+    """Whether a model that is not a Keras model is among those trained: the way to rank is then chosen with it."""
+    return any(not find_model(name).is_keras for name in settings.models)
 
 
 def inputs_fingerprint(settings: Settings, ratings: Ratings) -> str:

@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.job import Job, Services
 from flows.outputs import Ratings
-from flows.tasks.fingerprints import interest_settings, shaping_settings
+from flows.tasks.fingerprints import has_bayesian, interest_settings, shaping_settings
 from flows.tasks.interest import relevant_rating
 from recobatch.evaluation.baselines import bias_model, mean_model
 from recobatch.evaluation.fold_errors import fold_errors
@@ -107,7 +107,7 @@ def _train_interest(context: _FoldContext) -> StageOutput:
     def build(out: Path) -> dict[str, Any]:
         model, report = train_interest(
             context.split.train, min_rating=low, max_rating=high, relevant=context.relevant, options=settings.interest,
-            k=settings.evaluation.k, seed=settings.seed,
+            k=settings.evaluation.k, seed=settings.seed, has_bayesian=has_bayesian(settings),
         )  # fmt: skip
         model.save(out / INTEREST_FILE)
         return report.to_dict()

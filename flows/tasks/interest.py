@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from flows.job import Job
 from flows.outputs import Parts, Ratings, TrainedInterest
 from flows.settings.tree import INTEREST, Settings
-from flows.tasks.fingerprints import interest_settings
+from flows.tasks.fingerprints import has_bayesian, interest_settings
 from recobatch.evaluation.rankings import relevance_threshold
 from recobatch.interest.fit import InterestInputs, fit_interest
 
@@ -71,5 +71,5 @@ def relevant_rating(settings: Settings, ratings: Ratings) -> float:
 def _inputs(settings: Settings, ratings: Ratings, parts: Parts) -> InterestInputs:
     return InterestInputs(
         parts.load(), ratings.interactions(), ratings.range_of(settings.ingest), relevant_rating(settings, ratings),
-        settings.interest, settings.evaluation.k, settings.seed,
+        settings.interest, settings.evaluation.k, settings.seed, has_bayesian(settings),
     )  # fmt: skip

@@ -80,13 +80,16 @@ def fit(
         )  # fmt: skip
         factors = fitter(model)(spec.name, training, files, None).factors
         state = BayesianState.load(files.state) if files.state.exists() else None
-        found, rank_by = _interest(known, factors, (low, high), interest or InterestOptions(), seed)
+        found, rank_by = _interest(
+            known, factors, (low, high), interest or InterestOptions(), seed, is_bayesian=not spec.is_keras
+        )
         return _recommender(spec.name, given, known, factors, found, rank_by, state)
 
 
 def _interest(
     known: EncodedInteractions, factors: FactorModel, rating_range: tuple[float, float], options: InterestOptions,
-    seed: int,
+    seed: int, *,
+    is_bayesian: bool,
 ) -> tuple[InterestModel | None, RankBy]:  # fmt: skip
     """The model of interest, and what lists are best ranked by."""
     if options.method == "none":
@@ -94,6 +97,7 @@ def _interest(
     model, report = train_interest(
         known, min_rating=rating_range[0], max_rating=rating_range[1],
         relevant=relevance_threshold(known.rating, EvaluationOptions()), options=options, seed=seed,
+        has_bayesian=is_bayesian,
     )  # fmt: skip
     return model, way_to_rank("best", report.rank_by, factors, has_interest=True)
 

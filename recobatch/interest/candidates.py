@@ -1,5 +1,6 @@
 """The candidates among interest models, and their training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,15 +11,19 @@ from recobatch.interest.ials import Ials, ials_part
 from recobatch.interest.options import InterestOptions
 from recobatch.interest.rows import SparseRows
 from recobatch.interest.spectrum import Spectrum
-from recobatch.interest_model import Confidence, InterestModel, InterestPart
+from recobatch.interest_model import Confidence, InterestKind, InterestModel, InterestPart
 
-FIRST_PENALTY = 240.0
+FIRST_PENALTY = 300.0
 """Of EASE, where its search begins; times the mean squared weight, which makes penalties comparable between
 confidences."""
 IALS = (
     Ials(16, 5, 0.3), Ials(16, 3, 0.1, is_scaled=False), Ials(16, 20, 0.1), Ials(16, 9, 0.1, is_scaled=False),
 )  # fmt: skip
-"""Where the search for implicit ALS begins."""
+"""The kinds of implicit ALS that are compared, by the first of their sizes."""
+SIZES = (16, 32)
+"""Numbers of factors that are added up: which one alone is better differs between data sets, and changes little."""
+LARGE_SIZES = (32, 64)
+"""With many ratings."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +33,19 @@ class Choice:
     confidence: Confidence
     penalty: float | None = None
     """Of EASE, before it is multiplied with the mean squared weight."""
-    ials: Ials | None = None
+    ials: tuple[Ials, ...] = ()
+    """Those added up; they differ in the number of factors alone."""
     share: float = 1.0
-    """Weight of implicit ALS beside EASE, both scaled to the same root mean square."""
+    """Weight of all implicit ALS beside EASE, which is scaled to the same root mean square as each of them."""
 
     def __str__(self) -> str:
         other = self.confidence.other
         weights = "weights by rating" if other is None else f"weights 1 and {other:g}"
         parts = [f"EASE penalty {self.penalty:g}"] if self.penalty is not None else []
-        if self.ials is not None:
-            parts.append(f"{self.share:g} × {self.ials}" if parts and self.share != 1 else str(self.ials))
+        if self.ials:
+            share = f"{self.share:g} × " if parts and self.share != 1 else ""
+            sizes = " and ".join(str(each.n_factors) for each in self.ials)
+            parts.append(f"{share}iALS {sizes} factors, {self.ials[0].weighting}")
         return f"{' + '.join(parts)}; {weights}"
 
 
@@ -54,11 +62,12 @@ class Trainer:
         self._parts: dict[tuple[Confidence, float | Ials], InterestPart] = {}
 
     def train(self, choice: Choice) -> InterestModel:
-        """The model of a choice; two parts are scaled to their shares and add up."""
-        methods = [method for method in (choice.penalty, choice.ials) if method is not None]
-        parts = [self._part(choice.confidence, method) for method in methods]
+        """The model of a choice; several parts are scaled to their shares and add up."""
+        scaled: list[tuple[float | Ials, float]] = [] if choice.penalty is None else [(choice.penalty, 1.0)]
+        scaled += [(each, choice.share / len(choice.ials)) for each in choice.ials]
+        parts = [self._part(choice.confidence, method) for method, _ in scaled]
         if len(parts) > 1:
-            parts = [_scaled(part, share) for part, share in zip(parts, (1.0, choice.share), strict=True)]
+            parts = [_scaled(part, share) for part, (_, share) in zip(parts, scaled, strict=True)]
         return InterestModel(tuple(parts), choice.confidence)
 
     def _part(self, confidence: Confidence, method: "float | Ials") -> InterestPart:
@@ -80,12 +89,19 @@ def _scaled(part: InterestPart, share: float) -> InterestPart:
     return replace(part, item_factors=part.item_factors * np.float32(share / (part.root_mean_square or 1)))
 
 
-def share_of(model: InterestModel) -> float:
-    """Inverse of ``Choice.share``: the root mean square of implicit ALS over that of EASE, 1 for a single method."""
-    if len(model.parts) < 2:
-        return 1.0
-    ease, ials = (part.root_mean_square for part in model.parts)
-    return float(f"{ials / ease:.4g}") if ease else 1.0
+def choice_of(model: InterestModel, energy: float) -> Choice:
+    """The choice that a model was trained by.
+
+    Args:
+        model: Of a ``Trainer``.
+        energy: Mean squared weight of the ratings that it is to be trained on.
+    """
+    ease = [part for part in model.parts if part.kind is InterestKind.EASE]
+    others = [part for part in model.parts if part.kind is InterestKind.IALS]
+    share, ials = 1.0, tuple(Ials.of(part) for part in others)
+    if ease and others and ease[0].root_mean_square:
+        share = float(f"{sum(part.root_mean_square for part in others) / ease[0].root_mean_square:.4g}")
+    return Choice(model.confidence, ease[0].regularization / energy if ease else None, ials, share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +125,10 @@ class _Prepared:
 
 def default_choice(confidence: Confidence, options: InterestOptions) -> Choice:
     """What is trained if nothing can be held out."""
-    return Choice(
-        confidence, None if options.method == "ials" else FIRST_PENALTY, None if options.method == "ease" else IALS[0]
-    )
+    penalty = None if options.method == "ials" else FIRST_PENALTY
+    return Choice(confidence, penalty, () if options.method == "ease" else in_sizes(IALS[0]))
+
+
+def in_sizes(ials: Ials, sizes: Sequence[int] = SIZES) -> tuple[Ials, ...]:
+    """The same implicit ALS with other numbers of factors."""
+    return tuple(replace(ials, n_factors=size) for size in sizes)

@@ -30,6 +30,9 @@ class InterestInputs:
     k: int
     """Length of the lists that choose the hyperparameters."""
     seed: int
+    has_bayesian: bool = False
+    """Whether predictions of ``bayesian_mf`` are among those that rank the lists: a short chain then stands in for the
+    rating model where the way to rank is chosen, else the bias means."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def fit_interest(inputs: InterestInputs, out: Path) -> InterestTraining:
     low, high = inputs.rating_range
     measured, report = train_interest(
         inputs.split.train, min_rating=low, max_rating=high, relevant=inputs.relevant, options=inputs.options,
-        k=inputs.k, seed=inputs.seed,
+        k=inputs.k, seed=inputs.seed, has_bayesian=inputs.has_bayesian,
     )  # fmt: skip
     published = refit_interest(measured, inputs.ratings, options=inputs.options, seed=inputs.seed)
     measured.save(out / MEASURED_FILE)

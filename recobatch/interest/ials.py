@@ -24,9 +24,11 @@ class Ials:
     scaled by frequency of Rendle et al. 2022, where N counts items (for a user's penalty; an item's is scaled alike).
     Long tails want the same penalty for every row (Hu, Koren & Volinsky 2008)."""
 
-    def __str__(self) -> str:
+    @property
+    def weighting(self) -> str:
+        """Everything but the number of factors, in words."""
         scaled = "penalty" if self.is_scaled else "constant penalty"
-        return f"iALS {self.n_factors} factors, {scaled} {self.penalty:g}, unobserved {self.unobserved:g}"
+        return f"{scaled} {self.penalty:g}, unobserved {self.unobserved:g}"
 
     def per_rating(self, n_items: int) -> float:
         """Penalty for each pair of a row."""

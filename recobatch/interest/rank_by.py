@@ -1,6 +1,6 @@
 """What a list is best ranked by, measured on held-out ratings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from recobatch.evaluation.baselines import popularity_model
 from recobatch.factors import FactorModel
@@ -8,7 +8,7 @@ from recobatch.interest.folds import Fold
 from recobatch.interest_model import InterestModel
 from recobatch.scoring.ranker import RankBy, Ranker
 
-DOUBT = 0.015
+DOUBT = 0.02
 """Interest alone may be that much worse: on few users the others are that often better by chance."""
 _ORDER: tuple[RankBy, ...] = ("interest", "product", "prediction")
 
@@ -36,5 +36,18 @@ def choose_rank_by(figures: Mapping[str, float]) -> RankBy:
     Args:
         figures: NDCG by name, as ``measure_rank_by`` returns it; other names are ignored.
     """
-    best = max((way for way in _ORDER if way in figures), key=lambda way: figures[way])
-    return "interest" if figures["interest"] >= figures[best] * (1 - DOUBT) else best
+    return choose_model_and_way([figures])[1]
+
+
+def choose_model_and_way(figures: Sequence[Mapping[str, float]]) -> tuple[int, RankBy]:
+    """The interest model and the way to rank with the highest figure; the first model's interest alone as above.
+
+    Args:
+        figures: As ``measure_rank_by`` returns them, of each interest model.
+
+    Returns:
+        Place in ``figures``, and way.
+    """
+    found = {(number, way): each[way] for number, each in enumerate(figures) for way in _ORDER if way in each}
+    best = max(found, key=lambda key: found[key])
+    return (0, "interest") if found[0, "interest"] >= found[best] * (1 - DOUBT) else best

@@ -3,10 +3,9 @@
 import numpy as np
 
 from recobatch.interactions import EncodedInteractions
-from recobatch.interest.candidates import Choice, Trainer, share_of
-from recobatch.interest.ials import Ials
+from recobatch.interest.candidates import Trainer, choice_of
 from recobatch.interest.options import InterestOptions
-from recobatch.interest_model import InterestKind, InterestModel
+from recobatch.interest_model import InterestModel
 from recobatch.scoring.kernel import one_blas_thread
 
 
@@ -22,11 +21,5 @@ def refit_interest(
         seed: Seed of the start.
     """
     energy = float(np.mean(np.square(model.confidence.of(ratings.rating), dtype=np.float64)))
-    penalty, ials = None, None
-    for part in model.parts:
-        if part.kind is InterestKind.EASE:
-            penalty = part.regularization / energy
-        else:
-            ials = Ials.of(part)
     with one_blas_thread():
-        return Trainer(ratings, options, seed).train(Choice(model.confidence, penalty, ials, share_of(model)))
+        return Trainer(ratings, options, seed).train(choice_of(model, energy))

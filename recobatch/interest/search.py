@@ -1,23 +1,24 @@
 """The search for the best interest model on held-out ratings."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from statistics import fmean
+from typing import TypeVar
 
-from recobatch.interest.candidates import FIRST_PENALTY, IALS, Choice, Trainer
+from recobatch.interest.candidates import FIRST_PENALTY, IALS, LARGE_SIZES, SIZES, Choice, Trainer, in_sizes
 from recobatch.interest.folds import Fold
 from recobatch.interest.options import InterestOptions, Trial
 from recobatch.interest_model import Confidence
 
-_MOST_DOUBLINGS = 1
-_MOST_DOUBLINGS_OF_MANY = 4
-"""How often the penalty of EASE may be doubled or halved, the latter with many ratings. Without those held out, a small
-data set asks for a far higher penalty than the whole of it: on a catalogue of 10,000 items with 100,000 ratings, 16
-times that of the best model of all ratings, which is 20 % better. The best penalty itself differs little."""
+_T = TypeVar("_T")
+_MOST_DOUBLINGS = 4
+"""How often the penalty of EASE may be doubled or halved with many ratings; with few, once, and only for a gain above
+``DOUBT``. Without what is held out, a small data set asks for a far higher penalty than the whole of it: on a catalogue
+of 10,000 items with 100,000 ratings, 16 times that of the best model of all ratings, which is 20 % better."""
 _SHARES = (0.5, 1.0, 0.25, 2.0)
 """Of implicit ALS beside EASE, the most trusted first."""
-DOUBT = 0.02
+DOUBT = 0.03
 """An earlier choice is taken if it is at most that share below the best: on few users a later one is often that much
 better by chance, and the sum of both methods errs less often than the choice of the better one."""
 MANY_RATINGS = 500_000
@@ -34,33 +35,32 @@ class Arena:
     def ndcg(self, choice: Choice) -> float:
         """Mean over the folds."""
         if choice not in self.tried:
-            with ThreadPoolExecutor(len(self.folds)) as pool:
-                found = pool.map(
-                    lambda fold, trainer: fold.ndcg(trainer.train(choice).factors), self.folds, self.trainers
-                )
-                self.tried[choice] = fmean(found)
+            self.tried[choice] = fmean(self.on_folds(lambda fold, trainer: fold.ndcg(trainer.train(choice).factors)))
         return self.tried[choice]
+
+    def on_folds(self, measure: Callable[[Fold, Trainer], _T]) -> list[_T]:
+        """Call ``measure`` with every fold and its trainer, in threads."""
+        with ThreadPoolExecutor(len(self.folds)) as pool:
+            return list(pool.map(measure, self.folds, self.trainers))
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """Everything that was tried, in that order."""
+        return tuple(Trial(str(choice), ndcg) for choice, ndcg in self.tried.items())
 
     def best(self, choices: Iterable[Choice]) -> Choice:
         """The first of the best."""
         return max(choices, key=self.ndcg)
 
 
-def search(
-    folds: Sequence[Fold], trainers: Sequence[Trainer], confidences: Sequence[Confidence], options: InterestOptions
-) -> tuple[Choice, tuple[Trial, ...]]:
+def search(arena: Arena, confidences: Sequence[Confidence], options: InterestOptions) -> Choice:
     """Find the choice with the best mean NDCG: EASE's penalty and weights first, then iALS, then both added up.
 
     Args:
-        folds: Held-out ratings, at least one.
-        trainers: A trainer on the remaining ratings of each fold.
+        arena: Held-out ratings, at least one, and trainers on the remaining ones.
         confidences: Weights to try, the simplest first.
         options: Methods to try.
-
-    Returns:
-        The best choice, and everything that was tried.
     """
-    arena = Arena(folds, trainers)
     finalists: list[Choice] = []
     confidence = confidences[0]
     if options.method != "ials":
@@ -72,9 +72,7 @@ def search(
             ials = arena.best([ials, *(replace(ials, confidence=each) for each in confidences)])
         sums = [replace(ease, ials=ials.ials, share=share) for share in _SHARES] if finalists else []
         finalists = [*sums, *finalists, ials]
-    return _first_within_doubt(arena, finalists), tuple(
-        Trial(str(choice), ndcg) for choice, ndcg in arena.tried.items()
-    )
+    return _first_within_doubt(arena, finalists)
 
 
 def _has_many(arena: Arena) -> bool:
@@ -87,22 +85,31 @@ def _first_within_doubt(arena: Arena, choices: Sequence[Choice]) -> Choice:
 
 
 def _search_ease(arena: Arena, confidences: Sequence[Confidence]) -> Choice:
-    """Double or halve the penalty as long as that helps; then other weights."""
-    most = _MOST_DOUBLINGS_OF_MANY if _has_many(arena) else _MOST_DOUBLINGS
-    found = first = Choice(confidences[0], FIRST_PENALTY)
-    for factor in (2.0, 0.5):
-        if found is first:
-            for doublings in range(1, most + 1):
-                following = replace(first, penalty=FIRST_PENALTY * factor**doublings)
-                if arena.best([found, following]) is found:
-                    break
-                found = following
+    """The penalty first, then other weights."""
+    first = Choice(confidences[0], FIRST_PENALTY)
+    if _has_many(arena):
+        found = _climb(arena, first)
+    else:
+        found = _first_within_doubt(
+            arena, [first, *(replace(first, penalty=FIRST_PENALTY * step) for step in (2, 0.5))]
+        )
     return _first_within_doubt(arena, [found, *(replace(found, confidence=each) for each in confidences[1:])])
 
 
+def _climb(arena: Arena, first: Choice) -> Choice:
+    """Double or halve the penalty as long as that helps."""
+    found = first
+    for factor in (2.0, 0.5):
+        for doublings in range(1, _MOST_DOUBLINGS + 1) if found is first else ():
+            following = replace(first, penalty=FIRST_PENALTY * factor**doublings)
+            if arena.best([found, following]) is found:
+                break
+            found = following
+    return found
+
+
 def _search_ials(arena: Arena, confidence: Confidence) -> Choice:
-    """The kind first, then the number of factors: both methods added up depend little on the rest."""
-    choices = {Choice(confidence, ials=each): each for each in IALS}
+    """The kind of penalty and the weight of unobserved pairs, in a size that trains fast."""
+    choices = {Choice(confidence, ials=(each,)): each for each in IALS}
     kind = choices[arena.best(choices)]
-    sizes = (kind.n_factors, 32, 64) if _has_many(arena) else (kind.n_factors, 32)
-    return arena.best([Choice(confidence, ials=replace(kind, n_factors=size)) for size in sizes])
+    return Choice(confidence, ials=in_sizes(kind, LARGE_SIZES if _has_many(arena) else SIZES))

@@ -1,24 +1,27 @@
 """Training ratings → the model of interest, its hyperparameters chosen on held-out ratings."""
 
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from statistics import fmean
 
 from recobatch.errors import BadRatings
-from recobatch.evaluation.baselines import bias_model
 from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions
 from recobatch.interest.candidates import Choice, Trainer, default_choice
 from recobatch.interest.folds import Fold, make_folds
 from recobatch.interest.options import InterestOptions, InterestReport, Trial
-from recobatch.interest.rank_by import choose_rank_by, measure_rank_by
-from recobatch.interest.search import search
+from recobatch.interest.rank_by import choose_model_and_way, measure_rank_by
+from recobatch.interest.search import Arena, search
+from recobatch.interest.stand_in import stand_in
 from recobatch.interest_model import Confidence, InterestModel
 from recobatch.scoring.kernel import one_blas_thread
+from recobatch.scoring.ranker import RankBy
 
 RatingTrainer = Callable[[EncodedInteractions], FactorModel]
 """Trains a rating model on some ratings."""
+_WITHOUT_FOLDS: RankBy = "interest"
 _SEARCH_SWEEPS = 2
 """Of implicit ALS while it is compared with others."""
 
@@ -32,6 +35,7 @@ def train_interest(
     options: InterestOptions,
     k: int = 10,
     seed: int = 0,
+    has_bayesian: bool = False,
     rating_trainer: RatingTrainer | None = None,
 ) -> tuple[InterestModel, InterestReport]:
     """Choose hyperparameters on ratings held out from ``train``, then train on all of ``train``.
@@ -46,8 +50,9 @@ def train_interest(
         options: Methods and sizes.
         k: Length of the lists that are measured.
         seed: Seed of the held-out ratings and of the start.
+        has_bayesian: Whether lists are to be multiplied with predictions of ``bayesian_mf``.
         rating_trainer: Trains the rating model that ``rank_by`` is chosen with, on the ratings that are not held out;
-            by default the bias means.
+            by default a stand-in for ``bayesian_mf`` or the bias means.
 
     Raises:
         BadRatings: If there are no training ratings.
@@ -56,36 +61,43 @@ def train_interest(
         raise BadRatings("interest: found no training ratings, expected at least one; give more ratings")
     started = time.perf_counter()
     slope = Confidence(min_rating, max_rating, relevant)
-    confidences = [slope, *(Confidence(min_rating, max_rating, relevant, other) for other in (0.3, 1.0))]
+    confidences = [slope, Confidence(min_rating, max_rating, relevant, 1.0)]
     folds = make_folds(
         train, relevant=relevant, fraction=options.validation_fraction, max_users=options.choosing_users, k=k, seed=seed
     )
+    choice, rank_by, figures = default_choice(slope, options), _WITHOUT_FOLDS, dict[str, float]()
     trials: tuple[Trial, ...] = ()
-    choice, figures = default_choice(slope, options), dict[str, float]()
+    rating_trainer = rating_trainer or partial(
+        stand_in, min_rating=min_rating, max_rating=max_rating, seed=seed, is_bayesian=has_bayesian
+    )
+
     with one_blas_thread():
         if folds:
             trainers = [Trainer(fold.fit, options, seed, sweeps=min(options.sweeps, _SEARCH_SWEEPS)) for fold in folds]
-            choice, trials = search(folds, trainers, confidences, options)
-
-            def means(fit: EncodedInteractions) -> FactorModel:
-                return bias_model(fit, min_rating=min_rating, max_rating=max_rating)
-
-            figures = _rank_by_figures(folds, trainers, choice, rating_trainer or means)
-            del trainers
+            arena = Arena(folds, trainers)
+            found = search(arena, confidences, options)
+            # Weights that ignore the rating suit the product, which counts the rating itself.
+            choices = list(dict.fromkeys((found, replace(found, confidence=confidences[-1]))))
+            measured = _measure_ways(arena, choices, rating_trainer)
+            place, rank_by = choose_model_and_way(measured)
+            choice, figures, trials = choices[place], measured[place], arena.trials
+            del arena, trainers
         model = Trainer(train, options, seed).train(choice)
-    rank_by = choose_rank_by(figures) if figures else "interest"
     seconds = time.perf_counter() - started
     return model, InterestReport(str(choice), trials, rank_by, figures, len(folds), seconds)
 
 
-def _rank_by_figures(
-    folds: list[Fold], trainers: list[Trainer], choice: Choice, rating_trainer: RatingTrainer
-) -> dict[str, float]:
-    with ThreadPoolExecutor(len(folds)) as pool:
-        found = list(
-            pool.map(
-                lambda fold, trainer: measure_rank_by(fold, rating_trainer(fold.fit), trainer.train(choice)),
-                folds, trainers,
-            )
-        )  # fmt: skip
-    return {name: fmean(figures[name] for figures in found) for name in found[0]}
+def _measure_ways(arena: Arena, choices: Sequence[Choice], rating_trainer: RatingTrainer) -> list[dict[str, float]]:
+    """For each choice, the mean figures of ``measure_rank_by`` over the folds."""
+    for choice in choices:
+        arena.ndcg(choice)  # to be among the trials
+
+    def measure(fold: Fold, trainer: Trainer) -> list[dict[str, float]]:
+        rating = rating_trainer(fold.fit)
+        return [measure_rank_by(fold, rating, trainer.train(choice)) for choice in choices]
+
+    found = arena.on_folds(measure)
+    return [
+        {name: fmean(each[name] for each in of_choice) for name in of_choice[0]}
+        for of_choice in zip(*found, strict=True)
+    ]

@@ -33,6 +33,15 @@ def test_what_is_measured_knows_train_alone_and_what_is_published_knows_all(part
     assert InterestTraining.from_json(json.loads(json.dumps(training.to_json()))) == training
 
 
+def test_a_short_chain_stands_in_for_the_bayesian_model(parts, low_rank, tmp_path):
+    reports = [
+        fit_interest(InterestInputs(parts, low_rank, (1, 5), 4, OPTIONS, 10, 0, has_bayesian), tmp_path).report
+        for has_bayesian in (True, False)
+    ]
+    assert reports[0].rankings["popularity"] == reports[1].rankings["popularity"]
+    assert reports[0].rankings["prediction"] > reports[1].rankings["prediction"], "the truth is of low rank"
+
+
 @pytest.mark.parametrize("method", ["best", "ease", "ials"])
 def test_a_refit_has_the_hyperparameters_of_the_model(parts, low_rank, method):
     options = InterestOptions(method=method, ease_rank=8)

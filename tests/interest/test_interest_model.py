@@ -7,7 +7,7 @@ import pytest
 
 from recobatch.errors import BadTable
 from recobatch.interactions import EncodedInteractions
-from recobatch.interest.candidates import IALS, Choice, Trainer
+from recobatch.interest.candidates import IALS, Choice, Trainer, in_sizes
 from recobatch.interest.options import InterestOptions
 from recobatch.interest_model import Confidence, InterestModel
 from recobatch.model_folder import load_interest
@@ -17,8 +17,8 @@ from tests.support.tastes import tastes
 DATA = tastes()
 SLOPE = Confidence(1, 5, 4)
 CHOICES = {
-    "ease": Choice(SLOPE, 100.0), "ials": Choice(Confidence(1, 5, 4, 0.3), ials=IALS[0]),
-    "both": Choice(SLOPE, 100.0, IALS[1]),
+    "ease": Choice(SLOPE, 100.0), "ials": Choice(Confidence(1, 5, 4, 0.3), ials=IALS[:1]),
+    "both": Choice(SLOPE, 100.0, in_sizes(IALS[1])),
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import recobatch.interest.spectrum
 from recobatch.interest.ease import ease_part
 from recobatch.interest.ials import Ials, ials_part
 from recobatch.interest.rows import SparseRows
@@ -38,10 +39,19 @@ def test_ease_is_steck_s_closed_form_where_unrated(shape, penalty):
 def test_the_largest_singular_vectors():
     _, _, spectrum, x = prepared(tastes(), Confidence(1, 5, 4), 10)
     left, values, right = np.linalg.svd(x, full_matrices=False)
-    assert spectrum.squared == pytest.approx(values[:10] ** 2, rel=2e-2)
+    assert spectrum.squared == pytest.approx(values[:10] ** 2, rel=1e-4)
     projected = x @ spectrum.vectors @ spectrum.vectors.T
     best = (left[:, :10] * values[:10]) @ right[:10]
-    assert np.linalg.norm(x - projected) < 1.005 * np.linalg.norm(x - best)
+    assert np.linalg.norm(x - projected) < 1.0001 * np.linalg.norm(x - best)
+
+
+def test_passes_over_the_rows_find_what_the_exact_way_finds(monkeypatch):
+    by_user, by_item, exact, x = prepared(tastes(), Confidence(1, 5, 4), 10)
+    monkeypatch.setattr(recobatch.interest.spectrum, "LARGEST_EXACT", 0)
+    passes = Spectrum.of(by_user, by_item, 10, seed=0)
+    assert passes.squared == pytest.approx(exact.squared, rel=2e-2)
+    left = np.linalg.norm(x - x @ passes.vectors @ passes.vectors.T)
+    assert left < 1.005 * np.linalg.norm(x - x @ exact.vectors @ exact.vectors.T)
 
 
 @given(st.integers(0, 99), st.sampled_from([0.03, 0.5]), st.sampled_from([0.01, 0.3]))

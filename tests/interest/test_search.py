@@ -1,0 +1,88 @@
+"""The search among interest models: few candidates for few ratings, and the first of those within the doubt."""
+
+import numpy as np
+import pytest
+
+from recobatch.interest.candidates import FIRST_PENALTY, Choice, Trainer, in_sizes
+from recobatch.interest.folds import make_folds
+from recobatch.interest.ials import Ials
+from recobatch.interest.options import InterestOptions
+from recobatch.interest.rank_by import choose_model_and_way
+from recobatch.interest.refit import refit_interest
+from recobatch.interest.search import Arena, search
+from recobatch.interest.stand_in import stand_in
+from recobatch.interest_model import Confidence
+from recobatch.scoring.kernel import one_blas_thread
+from tests.support.tastes import tastes
+
+SLOPE, FLAT = Confidence(1, 5, 4), Confidence(1, 5, 4, 1.0)
+
+
+class Judged(Arena):
+    """An arena where a function gives the NDCG."""
+
+    def __init__(self, ndcg, n_ratings=100):
+        data = tastes()
+        fold = make_folds(data, relevant=4, fraction=0.2, max_users=1000, k=10, seed=0)[0]
+        rows = np.zeros(n_ratings, np.int64)
+        super().__init__([type(fold)(fold.fit.take(rows), fold.liked, fold.rated, 10)], [None])
+        self._ndcg = ndcg
+
+    def ndcg(self, choice):
+        return self.tried.setdefault(choice, self._ndcg(choice))
+
+
+def test_few_ratings_move_the_penalty_by_a_factor_of_two_at_most():
+    def heavier_is_better(choice):
+        return choice.penalty or 0.0
+
+    options = InterestOptions(method="ease")
+    assert search(Judged(heavier_is_better), [SLOPE], options).penalty == 2 * FIRST_PENALTY
+    assert search(Judged(heavier_is_better, 500_001), [SLOPE], options).penalty == 16 * FIRST_PENALTY
+    assert search(Judged(lambda choice: 1 / choice.penalty), [SLOPE], options).penalty == FIRST_PENALTY / 2
+    assert search(Judged(lambda choice: choice.penalty**0.02), [SLOPE], options).penalty == FIRST_PENALTY, (
+        "1.4 % better"
+    )
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(1.02, SLOPE), (1.04, FLAT)])
+def test_other_weights_must_be_better_by_more_than_the_doubt(gain, expected):
+    arena = Judged(lambda choice: 0.3 * (gain if choice.confidence == FLAT else 1))
+    assert search(arena, [SLOPE, FLAT], InterestOptions(method="ease")).confidence == expected
+
+
+@pytest.mark.parametrize(("gain", "methods"), [(1.02, 2), (1.04, 1)])
+def test_a_single_method_must_be_better_than_the_sum_by_more_than_the_doubt(gain, methods):
+    arena = Judged(lambda choice: 0.3 * (gain if choice.penalty is None else 1))
+    found = search(arena, [SLOPE], InterestOptions())
+    assert (found.penalty is not None) + bool(found.ials) == methods
+    assert {trial.name for trial in arena.trials} >= {str(found)}
+
+
+def test_the_model_and_the_way_are_chosen_together():
+    ways = [{"prediction": 0.1, "interest": 0.3, "product": 0.29}, {"interest": 0.2, "product": 0.304}]
+    assert choose_model_and_way(ways) == (0, "interest")
+    ways[1]["product"] = 0.31
+    assert choose_model_and_way(ways) == (1, "product")
+
+
+@pytest.mark.parametrize("ials", [Ials(8, 5, 0.3), Ials(8, 3, 0.1, is_scaled=False)], ids=str)
+def test_a_refit_keeps_the_share_and_the_kind_of_the_penalty(ials):
+    data, options = tastes(), InterestOptions()
+    with one_blas_thread():
+        model = Trainer(data, options, 0).train(Choice(SLOPE, 100.0, in_sizes(ials, (4, 8)), 0.5))
+    again = refit_interest(model, data, options=options)
+    np.testing.assert_allclose(again.factors.item_factors, model.factors.item_factors, rtol=1e-3, atol=1e-5)
+    assert Ials.of(again.parts[1]) == Ials.of(model.parts[1])
+    assert Ials.of(model.parts[1]).is_scaled == ials.is_scaled
+    ease, *others = (part.root_mean_square for part in again.parts)
+    assert [other / ease for other in others] == pytest.approx([0.25, 0.25], rel=1e-3)
+
+
+@pytest.mark.parametrize("is_bayesian", [True, False])
+def test_the_stand_in_predicts_within_the_range_by_its_seed(is_bayesian):
+    data = tastes(40, 30)
+    first, same = (stand_in(data, min_rating=1, max_rating=5, seed=3, is_bayesian=is_bayesian) for _ in range(2))
+    assert np.array_equal(first.item_factors, same.item_factors)
+    assert (first.min_rating, first.max_rating) == (1, 5)
+    assert (first.n_factors > 0) == is_bayesian
