@@ -20,6 +20,8 @@ RUN useradd --no-create-home --home-dir /work --uid 10001 recobatch \
     && mkdir -p /work \
     && chown recobatch:recobatch /work
 COPY --from=build /app/.venv /app/.venv
+# For the worker of compose.yaml, which deploys them.
+COPY prefect.yaml flows/server/lost_runs.json /app/
 ENV PATH=/app/.venv/bin:$PATH \
     HOME=/work \
     PYTHONDONTWRITEBYTECODE=1 \

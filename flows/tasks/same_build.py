@@ -2,7 +2,6 @@
 
 import os
 import platform
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -68,9 +67,7 @@ class Expected:
                 self._refuse(f"{key}={value!r} in its environment", f"{self.settings[key]!r} as the run has; unset it")
 
     def _refuse(self, found: str, expected: str) -> None:
-        raise RecobatchError(
-            f"worker {socket.gethostname()} (pid {os.getpid()}): found {found}, expected {expected}, then run again"
-        )
+        raise RecobatchError(f"found {found}, expected {expected}, then run again")
 
 
 def _own_settings() -> list[tuple[str, Any]]:

@@ -1,6 +1,9 @@
 """Shards as Prefect tasks: a few thousand at most whatever the size of the table, each a function of its arguments."""
 
-from collections.abc import Mapping, Sequence
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows.tasks.same_build import Expected
+from recobatch.errors import RecobatchError
 from recobatch.model_folder import ModelFolder
 from recobatch.scoring.predictions import ScoreOptions, ShardReport, score_shard
 from recobatch.scoring.ranker import RankBy
@@ -41,15 +45,22 @@ class Source:
     expected: Expected | None
     """What a worker on another machine has to be."""
 
-    def open(self) -> ModelFolder:
-        """The model as a folder on this machine.
+    @contextmanager
+    def opened(self) -> Iterator[ModelFolder]:
+        """The model as a folder on this machine, for the time of the block.
 
         Raises:
-            RecobatchError: If this process is not what was expected, or if the model cannot be read.
+            RecobatchError: If this process is not what was expected, or if the model cannot be read, or from the block;
+                of a worker, the message names it.
         """
-        if self.expected is not None:
-            self.expected.check()
-        return self.model.fetch() if isinstance(self.model, SharedModel) else self.model
+        try:
+            if self.expected is not None:
+                self.expected.check()
+            yield self.model.fetch() if isinstance(self.model, SharedModel) else self.model
+        except RecobatchError as error:
+            if self.expected is None:
+                raise
+            raise type(error)(f"worker {socket.gethostname()} (pid {os.getpid()}): {error}") from error
 
 
 @task(name="score shards", cache_policy=NO_CACHE)
@@ -59,24 +70,24 @@ def score_shards(source: Source, shards: Sequence[Shard], options: ScoreOptions)
     Returns:
         For each shard its report, and whether it is that of an earlier attempt.
     """
-    model = source.open()
+    with source.opened() as model:
 
-    def write(users: slice, path: Path) -> ShardReport:
-        return score_shard(model, users, path, metadata=source.metadata, options=options)
+        def write(users: slice, path: Path) -> ShardReport:
+            return score_shard(model, users, path, metadata=source.metadata, options=options)
 
-    return [source.files.once(shard.out, partial(write, shard.users)) for shard in shards]
+        return [source.files.once(shard.out, partial(write, shard.users)) for shard in shards]
 
 
 @task(name="rank shards", cache_policy=NO_CACHE)
 def rank_shards(source: Source, shards: Sequence[Shard], k: int, rank_by: RankBy) -> list[tuple[ShardReport, bool]]:
     """Rank the unseen items of ranges of users, likewise."""
-    model = source.open()
     metadata = {**source.metadata, "rank_by": rank_by}
+    with source.opened() as model:
 
-    def write(users: slice, path: Path) -> ShardReport:
-        return top_shard(model, users, path, k=k, metadata=metadata, interest=model.interest, rank_by=rank_by)
+        def write(users: slice, path: Path) -> ShardReport:
+            return top_shard(model, users, path, k=k, metadata=metadata, interest=model.interest, rank_by=rank_by)
 
-    return [source.files.once(shard.out, partial(write, shard.users)) for shard in shards]
+        return [source.files.once(shard.out, partial(write, shard.users)) for shard in shards]
 
 
 def grouped(shards: Sequence[_T], total: int) -> list[Sequence[_T]]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,6 +49,10 @@ class ETag:
     def of(cls, meta: Mapping[str, Any]) -> "ETag":
         """From obstore's ``PutResult`` or ``ObjectMeta``."""
         return cls(meta["e_tag"], meta["version"])
+
+    def other(self) -> "ETag":
+        """A state that the object never had, for a write that must fail."""
+        return ETag(self.e_tag and '"0"', self.version and "1")
 
     def condition(self) -> dict[str, str]:
         """As obstore expects it."""
@@ -154,8 +158,13 @@ class Bucket:
             found = self.read(name)
             return self.write(name, content, over=found and found[1])
 
-    def upload(self, name: str, path: Path) -> ETag:
+    def upload(self, name: str, path: Path, *, renew: bool = False) -> ETag:
         """Write a file as a new object, which appears whole or not at all.
+
+        Args:
+            name: Of the object.
+            path: Of the file.
+            renew: Whether the object is there with the same content and is to count as new.
 
         Raises:
             PreconditionFailed: If the name is taken. A file in several parts is written without a condition, so its
@@ -165,7 +174,7 @@ class Bucket:
         from obstore.exceptions import AlreadyExistsError
 
         def put() -> ETag:
-            if path.stat().st_size <= _SINGLE:
+            if path.stat().st_size <= _SINGLE and not renew:
                 return ETag.of(obstore.put(self._patient, name, path, mode="create", use_multipart=False))
             parts = {"use_multipart": True, "chunk_size": _CHUNK, "max_concurrency": 2}
             return ETag.of(obstore.put(self._patient, name, path, **parts))
@@ -186,6 +195,26 @@ class Bucket:
             except FileNotFoundError:
                 return None
         return meta["size"], ETag.of(meta)
+
+    def age(self, name: str) -> float | None:
+        """Seconds since an object was written, or none if there is no such object."""
+        import obstore
+
+        with self._explained(f"look at {name}"):
+            try:
+                meta = obstore.head(self._store, name)
+            except FileNotFoundError:
+                return None
+        return (datetime.now(UTC) - meta["last_modified"]).total_seconds()
+
+    def ages(self, folder: str) -> dict[str, float]:
+        """Seconds since every object below a folder was written, by its name within that folder."""
+        import obstore
+
+        with self._explained(f"list {folder}"):
+            entries = obstore.list(self._store, folder).collect()
+        now = datetime.now(UTC)
+        return {e["path"].removeprefix(f"{folder}/"): (now - e["last_modified"]).total_seconds() for e in entries}
 
     def children(self, folder: str = "") -> tuple[list[str], list[str]]:
         """Names directly below a folder: of folders, and of objects."""
@@ -254,6 +283,11 @@ class Bucket:
                 raise BadTable(
                     f"{self.uri}: found no such object while trying to {action}, expected one as it was published; "
                     f"see recobatch verify, then recobatch rollback"
+                ) from error
+            if "NotImplemented" in str(error):
+                raise BadTable(
+                    f"{self.uri}: found that the object store cannot {action} ({reason}), expected one with "
+                    f"conditional writes (If-None-Match, If-Match); use another store, or a folder"
                 ) from error
             if type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
                 raise BadTable(

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from recobatch.storage.fingerprints import file_digest, fingerprint
 from recobatch.storage.scratch import machine_folder, temporary_folder
 
 _FOLDER = "files"
+_LISTINGS = "outputs"
+_MARGIN_DAYS = 2.0
 _DAY = 86_400.0
 _MODELS = "models"
 _FETCHED = ".fetched-"
@@ -28,17 +30,18 @@ _checked: set[Path] = set()
 
 @dataclass(frozen=True)
 class SharedFiles:
-    """Files below a URI; one that is there is never changed."""
+    """Files below a URI, and listings of folders that consist of them; a file that is there is never changed."""
 
     bucket: Bucket
 
     def put(self, path: Path) -> str:
-        """Upload a file unless it is there; returns its sha256, 64 hex digits."""
+        """Upload a file unless it is there and of this day; returns its sha256, 64 hex digits."""
         digest = file_digest(path)
         name = f"{_FOLDER}/{digest}"
-        if self.bucket.state(name) is None:
+        age = self.bucket.age(name)
+        if age is None or age > _DAY:
             with suppress(PreconditionFailed):  # another run was faster
-                self.bucket.upload(name, path)
+                self.bucket.upload(name, path, renew=age is not None)
         return digest
 
     def fetch(self, digest: str, to: Path) -> None:
@@ -56,6 +59,28 @@ class SharedFiles:
                 f"{self.bucket.uri}/{_FOLDER}/{digest}: found sha256 {found[:12]}…, expected that of its name; "
                 f"remove the object and run again"
             )
+
+    def put_folder(self, name: str, folder: Path, files: Iterable[str], listing: bytes) -> None:
+        """Upload a folder's files, and then its listing under the folder's name."""
+        for each in files:
+            self.put(folder / each)
+        with suppress(PreconditionFailed):  # another run has uploaded the same
+            self.bucket.replace(f"{_LISTINGS}/{name}", listing)
+
+    def listing(self, name: str) -> bytes | None:
+        """The listing of a folder, or none if there is none."""
+        found = self.bucket.read(f"{_LISTINGS}/{name}")
+        return None if found is None else found[0]
+
+    def prune(self, *, keep_days: float) -> None:
+        """Remove listings that are older, and files that are older by two days and that no listing may need.
+
+        A run that finds a file there uses it from then on: the two days are for its workers.
+        """
+        listings = {name for name, age in self.bucket.ages(_LISTINGS).items() if age > keep_days * _DAY}
+        self.bucket.delete([f"{_LISTINGS}/{name}" for name in sorted(listings)])
+        old = [name for name, age in self.bucket.ages(_FOLDER).items() if age > (keep_days + _MARGIN_DAYS) * _DAY]
+        self.bucket.delete([f"{_FOLDER}/{name}" for name in old])
 
 
 @dataclass(frozen=True)

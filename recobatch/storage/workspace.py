@@ -10,15 +10,17 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from recobatch.addresses import object_store_uri
+from recobatch.errors import BadTable, RecobatchError
 from recobatch.storage.durable import explained, is_disk_trouble
 from recobatch.storage.fingerprints import code_fingerprint, file_digest, fingerprint
-from recobatch.storage.scratch import scratch_folder, sweep
+from recobatch.storage.scratch import scratch_folder, sweep, temporary_folder
 
 if TYPE_CHECKING:
     from recobatch.storage.shared_files import SharedFiles
@@ -103,6 +105,7 @@ class Workspace:
             try:
                 report = json.loads(json.dumps(dict(build(scratch))))
                 _finish(scratch, report)
+                self._share(scratch, folder.name)
                 _put_in_place(scratch, folder)
             except BaseException as error:
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -115,10 +118,31 @@ class Workspace:
     def find(self, name: str, shaped_by: Mapping[str, Any]) -> StageOutput | None:
         """A stage's output as an earlier run made it, if it is whole and may be reused."""
         folder, key = self._place(name, shaped_by)
-        if self.fresh or (report := _whole(folder)) is None:
+        if self.fresh or (report := _whole(folder) or self._fetched(folder)) is None:
             return None
         os.utime(folder)
         return StageOutput(folder, report, reused=True, key=key)
+
+    def _share(self, output: Path, name: str) -> None:
+        """Upload an output, its list of files last, for other machines."""
+        if (shared := self.shared()) is not None:
+            listing = (output / _DONE).read_bytes()
+            shared.put_folder(name, output, json.loads(listing)["files"], listing)
+
+    def _fetched(self, folder: Path) -> dict[str, Any] | None:
+        """Download an output that another machine has shared; None where there is none, or not all of it."""
+        if (shared := self.shared()) is None or (listing := shared.listing(folder.name)) is None:
+            return None
+        with temporary_folder(self.root, "fetched") as scratch:
+            try:
+                for name, digest in json.loads(listing)["files"].items():
+                    (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+                    shared.fetch(digest, scratch / name)
+            except BadTable:
+                return None  # pruned meanwhile, or damaged: it is built again
+            (scratch / _DONE).write_bytes(listing)
+            _put_in_place(scratch, folder)
+        return _whole(folder)
 
     def _place(self, name: str, shaped_by: Mapping[str, Any]) -> tuple[Path, str]:
         key = fingerprint({"stage": name, "code": code_fingerprint(self.caller), **shaped_by})
@@ -133,6 +157,9 @@ class Workspace:
         for folder, is_stale in stale_outputs(self.root, keep_days=keep_days):
             if is_stale:
                 shutil.rmtree(folder, ignore_errors=True)
+        if (shared := self.shared()) is not None:
+            with suppress(RecobatchError):  # the next run prunes it
+                shared.prune(keep_days=keep_days)
 
 
 def stale_outputs(root: Path, *, keep_days: float) -> list[tuple[Path, bool]]:

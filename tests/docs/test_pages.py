@@ -19,6 +19,19 @@ WHOLE_PAGES_ELSEWHERE = {
 """Pages, and how the test that runs them names them."""
 
 EXCUSED = {
+    ("docs/cluster.md", "cp .env.example .env"),
+    (
+        "docs/cluster.md",
+        "docker compose exec prefect-worker prefect deployment run batch-scoring/batch-scoring --watch",
+    ),
+    ("docs/cluster.md", "docker compose up --wait --scale dask-worker=4"),
+    ("docs/cluster.md", "docker build -t images.example.org/recobatch:0.1.0 ."),
+    ("docs/cluster.md", "prefect work-pool create recobatch --type kubernetes"),
+    (
+        "docs/cluster.md",
+        "kubectl create deployment dask-scheduler --image=images.example.org/recobatch:0.1.0 --port=8786 -- "
+        "dask scheduler --no-dashboard",
+    ),
     ("README.md", "make run     # .venv from the hashed lock, then the whole job on MovieLens 100k"),
     ("README.md", "docker build -t recobatch ."),
     ("docs/docker.md", "docker build -t recobatch ."),

@@ -27,6 +27,8 @@ class S3Server:
     """Serves one request at a time: the server's own check and write are two steps."""
 
     strike: Strike | None = None
+    tamper: Callable[[dict], str | None] = lambda _: None
+    """Sees the environment of every request first, and may change it, or answer with the status that it returns."""
     requests: list[str] = field(default_factory=list)
     """Method and path of every request since ``reset``."""
 
@@ -46,9 +48,9 @@ class S3Server:
             "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
         }  # fmt: skip
 
-    def reset(self, strike: Strike | None = None) -> None:
+    def reset(self, strike: Strike | None = None, tamper: Callable[[dict], str | None] = lambda _: None) -> None:
         with self._one:
-            self.strike, self.requests = strike, []
+            self.strike, self.tamper, self.requests = strike, tamper, []
 
     def stop(self) -> None:
         self._server.shutdown()
@@ -60,6 +62,9 @@ class S3Server:
             request = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
             if self.strike is None or not request.startswith(self.strike.skip):
                 self.requests.append(request)
+            if (status := self.tamper(environ)) is not None:
+                environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+                return _refuse(start_response, status)
             strike = self.strike if self.strike and len(self.requests) == self.strike.at else None
             if strike is None:
                 return list(self._app(environ, start_response))
@@ -73,9 +78,11 @@ class S3Server:
             return body
 
 
-def _refuse(start_response):
-    start_response("500 Internal Server Error", [("Content-Length", "0")])
-    return [b""]
+def _refuse(start_response, status="500 Internal Server Error"):
+    code = status.partition(" ")[2].replace(" ", "")
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{status}</Message></Error>".encode()
+    start_response(status, [("Content-Length", str(len(body))), ("Content-Type", "application/xml")])
+    return [body]
 
 
 class _Quiet(WSGIRequestHandler):

@@ -70,6 +70,7 @@ class ObjectStore:
     def exclusive(self, holder: str) -> Iterator[Lease]:
         """Hold the table's lease, which a thread keeps renewing."""
         self.initialize()
+        self._check_conditions()
         owner = os.getpid()
         lease = Lease(self.bucket, holder)
         try:
@@ -200,6 +201,20 @@ class ObjectStore:
     def check_links(self, manifest: Manifest) -> list[str]:
         """An object store has no links."""
         return []
+
+    def _check_conditions(self) -> None:
+        """Raise ``BadTable`` if the store ignores the conditions of writes; the marker is there, and stays as it is."""
+        found = self.bucket.read(MARKER)
+        for over in (None, found and found[1].other()):
+            try:
+                self.bucket.write(MARKER, MARK, over=over)
+            except PreconditionFailed:
+                continue
+            raise BadTable(
+                f"{self.location}: found an object store that ignores the conditions of a write (If-None-Match, "
+                f"If-Match), expected one that honours them, or two runs could both publish; use another store, or a "
+                f"folder"
+            )
 
     def _check_free(self) -> None:
         """Raise ``BadTable`` if anything lies there that this program did not leave."""

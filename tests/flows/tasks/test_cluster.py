@@ -1,20 +1,35 @@
 """Workers that have the package and the bucket: a scheduler and two of them, without a view of the project folder."""
 
+import os
+import re
+import signal
+from collections import Counter
+
 import dask
 import pytest
 
+from flows.settings.load import load_settings
+from flows.tasks import shards
+from flows.tasks.engines import shard_runner
+from flows.tasks.same_build import Build, Expected
+from flows.tasks.shards import Source, score_shards
+from recobatch.errors import RecobatchError
+from recobatch.model_folder import ModelFolder
+from recobatch.scoring.predictions import ScoreOptions
 from recobatch.table import open_table
 from tests.support.dask_cluster import DaskCluster
 
 QUICK = ("--set", "train.epochs=2", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 SHARDS = ("--set", "score.rows_per_shard=200", "--set", "score.rows_per_group=40")
+N_SHARDS = 4
 
 
 @pytest.fixture(scope="module")
 def cluster(project, s3_server):
+    """Two workers; the server knows each by its key."""
     cluster = DaskCluster(project, s3_server.environment)
-    cluster.add_worker()
-    cluster.add_worker()
+    for number in range(2):
+        cluster.add_worker(AWS_ACCESS_KEY_ID=f"worker-{number}")
     yield cluster
     cluster.stop()
 
@@ -26,9 +41,27 @@ def on_cluster(recobatch, s3, cluster):
     def run(*arguments):
         places = ("--table", s3.uri, "--set", f"work.path=s3://{s3.name}/work", "--engine", "dask")
         with dask.config.set({"scheduler-address": cluster.address}):
-            return recobatch(*arguments, *places, *SHARDS)
+            return recobatch(*arguments, *places, *SHARDS, "--json")
 
     return run
+
+
+class Watch:
+    """Who uploads which part how often; acts at one of those requests."""
+
+    def __init__(self, act):
+        self.act, self.uploads = act, []
+
+    def __call__(self, environ):
+        found = re.search(r"/(t[a-z]+/model=\w+/part-\d+)-", environ["PATH_INFO"])
+        if environ["REQUEST_METHOD"] != "PUT" or "/versions/" not in environ["PATH_INFO"] or not found:
+            return None
+        who = re.search(r"Credential=([\w-]+)/", environ["HTTP_AUTHORIZATION"])[1]
+        self.uploads.append((who, found[1]))
+        return self.act(who, len([each for each, _ in self.uploads if each == who]))
+
+    def per_part(self):
+        return Counter(name for _, name in self.uploads)
 
 
 def test_a_whole_run_and_the_bytes_of_threads(on_cluster, recobatch, ratings_csv, cluster, s3, at_project, monkeypatch):
@@ -37,15 +70,60 @@ def test_a_whole_run_and_the_bytes_of_threads(on_cluster, recobatch, ratings_csv
     assert open_table(s3.uri).verify().ok
 
     monkeypatch.setattr("flows.job.new_batch_id", lambda: "v2")
-    there = on_cluster("score", "--json")
+    there = on_cluster("score")
     assert there.code == 0, there.err + cluster.log(0)
     here = recobatch("score", "--json", "--table", "twin", *SHARDS)
     assert here.code == 0, here.err
     ours, theirs = open_table(at_project / "twin").current(), open_table(s3.uri).current()
     assert ours.version == "v2"
-    assert len(ours.manifest.files) >= 2 * 4
+    assert len(ours.parts("table")) == len(ours.parts("top")) == N_SHARDS
     assert ours.manifest.files == theirs.manifest.files
     assert not s3.names_below("staging/")
     for number in range(2):
         assert cluster.peak_memory(number) < 10**9
-        assert not [path for path in cluster.home(number).rglob("*.parquet") if path.name.startswith("part-")]
+        assert not list(cluster.home(number).rglob("part-*"))
+
+
+def test_the_next_run_takes_up_what_the_workers_of_a_dead_one_have_written(on_cluster, s3, s3_server):
+    watch = Watch(lambda who, count: "403 Forbidden" if who == "worker-1" else None)
+    s3_server.reset(tamper=watch)
+    failed = on_cluster("score")
+    assert failed.code == 2
+    assert re.match(r"worker \S+ \(pid \d+\): s3://.* does not permit to write versions/", failed.refusal)
+    assert s3.names_below("current.json") == []
+    whole = len(s3.names_below("versions/"))
+    assert whole > 0
+    s3_server.reset(tamper=(again := Watch(lambda *_: None)))
+    assert on_cluster("score").code == 0
+    assert len(again.uploads) == 2 * N_SHARDS - whole
+    assert open_table(s3.uri).verify().ok
+
+
+def test_a_worker_that_dies_costs_the_shard_in_its_hands(on_cluster, cluster, s3, s3_server, monkeypatch):
+    """Two shards a task: it dies over the second shard of its second task, with the results of the first in memory."""
+    monkeypatch.setattr(shards, "MAX_TASKS", N_SHARDS)
+    victim = f"worker-{len(cluster.workers)}"
+    doomed = cluster.add_worker(AWS_ACCESS_KEY_ID=victim)
+
+    def kill(who, count):
+        if who == victim and count == 4:
+            os.kill(doomed.pid, signal.SIGKILL)
+
+    s3_server.reset(tamper=(watch := Watch(kill)))
+    outcome = on_cluster("score")
+    assert outcome.code == 0, outcome.err
+    assert open_table(s3.uri).verify().ok
+    counts = watch.per_part()
+    assert len(counts) == 2 * N_SHARDS
+    assert sum(counts.values()) <= 2 * N_SHARDS + 1, counts
+
+
+def test_a_worker_of_another_build_is_refused_before_it_computes(server, cluster, tmp_path):
+    settings = load_settings({"engine": "dask"}, environment={})
+    expected = Expected(Build("2.7", "0.0.1", "1", "2"), {})
+    source = Source(None, ModelFolder(tmp_path), {}, expected)
+    parameters = {"source": source, "shards": [], "options": ScoreOptions()}
+    with dask.config.set({"scheduler-address": cluster.address}), shard_runner(settings) as runner:
+        future = runner.submit(score_shards, parameters=parameters)
+        with pytest.raises(RecobatchError, match=r"^worker \S+ \(pid \d+\): found python 3\.\d+, expected 2\.7 as the"):
+            future.result()

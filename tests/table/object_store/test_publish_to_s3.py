@@ -252,3 +252,53 @@ def test_a_user_of_the_table_without_our_code(two, s3):
     best = mine.take(pc.sort_indices(mine, [("prediction", "descending")]))[:3]["item_id"].to_pylist()
     top = [row["item_id"] for row in s3.read_top(31)[:3]]
     assert best == top
+
+
+@pytest.mark.parametrize(
+    ("header", "status"), [("HTTP_IF_NONE_MATCH", None), ("HTTP_IF_MATCH", None), ("HTTP_IF_NONE_MATCH", "501")]
+)
+def test_a_store_without_conditional_writes_is_refused_at_the_start(
+    table, s3, s3_server, inputs, header, status, monkeypatch
+):
+    monkeypatch.setitem(bucket_module._RETRIES, "max_retries", 1)
+    monkeypatch.setattr(table.store, "bucket", bucket_module.Bucket.open(s3.uri))
+
+    def tamper(environ):
+        has = environ.pop(header, None)
+        return "501 NotImplemented" if has and status else None
+
+    s3_server.reset(tamper=tamper)
+    with pytest.raises(BadTable, match=r"\(If-None-Match, If-Match\).*; use another store, or a folder"):
+        publish(table, "v1", inputs)
+    s3_server.reset()
+    assert set(s3.names()) <= {".recobatch-table"}
+
+
+def test_a_wrong_key_is_refused_in_one_line(table, s3, s3_server, inputs):
+    s3_server.reset(tamper=lambda _: "403 Forbidden")
+    with pytest.raises(
+        BadTable, match=r"does not permit to read .* expected credentials .*; check key, secret"
+    ) as told:
+        publish(table, "v1", inputs)
+    assert told.value.exit_code == 2
+    assert "\n" not in str(told.value)
+    s3_server.reset()
+    assert s3.names() == []
+
+
+@pytest.mark.parametrize("status", ["409 Conflict", "503 Slow Down"])
+def test_a_store_that_is_busy_is_asked_again(table, s3, s3_server, inputs, status):
+    """Every write is refused once: of the lease, the shards, their notes, the manifest and the pointer."""
+    refused = set()
+
+    def tamper(environ):
+        if environ["REQUEST_METHOD"] != "PUT" or environ["PATH_INFO"] in refused:
+            return None
+        refused.add(environ["PATH_INFO"])
+        return status
+
+    s3_server.reset(tamper=tamper)
+    publish(table, "v1", inputs, top=3)
+    s3_server.reset()
+    assert len(refused) >= 7
+    assert table.verify().ok
