@@ -13,7 +13,7 @@ from recobatch.evaluation.rankings import Rankings, find_hits, measure_rankings,
 from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions, Split
 from recobatch.rated import RatedPairs
-from recobatch.scoring.lists import top_lists
+from recobatch.scoring.lists import top_lists, top_lists_of_all
 from recobatch.scoring.ranker import RankBy, Ranker
 
 WantedRankBy = Literal["best", "prediction", "interest", "product"]
@@ -106,11 +106,7 @@ def measure_lists(
     except BadInput as error:
         return BatchLists(rank_by, note=str(error))
     bar, found, margins = judge.ndcg(popularity), {}, {}
-    by_interest = None if interest is None else judge.lists(Ranker.of(interest))
-    for name, model in models.items():
-        lists = judge.all_ways(model, interest, must_multiply=rank_by[name] == "product") | (
-            {} if by_interest is None else {"interest": by_interest}
-        )
+    for name, lists in judge.all_ways(models, interest, rank_by).items():
         found[name] = {way: judge.measure(ranked) for way, ranked in lists.items()}
         margins[name] = Margin.of(found[name][rank_by[name]].ndcg, judge.ndcg(lists[rank_by[name]]), bar, k)
     return BatchLists(rank_by, found, baselines, margins)
@@ -127,12 +123,23 @@ class _Judge:
         return top_lists(ranker, self.rated, self.k)
 
     def all_ways(
-        self, model: FactorModel, interest: FactorModel | None, *, must_multiply: bool
-    ) -> dict[RankBy, np.ndarray]:
-        """The lists of a model by each way that needs it."""
-        ways: dict[RankBy, np.ndarray] = {"prediction": self.lists(Ranker.of(model))}
-        if interest is not None and (model.max_rating > model.min_rating or must_multiply):
-            ways["product"] = self.lists(Ranker.of(model, interest, "product"))
+        self, models: Mapping[str, FactorModel], interest: FactorModel | None, rank_by: Mapping[str, RankBy]
+    ) -> dict[str, dict[RankBy, np.ndarray]]:
+        """The lists of each model by each way; those by interest alone are the same for all."""
+        ways: dict[str, dict[RankBy, np.ndarray]] = {
+            name: {"prediction": self.lists(Ranker.of(model))} for name, model in models.items()
+        }
+        if interest is None or not models:
+            return ways
+        ranged = {name for name, model in models.items() if model.max_rating > model.min_rating}
+        multiplied = [name for name in models if name in ranged or rank_by[name] == "product"]
+        rankers = [Ranker.of(next(iter(models.values())), interest, "interest")]
+        rankers += [Ranker.of(models[name], interest, "product") for name in multiplied]
+        by_interest, *products = top_lists_of_all(rankers, self.rated, self.k)
+        for name, lists in zip(multiplied, products, strict=True):
+            ways[name]["product"] = lists
+        for lists_of in ways.values():
+            lists_of["interest"] = by_interest
         return ways
 
     def measure(self, lists: np.ndarray) -> Rankings:

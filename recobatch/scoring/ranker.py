@@ -1,6 +1,6 @@
 """The score by which a user's items are ranked: expected rating, interest, or both together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +30,10 @@ class Ranked:
     """float32; the score of the list, descending within a user."""
     prediction: np.ndarray
     """float32, in rating units, as in the table of all predictions."""
+
+
+_Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""User, item, score and prediction of candidates."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +85,9 @@ class Ranker:
             rated: Pairs to leave out.
             k: At least 1; a user with fewer unrated items has that many rows.
         """
-        columns = [self._candidates(part, raw, scores, rated, k) for part, raw, scores in self._blocks(users)]
-        user, item, score, prediction = (np.concatenate(column) for column in zip(*columns, strict=True))
-        chosen, rank = rank_candidates(user - users.start, score, k)
-        return Ranked(user[chosen], rank, item[chosen], score[chosen], prediction[chosen])
+        return _ranked(
+            [self._candidates(part, raw, scores, rated, k) for part, raw, scores in self._blocks(users)], users, k
+        )
 
     def _blocks(self, users: slice) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Ranges of users, raw scores of the rating model and of what ranks: the kernel's buffers."""
@@ -94,10 +97,8 @@ class Ranker:
             for (part, raw), (_, interest) in zip(self.rating.scores(users), self.interest.scores(users), strict=True):
                 yield part, raw, interest
 
-    def _candidates(
-        self, users: slice, raw: np.ndarray, scores: np.ndarray, rated: RatedPairs, k: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """User, item, score and prediction of all items that may be among the best; overwrites both buffers."""
+    def _candidates(self, users: slice, raw: np.ndarray, scores: np.ndarray, rated: RatedPairs, k: int) -> _Columns:
+        """All items that may be among the best; overwrites both buffers, ``scores`` not for the product."""
         excluded = rated.positions(users)
         if self.rank_by == "product":
             scores, least = self._multiply(raw, scores, excluded, k)
@@ -133,3 +134,29 @@ class Ranker:
     def _link(self, scores: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):  # as in the kernel
             return self.rating.link.apply_link(scores)
+
+
+def best_of_all(rankers: Sequence[Ranker], users: slice, rated: RatedPairs, k: int) -> list[Ranked]:
+    """As ``Ranker.best`` of each, where all rank by the same interest model: its scores are computed once.
+
+    Args:
+        rankers: At least one, each with the interest model of the first.
+        users: As in ``Ranker.best``.
+        rated: Likewise.
+        k: Likewise.
+    """
+    shared, found = rankers[0].interest, [list[_Columns]() for _ in rankers]
+    if shared is None or any(each.interest is None or each.interest.model is not shared.model for each in rankers):
+        return [ranker.best(users, rated, k) for ranker in rankers]
+    blocks = zip(*(ranker.rating.scores(users) for ranker in rankers), strict=True)
+    for (part, interest), of_rankers in zip(shared.scores(users), blocks, strict=True):
+        for ranker, (_, raw), columns in zip(rankers, of_rankers, found, strict=True):
+            scores = interest if ranker.rank_by == "product" else interest.copy()
+            columns.append(ranker._candidates(part, raw, scores, rated, k))
+    return [_ranked(columns, users, k) for columns in found]
+
+
+def _ranked(columns: Sequence[_Columns], users: slice, k: int) -> Ranked:
+    user, item, score, prediction = (np.concatenate(column) for column in zip(*columns, strict=True))
+    chosen, rank = rank_candidates(user - users.start, score, k)
+    return Ranked(user[chosen], rank, item[chosen], score[chosen], prediction[chosen])

@@ -106,9 +106,10 @@ EDGES = {
 }
 
 
+@pytest.mark.parametrize("has_bayesian", [False, True])
 @pytest.mark.parametrize("data", EDGES.values(), ids=EDGES)
-def test_edges_end_in_lists(data):
-    model, report = train_interest(data, **SCALE, options=InterestOptions())
+def test_edges_end_in_lists(data, has_bayesian):
+    model, report = train_interest(data, **SCALE, options=InterestOptions(), has_bayesian=has_bayesian)
     rated = RatedPairs.collect(data)
     rating = bias_model(data, min_rating=1, max_rating=5)
     for rank_by in ("interest", "product"):

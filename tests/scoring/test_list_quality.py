@@ -11,8 +11,9 @@ from recobatch.evaluation.baselines import bias_model, popularity_model
 from recobatch.factors import FactorModel
 from recobatch.interest import InterestOptions, train_interest
 from recobatch.rated import RatedPairs
+from recobatch.scoring.kernel import ScoringKernel
 from recobatch.scoring.list_quality import measure_lists, way_to_rank
-from recobatch.scoring.lists import top_lists
+from recobatch.scoring.lists import top_lists, top_lists_of_all
 from recobatch.scoring.ranker import Ranker
 from recobatch.split import SplitOptions, split
 
@@ -108,3 +109,24 @@ def test_best_is_what_held_out_ratings_say_as_far_as_the_model_can(wanted, best,
     factors = FactorModel(np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1), np.zeros(1))
     rating = replace(factors, min_rating=1.0, max_rating=5.0) if has_range else factors
     assert way_to_rank(wanted, best, rating, has_interest=has_interest) == expected
+
+
+def test_rankers_by_the_same_interest_share_its_scores(parts, rating, interest, monkeypatch):
+    """The lists have the bits of each ranker alone, and interest is multiplied once."""
+    rated, other = RatedPairs.collect(parts.train), replace(rating, item_bias=rating.item_bias[::-1].copy())
+    rankers = [
+        Ranker.of(rating, interest, "interest"), Ranker.of(rating, interest, "product"),
+        Ranker.of(other, interest, "product"),
+    ]  # fmt: skip
+    alone = [top_lists(ranker, rated, 7) for ranker in rankers]
+    multiplied, scores = [], ScoringKernel.scores
+    monkeypatch.setattr(
+        ScoringKernel, "scores", lambda self, users: multiplied.append(self.model) or scores(self, users)
+    )
+    for found, expected in zip(top_lists_of_all(rankers, rated, 7), alone, strict=True):
+        assert np.array_equal(found, expected)
+    calls = -(-rated.n_users // 512)
+    assert sum(model is interest for model in multiplied) == calls
+    mixed = [rankers[0], Ranker.of(rating), Ranker.of(other, replace(interest), "product")]
+    for found, ranker in zip(top_lists_of_all(mixed, rated, 7), mixed, strict=True):
+        assert np.array_equal(found, top_lists(ranker, rated, 7))
