@@ -1,5 +1,6 @@
 """Begin a run: its Prefect server first, since that takes longer than all that this process imports meanwhile."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def started_server() -> Iterator[LocalServer | None]:
-    """A server that is starting, for ``launch``; None where PREFECT_API_URL names one."""
+    """A server that is starting, for ``launch``; None where PREFECT_API_URL names one, or this is the first run here.
+
+    A first run may be a mistake that the settings show, and leaves nothing behind then.
+    """
     prepare_environment(Path.cwd())
+    if not Path(os.environ["PREFECT_HOME"]).expanduser().exists():
+        yield None
+        return
     with prefect_server() as server:
         yield server
 

@@ -71,9 +71,11 @@ def post_lost_runs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
     """
     from prefect.logging.loggers import flow_run_logger
 
+    if not flow_run.deployment_id:
+        return  # its server ends with it
     log = flow_run_logger(flow_run, flow)
     options, address = _receiver(flow_run.parameters, log)
-    if not flow_run.deployment_id or (address is None and options.block is None):
+    if address is None and options.block is None:
         return
     try:
         for name, lost in unreported_lost_runs():

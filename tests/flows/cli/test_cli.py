@@ -214,11 +214,7 @@ def test_a_person_at_a_terminal_is_told_of_a_missing_file_before_anything_starts
     process = subprocess.Popen(run, cwd=tmp_path, env=environment, stdout=slave, stderr=slave)
     os.close(slave)
     assert process.wait() == 2
-    assert (
-        os.read(master, 4096)
-        .decode()
-        .startswith("recobatch: nothing.csv: found nothing there, expected a ratings file")
-    )
+    assert os.read(master, 4096).decode().startswith("recobatch: nothing.csv: found nothing there, expected ratings (")
     os.close(master)
     assert list(tmp_path.iterdir()) == []
 
