@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,11 +78,12 @@ def launch(
         _calm_console(quiet=display.enabled, is_own_server=server is not None)
         if as_lines:
             log_as_json()
-        from flows.server.outage import require_server, run_to_its_end
+        from flows.server.outage import require_server, run_to_its_end, without_heartbeats
 
         require_server(os.environ["PREFECT_API_URL"])
         try:
-            result = run_to_its_end(flow, settings=settings, **parameters)
+            with without_heartbeats() if server is not None else nullcontext():
+                result = run_to_its_end(flow, settings=settings, **parameters)
         finally:
             _flush_logs()
     (show or _print)(result, as_json=as_json)

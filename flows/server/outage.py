@@ -19,7 +19,12 @@ from prefect.events.clients import NullEventsClient, PrefectEventsClient
 from prefect.events.worker import EventsWorker, emit_events_to_cloud
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.logging.handlers import APILogWorker, set_api_log_sink
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    temporary_settings,
+)
 
 from recobatch.errors import RecobatchError
 from recobatch.probe import probe
@@ -138,6 +143,13 @@ def _close_breaker() -> None:
     _breaker = None
     set_api_log_sink(None)
     EventsWorker.set_client_override(None)
+
+
+@contextlib.contextmanager
+def without_heartbeats() -> Iterator[None]:
+    """Send no heartbeats: their thread ends up to a second late, and a server that ends with the run tells nobody."""
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
 
 
 def run_to_its_end(flow: Flow[..., Any], **parameters: Any) -> Any:  # noqa: ANN401 - whatever the flow returns
