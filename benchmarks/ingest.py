@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/ingest.py [--ratings 1000000] [--repeats 3]
 
-Every measurement runs in a process of its own, which tells its peak memory. Prints a markdown table, then the same as
-JSON lines.
+The ratings are a csv, plain and packed, a parquet file, and a folder of parquet files. Every measurement runs in a
+process of its own, which tells its peak memory. Prints a markdown table, then the same as JSON lines.
 """
 
 import argparse
@@ -33,6 +33,8 @@ from recobatch.split import SplitOptions, split
 USERS_AND_ITEMS = (162_541, 59_047)
 """Of MovieLens 25M; smaller sets have as many users and items less."""
 FORMATS = ("csv", "csv.gz", "parquet")
+FILES = 40
+"""Parquet files of the same ratings in a folder."""
 Clock = Callable[[str], None]
 
 
@@ -51,7 +53,7 @@ def ours(source: Path, out: Path, lap: Clock) -> None:
 
 def limit(source: Path, out: Path, lap: Clock) -> None:
     """Typed columns in and out again with pyarrow, nothing looked at."""
-    if source.suffix == ".parquet":
+    if source.suffix == ".parquet" or source.is_dir():
         table = pq.read_table(source)
     else:
         kinds = {"user_id": pa.int64(), "item_id": pa.int64(), "rating": pa.float32(), "timestamp": pa.int64()}
@@ -66,7 +68,7 @@ def pandas(source: Path, out: Path, lap: Clock) -> None:
     import numpy as np
     import pandas as pd
 
-    frame = pd.read_parquet(source) if source.suffix == ".parquet" else pd.read_csv(source)
+    frame = pd.read_parquet(source) if source.suffix == ".parquet" or source.is_dir() else pd.read_csv(source)
     frame = frame.dropna(subset=["user_id", "item_id", "rating"])
     frame = frame[np.isfinite(frame["rating"])]
     order = frame.sort_values("timestamp", kind="stable")
@@ -120,6 +122,11 @@ def write_sources(folder: Path, n_ratings: int) -> list[Path]:
         else:
             with pa.output_stream(str(path), compression="detect") as stream:
                 pa.csv.write_csv(table, stream)
+    paths.append(folder / "ratings")
+    paths[-1].mkdir()
+    each = -(-len(table) // FILES)
+    for number in range(FILES):
+        pq.write_table(table.slice(number * each, each), paths[-1] / f"part-{number:05d}.parquet")
     return paths
 
 

@@ -1,6 +1,7 @@
 """Clean ratings: by raw id, by index, and split."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -57,19 +58,38 @@ class EncodedInteractions:
             writer.write(self)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Inverse of ``save``."""
+    def load(cls, path: Path, *, times: bool = True) -> Self:
+        """Inverse of ``save``; without ``times``, which are two fifths of the memory, all are unknown."""
         with pq.ParquetFile(path) as file:
-            columns = [np.empty(file.metadata.num_rows, kind) for kind in _KINDS.values()]
-            start = 0
-            for group in range(file.num_row_groups):  # one at a time: the whole table would take as much again
-                table = file.read_row_group(group)
-                for column, name in zip(columns, _KINDS, strict=True):
-                    column[start : start + len(table)] = table[name].to_numpy()
-                start += len(table)
+            n_rows, sizes = file.metadata.num_rows, file.schema_arrow.metadata
+            columns = read_columns(file, [name for name in _KINDS if times or name != "timestamp"])
+        timestamp = columns["timestamp"] if times else np.broadcast_to(np.int64(-1), n_rows)
+        return cls(
+            columns["user_index"], columns["item_index"], columns["rating"], timestamp, int(sizes[b"n_users"]),
+            int(sizes[b"n_items"]),
+        )  # fmt: skip
+
+    @classmethod
+    def blocks(cls, path: Path) -> Iterator[Self]:
+        """As ``load``, one row group of a million ratings or less at a time."""
+        with pq.ParquetFile(path) as file:
             sizes = file.schema_arrow.metadata
-        user_index, item_index, rating, timestamp = columns
-        return cls(user_index, item_index, rating, timestamp, int(sizes[b"n_users"]), int(sizes[b"n_items"]))
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group)
+                user_index, item_index, rating, timestamp = (table[name].to_numpy() for name in _KINDS)
+                yield cls(user_index, item_index, rating, timestamp, int(sizes[b"n_users"]), int(sizes[b"n_items"]))
+
+
+def read_columns(file: pq.ParquetFile, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Some columns of a file of ``EncodedInteractions``, by name."""
+    columns = {name: np.empty(file.metadata.num_rows, _KINDS[name]) for name in names}
+    start = 0
+    for group in range(file.num_row_groups):  # one at a time: the whole table would take as much again
+        table = file.read_row_group(group, columns=list(names))
+        for name, column in columns.items():
+            column[start : start + len(table)] = table[name].to_numpy()
+        start += len(table)
+    return columns
 
 
 class InteractionsWriter:
@@ -116,7 +136,7 @@ class Split:
             part.save(folder / f"{name}.parquet")
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Inverse of ``save``."""
+    def load(cls, folder: Path, *, times: bool = True) -> Self:
+        """Inverse of ``save``; ``times`` as in ``EncodedInteractions.load``."""
         names = [name for name in ("train", "test", "validation") if (folder / f"{name}.parquet").exists()]
-        return cls(**{name: EncodedInteractions.load(folder / f"{name}.parquet") for name in names})
+        return cls(**{name: EncodedInteractions.load(folder / f"{name}.parquet", times=times) for name in names})

@@ -1,13 +1,16 @@
 """Training, validation and test ratings: stratified, chronological or random; by user, by item or over all."""
 
+import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from recobatch.errors import BadRatings
-from recobatch.interactions import EncodedInteractions, Split
+from recobatch.interactions import EncodedInteractions, InteractionsWriter, Split, read_columns
 
 _ROWS_AT_ONCE = 1 << 24
 """Rows that are sorted at once, unless one group has more: some 0.7 GB."""
@@ -50,21 +53,57 @@ def split(interactions: EncodedInteractions, options: SplitOptions) -> Split:
     Raises:
         BadRatings: If a part would be empty.
     """
-    part = _part_numbers(interactions, options)
+    groups = {"user": interactions.user_index, "item": interactions.item_index}.get(options.by)
+    part = _part_numbers(len(interactions), groups, interactions.timestamp, options)
     parts = [np.flatnonzero(part == number) for number in range(len(options.ratios))]
-    _require_all(parts, interactions, options)
+    _require_all(np.array([len(rows) for rows in parts]), interactions.n_users, interactions.n_items, options)
     train, *others = (interactions.take(rows) for rows in parts)
     return Split(train, others[-1], others[0] if len(others) > 1 else None)
 
 
-def _part_numbers(interactions: EncodedInteractions, options: SplitOptions) -> np.ndarray:
+def split_file(path: Path, options: SplitOptions, out: Path) -> None:
+    """As ``split``, from a file to the files of ``Split.save``; memory holds five bytes a rating and one row group.
+
+    Args:
+        path: Written by ``EncodedInteractions.save``.
+        options: Method, groups and ratios.
+        out: Existing folder.
+
+    Raises:
+        BadRatings: If a part would be empty.
+    """
+    with pq.ParquetFile(path) as file:
+        n_rows, sizes = file.metadata.num_rows, file.schema_arrow.metadata
+        names = [name for name in (f"{options.by}_index",) if options.by != "all"]
+        names += ["timestamp"] if options.method == "chronological" else []
+        needed = read_columns(file, names)
+    part = _part_numbers(n_rows, needed.get(f"{options.by}_index"), needed.get("timestamp"), options)
+    del needed
+    n_users, n_items = int(sizes[b"n_users"]), int(sizes[b"n_items"])
+    counts = np.bincount(part, minlength=len(options.ratios))
+    _require_all(counts, n_users, n_items, options)
+    with contextlib.ExitStack() as stack:
+        writers = [
+            stack.enter_context(InteractionsWriter(out / f"{name}.parquet", n_users, n_items))
+            for name in _names(options)
+        ]
+        start = 0
+        for block in EncodedInteractions.blocks(path):
+            numbers = part[start : start + len(block)]
+            start += len(block)
+            for number, writer in enumerate(writers):
+                writer.write(block.take(numbers == number))
+
+
+def _part_numbers(
+    n_rows: int, groups: np.ndarray | None, timestamp: np.ndarray | None, options: SplitOptions
+) -> np.ndarray:
     """Number of the part of each row: int8, shape ``(n,)``. Sorts a range of groups at a time, to bound memory."""
-    part = np.zeros(len(interactions), dtype=np.int8)
+    part = np.zeros(n_rows, dtype=np.int8)
     cuts = np.round(np.cumsum(options.ratios[:-1]), 12)  # 0.7 + 0.1 is a hair below 0.8
-    groups = {"user": interactions.user_index, "item": interactions.item_index}.get(options.by)
     if groups is None:
-        groups = np.zeros(len(interactions), dtype=np.int8)
-    size, place = np.bincount(groups), _places(interactions, options)
+        groups = np.zeros(n_rows, dtype=np.int8)
+    size, place = np.bincount(groups), _places(n_rows, timestamp, options)
     for low, high in _ranges(size):
         rows = np.flatnonzero((groups >= low) & (groups < high))
         if place is not None:
@@ -78,13 +117,13 @@ def _part_numbers(interactions: EncodedInteractions, options: SplitOptions) -> n
     return part
 
 
-def _places(interactions: EncodedInteractions, options: SplitOptions) -> np.ndarray | None:
+def _places(n_rows: int, timestamp: np.ndarray | None, options: SplitOptions) -> np.ndarray | None:
     """A number for each row, ascending in the order of the method, shape ``(n,)``; None for the order of the file."""
     if options.method == "chronological":
-        return interactions.timestamp
+        return timestamp
     if options.method != "random":
         return None
-    shuffled = np.random.default_rng(options.seed).permutation(len(interactions))
+    shuffled = np.random.default_rng(options.seed).permutation(n_rows)
     place = np.empty(len(shuffled), np.int32 if len(shuffled) < 2**31 else np.int64)
     place[shuffled] = np.arange(len(shuffled), dtype=place.dtype)
     return place
@@ -111,12 +150,15 @@ def _stable_order(key: np.ndarray) -> np.ndarray:
     return packed & 0xFFFF_FFFF
 
 
-def _require_all(parts: list[np.ndarray], interactions: EncodedInteractions, options: SplitOptions) -> None:
-    names = ("train", "test") if len(parts) == 2 else ("train", "validation", "test")
-    empty = [name for name, rows in zip(names, parts, strict=True) if not len(rows)]
+def _names(options: SplitOptions) -> tuple[str, ...]:
+    return ("train", "test") if len(options.ratios) == 2 else ("train", "validation", "test")
+
+
+def _require_all(counts: np.ndarray, n_users: int, n_items: int, options: SplitOptions) -> None:
+    empty = [name for name, count in zip(_names(options), counts, strict=True) if not count]
     if empty:
         raise BadRatings(
-            f"split: found {len(interactions):,} ratings by {interactions.n_users:,} users of "
-            f"{interactions.n_items:,} items, too few for the {' and the '.join(empty)} part, expected at least one "
-            f"rating in each; give more ratings, or pass --set split.by=all --set split.method=random"
+            f"split: found {counts.sum():,} ratings by {n_users:,} users of {n_items:,} items, too few for the "
+            f"{' and the '.join(empty)} part, expected at least one rating in each; give more ratings, or pass "
+            f"--set split.by=all --set split.method=random"
         )

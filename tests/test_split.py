@@ -7,9 +7,9 @@ from pydantic import ValidationError
 from recobatch.encode import encode
 from recobatch.errors import BadRatings
 from recobatch.ingest import IngestOptions, ingest
-from recobatch.interactions import EncodedInteractions
+from recobatch.interactions import EncodedInteractions, InteractionsWriter, Split
 from recobatch.reading import ReadOptions
-from recobatch.split import SplitOptions, split
+from recobatch.split import SplitOptions, split, split_file
 
 METHODS = ("stratified", "chronological", "random")
 
@@ -60,6 +60,30 @@ def test_the_parts_do_not_depend_on_how_many_rows_are_sorted_at_once(method, by,
     monkeypatch.setattr("recobatch.split._ROWS_AT_ONCE", 100)
     for name, part in split(whole, options).parts.items():
         assert part.fingerprint == at_once.parts[name].fingerprint
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("by", ["user", "item", "all"])
+@pytest.mark.parametrize("ratios", [(0.8, 0.2), (0.6, 0.2, 0.2)])
+def test_a_file_is_split_as_its_ratings_are(method, by, ratios, tmp_path):
+    rng = np.random.default_rng(4)
+    whole = interactions_of(rng.integers(0, 30, 900), rng.integers(0, 20, 900), rng.integers(-1, 50, 900))
+    options = SplitOptions(method=method, by=by, ratios=ratios, seed=3)
+    with InteractionsWriter(tmp_path / "whole", whole.n_users, whole.n_items) as writer:
+        for start in range(0, 900, 130):
+            writer.write(whole.take(np.arange(start, min(900, start + 130))))
+    split_file(tmp_path / "whole", options, tmp_path)
+    expected, found = split(whole, options), Split.load(tmp_path)
+    assert {name: part.fingerprint for name, part in found.parts.items()} == {
+        name: part.fingerprint for name, part in expected.parts.items()
+    }
+    assert (Split.load(tmp_path, times=False).train.timestamp == -1).all()
+
+
+def test_a_file_with_too_few_ratings_is_refused(tmp_path):
+    interactions_of([0], [0]).save(tmp_path / "whole")
+    with pytest.raises(BadRatings, match="found 1 ratings by 1 users of 1 items, too few for the test part"):
+        split_file(tmp_path / "whole", SplitOptions(), tmp_path)
 
 
 @given(

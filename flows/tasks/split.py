@@ -10,7 +10,8 @@ from flows.job import Services
 from flows.outputs import Parts, Ratings
 from flows.settings.tree import Settings
 from recobatch.evaluation.split_report import SplitReport
-from recobatch.split import split
+from recobatch.interactions import Split
+from recobatch.split import split_file
 
 
 @task(name="split ratings", cache_policy=NO_CACHE)
@@ -18,9 +19,8 @@ def split_ratings(services: Services, ratings: Ratings) -> Parts:
     """Split the ratings into train, test and maybe validation, and measure the baselines."""
 
     def build(out: Path) -> dict[str, Any]:
-        parts = split(ratings.interactions(), services.settings.split)
-        parts.save(out)
-        return SplitReport.of(parts).to_json()
+        split_file(ratings.encoded.interactions_path, services.settings.split, out)
+        return SplitReport.of(Split.load(out, times=False)).to_json()
 
     with services.stages.timed("split"):
         done = services.work.stage(*split_stage(services.settings, ratings), build)
