@@ -84,12 +84,12 @@ def solve_block(
     k, counts = basis.shape[1], np.diff(bounds)
     matrices, targets = np.empty((len(counts), k, k), dtype=np.float32), np.zeros((len(counts), k), dtype=np.float32)
     matrices[:] = gram
-    for row in np.flatnonzero(counts):
-        chosen = slice(bounds[row], bounds[row + 1])
-        vectors = basis[columns[chosen]]
-        weighted = vectors * weights[chosen, None]
-        matrices[row] += vectors.T @ weighted
-        targets[row] = weighted.sum(axis=0)
+    ends = bounds.tolist()  # integers of Python index faster
+    for row in np.flatnonzero(counts).tolist():
+        chosen = slice(ends[row], ends[row + 1])
+        vectors = basis.take(columns[chosen], axis=0)
+        matrices[row] += vectors.T @ (vectors * weights[chosen, None])
+        np.dot(weights[chosen], vectors, out=targets[row])
     penalty = regularization * counts + floor
     matrices[:, np.arange(k), np.arange(k)] += np.maximum(penalty, 1e-6).astype(np.float32)[:, None]
     return np.linalg.solve(matrices, targets[:, :, None])[:, :, 0]

@@ -38,10 +38,10 @@ class Arena:
             self.tried[choice] = fmean(self.on_folds(lambda fold, trainer: fold.ndcg(trainer.train(choice).factors)))
         return self.tried[choice]
 
-    def on_folds(self, measure: Callable[[Fold, Trainer], _T]) -> list[_T]:
-        """Call ``measure`` with every fold and its trainer, in threads."""
+    def on_folds(self, measure: Callable[[Fold, Trainer], _T], number: int | None = None) -> list[_T]:
+        """Call ``measure`` with the first folds (None: with all) and their trainers, in threads."""
         with ThreadPoolExecutor(len(self.folds)) as pool:
-            return list(pool.map(measure, self.folds, self.trainers))
+            return list(pool.map(measure, self.folds[:number], self.trainers[:number]))
 
     @property
     def trials(self) -> tuple[Trial, ...]:

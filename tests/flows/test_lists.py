@@ -121,7 +121,10 @@ def test_lists_worse_than_popularity_are_not_published(recobatch, ml100k_dir, at
 def test_lists_that_share_too_little_with_the_published_are_refused(batch, bound, code):
     table = f"shared-{bound}"
     assert batch("--table", table).code == 0
-    other = batch("--table", table, "--set=seed=3", f"--set=drift.overlap={bound}", "--set=drift.prediction_shift=null")
+    other = batch(
+        "--table", table, "--set=seed=3", "--set=top.rank_by=prediction", "--set=gate.ranking=none",
+        f"--set=drift.overlap={bound}", "--set=drift.prediction_shift=null",
+    )  # fmt: skip
     assert other.code == code, other.err
     if code:
         assert "drift.overlap: the champion's lists share " in other.refusal
