@@ -1,5 +1,6 @@
 """Sparse features of users or items, aligned to a vocabulary."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -58,6 +59,14 @@ class FeatureBlock:
             self.name, indptr, self.indices[positions], self.values[positions], self.names, self.n_features
         )
 
+    def followed_by(self, other: Self) -> Self:
+        """The rows of both, of the same features."""
+        return type(self)(
+            self.name, np.concatenate((self.indptr, other.indptr[1:] + self.indptr[-1])),
+            np.concatenate((self.indices, other.indices)), np.concatenate((self.values, other.values)), self.names,
+            self.n_features,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, eq=False)
 class Features:
@@ -88,8 +97,18 @@ class Features:
             int(offsets[-1]),
         )  # fmt: skip
 
-    def save(self, path: Path) -> None:
-        """Write an ``.npz`` of plain arrays."""
+    def take(self, rows: np.ndarray) -> Self:
+        """The features of chosen rows, as in ``FeatureBlock.take``."""
+        return type(self)(tuple(block.take(rows) for block in self.blocks))
+
+    def filled(self, others: Self, rows: np.ndarray) -> Self:
+        """The same with the chosen rows (bool, shape ``(n_rows,)``) of other features in the same blocks."""
+        source = np.where(rows, self.n_rows, 0) + np.arange(self.n_rows)
+        pairs = zip(self.blocks, others.blocks, strict=True)
+        return type(self)(tuple(mine.followed_by(other).take(source) for mine, other in pairs))
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays by name."""
         arrays: dict[str, np.ndarray] = {"blocks": np.array([block.name for block in self.blocks], dtype=np.str_)}
         for number, block in enumerate(self.blocks):
             arrays |= {
@@ -97,8 +116,27 @@ class Features:
                 f"{number}_names": np.array(block.names, dtype=np.str_),
                 f"{number}_size": np.array(block.n_features),
             }  # fmt: skip
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """Inverse of ``to_arrays``.
+
+        Raises:
+            KeyError: If an array is missing.
+        """
+        return cls(tuple(
+            FeatureBlock(
+                str(name), arrays[f"{at}_indptr"], arrays[f"{at}_indices"], arrays[f"{at}_values"],
+                tuple(arrays[f"{at}_names"].tolist()), int(arrays[f"{at}_size"]),
+            )
+            for at, name in enumerate(arrays["blocks"])
+        ))  # fmt: skip
+
+    def save(self, path: Path) -> None:
+        """Write an ``.npz`` of plain arrays."""
         with path.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+            np.savez_compressed(file, allow_pickle=False, **self.to_arrays())
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -109,20 +147,8 @@ class Features:
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
-            blocks = tuple(
-                FeatureBlock(
-                    str(name),
-                    arrays[f"{at}_indptr"],
-                    arrays[f"{at}_indices"],
-                    arrays[f"{at}_values"],
-                    tuple(arrays[f"{at}_names"].tolist()),
-                    int(arrays[f"{at}_size"]),
-                )
-                for at, name in enumerate(arrays["blocks"])
-            )
+                return cls.from_arrays(dict(file))
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise BadTable(
                 f"{path}: found no features ({error}), expected a file saved by recobatch; train again"
             ) from error
-        return cls(blocks)

@@ -1,6 +1,7 @@
 """The champion, extended to the current ratings: what is new since its training, and unknown users and items."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,16 +9,23 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
 
 from flows.job import Services
 from flows.outputs import Ratings, ToScore
 from flows.settings.sections import DataSettings
 from flows.tasks.ingest import ingest_ratings
-from recobatch.errors import RatingsNotFound
-from recobatch.model_folder import INTEREST_FILE, ModelFolder, load_interest
-from recobatch.scoring.extension import CurrentRatings, RatingsDelta, extend
+from recobatch.bayesian import BayesianState
+from recobatch.errors import BadInput, RatingsNotFound
+from recobatch.features import Features
+from recobatch.model_folder import INTEREST_FILE, LoadedModel, ModelFolder, load_interest
+from recobatch.scoring.closed_form import CurrentFeatures, follow_ratings
+from recobatch.scoring.extension import CurrentRatings, RatingsDelta, Unknown, extend
 from recobatch.scoring.interest_extension import extend_interest
 from recobatch.sources import datasets
+from recobatch.sources.side_files import find_side_files
+from recobatch.sources.side_tables import Side, read_side_table_like
+from recobatch.storage.fingerprints import file_digest
 from recobatch.vocabulary import Vocabulary
 
 
@@ -53,32 +61,64 @@ def current_ratings(services: Services, champion: Mapping[str, str]) -> Ratings 
 
 @task(name="extend champion", cache_policy=NO_CACHE)
 def extend_champion(services: Services, champion: ToScore, ratings: Ratings) -> tuple[ToScore, RatingsDelta]:
-    """Count what is new since the champion was trained, and with ``score.unknown=biases`` add unknown ids.
+    """Count what is new since the champion was trained, and let it follow the current ratings.
 
-    The users' interest is computed from the current ratings.
+    A sampled champion computes users whose ratings changed, new users and new items in closed form. To another one,
+    ``score.unknown=biases`` adds unknown ids. The users' interest is computed from the current ratings.
 
     Returns:
         The champion to be scored, and what is new.
     """
-    tags, unknown = champion.tags, services.settings.score.unknown
+    tags, files = champion.tags, champion.files
+    unknown: Unknown = "ratings" if files.state.exists() else services.settings.score.unknown
     until = int(tags["newest_rating"]) if "newest_rating" in tags else None
+    tables = _side_files(services, ratings) if unknown == "ratings" else {}
 
     def build(out: Path) -> dict[str, Any]:
-        known, now = champion.files.load(), _load(ratings)
+        known, now = files.load(), _load(ratings)
         extended, delta = extend(known, now, unknown=unknown, trained_until=until)
+        if unknown == "ratings":
+            state = BayesianState.load(files.state)
+            features = _features(state, extended, tables)
+            extended, _ = follow_ratings(known, extended, state, now, features, n_threads=os.cpu_count() or 1)
         extended.save(out)
-        if (interest := champion.files.interest) is not None:
+        if (interest := files.interest) is not None:
             extend_interest(load_interest(interest), known, extended, now).save(out / INTEREST_FILE)
         return delta.to_dict()
 
     with services.stages.timed("extend"):
+        digests = {side: file_digest(path) for side, path in tables.items()}
         shaped_by = {"champion": tags.get("sha256", ""), "until": until, "ratings": ratings.key, "unknown": unknown}
-        done = services.work.stage("extend", shaped_by, build)
+        done = services.work.stage("extend", {**shaped_by, "side_tables": digests}, build)
     delta = RatingsDelta.from_dict(done.report)
     users, items = delta.unknown_users.count, delta.unknown_items.count
     counts = {"new_ratings": delta.new_ratings, "unknown_users": users, "unknown_items": items}
     services.stages.log("extend", str(delta), reused=done.reused, **counts)
     return replace(champion, files=ModelFolder(done.path)), delta
+
+
+def _side_files(services: Services, ratings: Ratings) -> dict[Side, Path]:
+    """Tables of the users and items that are given, or lie beside the ratings."""
+    data = services.settings.data
+    named: dict[Side, Path | None] = {"user": data.users, "item": data.items}
+    given = {side: path.expanduser() for side, path in named.items() if path is not None}
+    return dict(find_side_files(ratings.source, given, cache_dir=data.cache).paths)
+
+
+def _features(state: BayesianState, extended: LoadedModel, tables: Mapping[Side, Path]) -> CurrentFeatures:
+    """Features of the scored ids as the fit's own tables had them; none where a table cannot be read any more."""
+    found: dict[str, Features | None] = {}
+    sides: tuple[tuple[Side, Features | None, Vocabulary], ...] = (
+        ("user", state.users, extended.users), ("item", state.items, extended.items)
+    )  # fmt: skip
+    for side, fitted, vocabulary in sides:
+        if fitted is None or not fitted.n_features or side not in tables:
+            continue
+        try:
+            found[f"{side}s"] = read_side_table_like(tables[side], vocabulary, side, fitted)
+        except BadInput as error:
+            get_run_logger().warning("the table of the %ss is not used for new ones: %s", side, error)
+    return CurrentFeatures(**found)
 
 
 def _load(ratings: Ratings) -> CurrentRatings:

@@ -53,7 +53,7 @@ def users_from_ratings(
             rows = order[(ends[first - 1] if first else 0) : ends[chosen[-1]]]
             part = ratings.take(rows)
             for sample, (matrix, offset) in zip(state.samples, projections, strict=True):
-                means = _means(state, sample, part, first, chosen, block, pool)
+                means = user_means(state, sample, part, first, chosen, block, pool)
                 factors[chosen] += means[:, :-1] @ matrix + offset
                 bias[chosen] += means[:, -1]
     count = np.float32(len(state.samples))
@@ -67,7 +67,7 @@ def _projection(state: BayesianState, sample: Arrays) -> tuple[np.ndarray, np.nd
     return vectors[:, :-1].T @ basis, (vectors[:, -1] - state.item_bias) @ basis
 
 
-def _means(
+def user_means(
     state: BayesianState, sample: Arrays, ratings: EncodedInteractions, first: int, chosen: np.ndarray,
     block: FeatureBlock | None, pool: Threads,
 ) -> np.ndarray:  # fmt: skip
@@ -76,19 +76,40 @@ def _means(
     index = ratings.user_index - first
     standard = (ratings.rating - np.float32(state.centre)) / np.float32(state.scale)
     rows = Rows.build(index, ratings.item_index, standard, shape)
-    prior = np.repeat(sample["user_weights_0"], len(chosen), axis=0)
-    for number, each in enumerate((implicit_block(index, ratings.item_index, shape), block), start=1):
-        if each is not None and f"user_weights_{number}" in sample:
-            each = each if number == 1 else each.take(chosen)
-            entry = np.repeat(np.arange(len(chosen)), np.diff(each.indptr))
-            features = Rows.build(entry, each.indices, each.values, (len(chosen), each.n_features))
-            prior += features.multiply(sample[f"user_weights_{number}"], pool.each)
-    weights = np.ones(len(chosen))
+    blocks = [implicit_block(index, ratings.item_index, shape), None if block is None else block.take(chosen)]
+    prior = prior_means(sample, "user", len(chosen), blocks, pool)
+    return conditional_means(sample, "user", rows, prior, sample["item_vectors"], sample["item_noise"], pool)
+
+
+def prior_means(sample: Arrays, side: str, n_rows: int, blocks: list[FeatureBlock | None], pool: Threads) -> np.ndarray:
+    """Prior means of vectors from their features, the implicit ones first: float32, shape ``(n_rows, d)``."""
+    prior = np.repeat(sample[f"{side}_weights_0"], n_rows, axis=0)
+    for number, each in enumerate(blocks, start=1):
+        if each is not None and f"{side}_weights_{number}" in sample:
+            entry = np.repeat(np.arange(n_rows), np.diff(each.indptr))
+            features = Rows.build(entry, each.indices, each.values, (n_rows, each.n_features))
+            prior += features.multiply(sample[f"{side}_weights_{number}"], pool.each)
+    return prior
+
+
+def conditional_means(
+    sample: Arrays, side: str, rows: Rows, prior: np.ndarray, other: np.ndarray, other_noise: np.ndarray, pool: Threads
+) -> np.ndarray:
+    """Means of the vectors of one side given those of the other, each row's share of the noise weighted twice.
+
+    Args:
+        sample: Precisions.
+        side: ``user`` or ``item``.
+        rows: Standardised ratings; columns are rows of ``other``.
+        prior: As ``prior_means`` returned it.
+        other: Vectors of the other side, float32, shape ``(m, d)``.
+        other_noise: Its noise weights, shape ``(m,)``.
+        pool: For products.
+    """
+    weights = np.ones(rows.n_rows)
     for _ in range(_WEIGHTINGS):
-        found = row_statistics(
-            rows, sample["item_vectors"], float(sample["alpha"]) * weights, sample["item_noise"], pool
-        )
-        means = _solve(found, prior, sample["user_precision"].astype(np.float32), pool)
+        found = row_statistics(rows, other, float(sample["alpha"]) * weights, other_noise, pool)
+        means = _solve(found, prior, sample[f"{side}_precision"].astype(np.float32), pool)
         pulled = np.matmul(found.gram, means[..., None])[..., 0] - 2 * found.right
         errors = np.maximum(found.squares + np.einsum("nd,nd->n", pulled, means), 0) / weights
         weights = (_DEGREES + rows.counts) / (_DEGREES + errors)

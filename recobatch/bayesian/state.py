@@ -1,20 +1,24 @@
 """What is kept of a fit, of bounded size: thinned samples for closed-form updates, and the last state of each chain."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from recobatch.bayesian.chain import Chain, Problem
+from recobatch.bayesian.digests import rating_digests
 from recobatch.errors import BadInput, BadTable
 from recobatch.factors import FactorModel
+from recobatch.features import Features
+from recobatch.interactions import EncodedInteractions
 
 MOST_BYTES = 1 << 27
 """Size that the thinned samples stay below where four of them fit."""
 _MOST_SAMPLES = 24
 _FEWEST_SAMPLES = 4
+_SIDES = ("users", "items")
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -33,6 +37,16 @@ class BayesianState:
     centre: float
     scale: float
     rating_range: tuple[float, float]
+    users: Features | None = None
+    """Side features of the fit's users, where they are kept for updates."""
+    items: Features | None = None
+    """Side features of the fit's items, likewise."""
+    digests: np.ndarray | None = None
+    """``rating_digests`` of the fit's ratings, likewise: tells whose ratings have changed since."""
+
+    def with_inputs(self, ratings: EncodedInteractions, users: Features | None, items: Features | None) -> Self:
+        """The state with what updates need of the fit's ratings and features."""
+        return replace(self, users=users, items=items, digests=rating_digests(ratings))
 
     @property
     def n_factors(self) -> int:
@@ -81,6 +95,11 @@ class BayesianState:
             "scalars": np.array([self.centre, self.scale, *self.rating_range]),
             "sizes": np.array([len(self.samples), len(self.chains)]),
         }  # fmt: skip
+        if self.digests is not None:
+            arrays["digests"] = self.digests
+        for side, features in zip(_SIDES, (self.users, self.items), strict=True):
+            if features is not None:
+                arrays |= {f"{side}/{name}": each for name, each in features.to_arrays().items()}
         for kind, parts in (("sample", self.samples), ("chain", self.chains)):
             arrays |= {f"{kind}/{at}/{name}": each for at, part in enumerate(parts) for name, each in part.items()}
         with path.open("wb") as file:
@@ -100,7 +119,13 @@ class BayesianState:
             n_samples, n_chains = arrays["sizes"].tolist()
             samples = tuple(_part(arrays, f"sample/{at}/") for at in range(n_samples))
             chains = tuple(_part(arrays, f"chain/{at}/") for at in range(n_chains))
-            return cls(samples, chains, arrays["item_factors"], arrays["item_bias"], centre, scale, (low, high))
+            users, items = (
+                Features.from_arrays(part) if (part := _part(arrays, f"{side}/")) else None for side in _SIDES
+            )
+            return cls(
+                samples, chains, arrays["item_factors"], arrays["item_bias"], centre, scale, (low, high), users, items,
+                arrays.get("digests"),
+            )  # fmt: skip
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise BadTable(
                 f"{path}: found no state ({error}), expected a file saved by recobatch; train again"

@@ -13,10 +13,11 @@ from recobatch.model_folder import LoadedModel
 from recobatch.rated import RatedPairs
 from recobatch.vocabulary import Vocabulary
 
-Unknown = Literal["leave_out", "biases"]
-"""Treatment of users and items that the champion does not know."""
+Unknown = Literal["leave_out", "biases", "ratings"]
+"""Treatment of users and items that the champion does not know; ``ratings`` computes them from their ratings."""
 
 _SHOWN = 5
+_DONE = {"leave_out": "left out", "biases": "scored from biases alone", "ratings": "scored from their ratings"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,7 @@ class RatingsDelta:
             for noun, ids in (("user", self.unknown_users), ("item", self.unknown_items))
             if ids.count
         ]
-        done = "left out" if self.unknown == "leave_out" else "scored from biases alone"
+        done = _DONE[self.unknown]
         return f"{text}; {' and '.join(unknown)} {done}" if unknown else text
 
 
@@ -99,7 +100,8 @@ def extend(
         unknown: ``leave_out`` keeps the champion's users and items. ``biases`` adds unknown ones with the mean row of
             the known ones, weighted by their ratings. That equals the model's biases once its factors are centred, and
             also holds for models without biases, whose zero vector would predict a rating of 0. An unknown user gets
-            the link of the mean score of an item, an unknown item that of a user.
+            the link of the mean score of an item, an unknown item that of a user. ``ratings`` adds them likewise, for
+            ``follow_ratings`` to compute.
         trained_until: Unix seconds of the newest training rating; None if unknown.
 
     Returns:
@@ -109,8 +111,8 @@ def extend(
     Raises:
         BadRatings: If the champion's ids are integers and the current ones strings.
     """
-    users = _Side.match(champion.users, now.users, "user", add_unknown=unknown == "biases")
-    items = _Side.match(champion.items, now.items, "item", add_unknown=unknown == "biases")
+    users = _Side.match(champion.users, now.users, "user", add_unknown=unknown != "leave_out")
+    items = _Side.match(champion.items, now.items, "item", add_unknown=unknown != "leave_out")
     delta = _compare(champion.rated, now.interactions, users, items, unknown, trained_until)
     if users.is_same and items.is_same:
         model = champion.model
@@ -124,6 +126,18 @@ def extend(
             item_bias=items.spread(champion.model.item_bias, weights[1]),
         )
     return LoadedModel(model, users.extended, items.extended, _all_rated(champion.rated, now, users, items)), delta
+
+
+def over_scored_ids(extended: LoadedModel, now: CurrentRatings) -> EncodedInteractions:
+    """The current ratings of users and items that are scored."""
+    rows = now.interactions
+    user = extended.users.find(now.users.ids)[rows.user_index]
+    item = extended.items.find(now.items.ids)[rows.item_index]
+    scored = (user >= 0) & (item >= 0)
+    return EncodedInteractions(
+        user[scored].astype(np.int32), item[scored].astype(np.int32), rows.rating[scored], rows.timestamp[scored],
+        len(extended.users), len(extended.items),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

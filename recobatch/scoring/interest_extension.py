@@ -8,7 +8,7 @@ from recobatch.interactions import EncodedInteractions
 from recobatch.interest_model import InterestModel
 from recobatch.model_folder import LoadedModel
 from recobatch.rated import RatedPairs
-from recobatch.scoring.extension import CurrentRatings
+from recobatch.scoring.extension import CurrentRatings, over_scored_ids
 
 _COVERED = 0.5
 """A user's interest is computed from the current ratings if they hold at least that share of the training ratings."""
@@ -31,7 +31,7 @@ def extend_interest(
     Returns:
         The model over the users and items of ``extended``.
     """
-    ratings = _over_scored_ids(extended, now)
+    ratings = over_scored_ids(extended, now)
     moved = interest.over_items(extended.items.find(champion.items.ids), len(extended.items))
     fresh, known = moved.for_users(ratings), extended.users.find(champion.users.ids)
     kept = np.flatnonzero(_coverage(champion, extended, ratings) < _COVERED)
@@ -45,18 +45,6 @@ def extend_interest(
         users[kept] = trained.user_factors[place[kept]]
         parts.append(replace(part, user_factors=users))
     return replace(fresh, parts=tuple(parts))
-
-
-def _over_scored_ids(extended: LoadedModel, now: CurrentRatings) -> EncodedInteractions:
-    """The current ratings of users and items that are scored."""
-    rows = now.interactions
-    user = extended.users.find(now.users.ids)[rows.user_index]
-    item = extended.items.find(now.items.ids)[rows.item_index]
-    scored = (user >= 0) & (item >= 0)
-    return EncodedInteractions(
-        user[scored].astype(np.int32), item[scored].astype(np.int32), rows.rating[scored], rows.timestamp[scored],
-        len(extended.users), len(extended.items),
-    )  # fmt: skip
 
 
 def _coverage(champion: LoadedModel, extended: LoadedModel, ratings: EncodedInteractions) -> np.ndarray:

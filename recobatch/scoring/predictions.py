@@ -38,7 +38,7 @@ class ScoreOptions(BaseModel):
     """What is published: the prediction of every pair and the lists of best unseen items, or those lists alone."""
     unknown: Literal["leave_out", "biases"] = "leave_out"
     """Users and items of the ratings that the champion does not know, in ``score``: left out of the table, or scored
-    from biases alone, as the average user or item."""
+    from biases alone, as the average user or item. A ``bayesian_mf`` champion computes them from their ratings."""
     rows_per_shard: int = Field(default=33_554_432, ge=1)
     """Approximate number of predictions in a parquet file; at 3 bytes a row the default gives files of 100 MB."""
     rows_per_group: int = Field(default=1_048_576, ge=1)

@@ -65,6 +65,34 @@ def build_block(column: Column) -> tuple[FeatureBlock | None, str | None, str]:
     return _categories(column.name, texts)
 
 
+def build_block_like(column: Column, fitted: FeatureBlock) -> FeatureBlock:
+    """The features of a column in the bins, categories or parts of another block; values that it lacks have none."""
+    numbers = _numbers(column)
+    if fitted.names[0].startswith("<") and fitted.names[-1].startswith(">="):
+        limits = [float(name.rpartition("–")[2]) for name in fitted.names[1:-1]]
+        edges = np.array([float(fitted.names[0][1:]), *limits])
+        found = [[] if np.isnan(number) else [np.searchsorted(edges, number, side="right")]
+                 for number in (np.full(len(column.values), np.nan) if numbers is None else numbers)]  # fmt: skip
+        rows = [[fitted.names[at] for at in row] for row in found]
+    else:
+        rows = [_parts(column, value) for value in column.values]
+        if numbers is not None:
+            rows = [parts if np.isnan(number) else [*parts, f"{number:g}"]
+                    for parts, number in zip(rows, numbers, strict=True)]  # fmt: skip
+    known = set(fitted.names)
+    return _block(fitted.name, [sorted(known & set(row)) for row in rows], list(fitted.names))
+
+
+def _parts(column: Column, value: Any) -> list[str]:  # noqa: ANN401 - a cell of any type
+    """What a cell may be as categories or parts of a list."""
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return [str(part) for part in value]
+    text = str(value).strip()
+    return parse_list(text) or [text[:1] if _ZIP.search(column.name) else text]
+
+
 def parse_list(text: str) -> list[str] | None:
     """The parts of ``a|b``, ``["a", "b"]`` or ``['a', 'b']``; None for anything else."""
     if text.startswith("[") and text.endswith("]"):

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from recobatch.errors import BadInput
 from recobatch.features import Features
 from recobatch.reading.columns import known_role
-from recobatch.sources.side_columns import Column, build_block
+from recobatch.sources.side_columns import Column, build_block, build_block_like
 from recobatch.vocabulary import Vocabulary
 
 Side = Literal["user", "item"]
@@ -111,6 +111,30 @@ def read_side_table(path: Path, vocabulary: Vocabulary, side: Side) -> tuple[Fea
             features.append(block)
     report = SideTableReport(str(path), table.rows, tuple(reports), undecodable=table.undecodable, **counts)
     return Features(tuple(features)), report
+
+
+def read_side_table_like(path: Path, vocabulary: Vocabulary, side: Side, fitted: Features) -> Features:
+    """Read a table of users or items in the columns, bins and categories of an earlier reading.
+
+    Args:
+        path: As in ``read_side_table``.
+        vocabulary: Ids that the result is aligned to.
+        side: Whose table it is.
+        fitted: Features of the earlier reading; a column that the table lacks has no features.
+
+    Raises:
+        BadInput: As ``read_side_table``.
+    """
+    table = _read_parquet(path) if path.suffix in {".parquet", ".pq"} else _read_text(path)
+    rows, _ = _match(table.columns.pop(_id_column(list(table.columns), side, path)), vocabulary, path, side)
+    columns = {column.name: column for column in grouped_flags(table.columns)}
+    empty: list[Any] = [None] * table.rows
+    blocks = []
+    for block in fitted.blocks:
+        column = columns.get(block.name, Column(block.name, empty))
+        chosen = [column.values[row] if row >= 0 else None for row in rows]
+        blocks.append(build_block_like(Column(column.name, chosen, column.is_flags), block))
+    return Features(tuple(blocks))
 
 
 @dataclass(eq=False)

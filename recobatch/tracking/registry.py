@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recobatch.errors import BadInput, BadTable, RecobatchError
-from recobatch.model_folder import CALIBRATION_FILE, INTEREST_FILE, MEASURED_FILES, SCORED_FILES, ModelFolder
+from recobatch.model_folder import (
+    CALIBRATION_FILE,
+    INTEREST_FILE,
+    MEASURED_FILES,
+    SCORED_FILES,
+    STATE_FILE,
+    ModelFolder,
+)
 from recobatch.storage.fingerprints import file_digest
 from recobatch.tracking.connection import Connection
 from recobatch.tracking.model_folder import MEASURED
@@ -37,18 +44,19 @@ class RegisteredModel:
     def download(self, folder: Path) -> ModelFolder:
         """Fetch the files that scoring reads into ``folder``, of the optional ones those that the version has.
 
+        The state of a sampled model lies beside them.
+
         Raises:
             BadTable: If a file differs from the digest recorded on registration, or none was recorded.
         """
-        from mlflow.artifacts import download_artifacts
-
         folder.mkdir(parents=True, exist_ok=True)
-        location = self.client.get_model_version_download_uri(self.name, str(self.version))
-        download_artifacts(
-            artifact_uri=f"{location.rstrip('/')}/served", dst_path=str(folder), tracking_uri=self.client.tracking_uri
-        )
+        self._fetch("served", folder)
         model = ModelFolder(folder / "served")
-        expected = set(SCORED_FILES) | ({INTEREST_FILE, CALIBRATION_FILE} & self._digests.keys())
+        if STATE_FILE in self._digests:
+            self._fetch("state", folder)
+            (folder / "state" / STATE_FILE).replace(model.state)
+        optional = {INTEREST_FILE, CALIBRATION_FILE, STATE_FILE}
+        expected = set(SCORED_FILES) | (optional & self._digests.keys())
         for name in sorted(expected | model.scored_files.keys()):
             self._check(model.path / name)
         return model
@@ -59,20 +67,22 @@ class RegisteredModel:
         Raises:
             BadTable: As ``download``.
         """
+        model = self.download(folder)
+        for name in MEASURED_FILES:
+            if name in self._digests:
+                self._fetch(f"{MEASURED}/{name}", folder).replace(model.path / name)
+                self._check(model.path / name)
+        return model
+
+    def _fetch(self, part: str, folder: Path) -> Path:
         from mlflow.artifacts import download_artifacts
 
-        model = self.download(folder)
-        names = [name for name in MEASURED_FILES if name in self._digests]
         location = self.client.get_model_version_download_uri(self.name, str(self.version)).rstrip("/")
-        for name in names:
-            file = download_artifacts(
-                artifact_uri=f"{location}/{MEASURED}/{name}",
-                dst_path=str(folder),
-                tracking_uri=self.client.tracking_uri,
+        return Path(
+            download_artifacts(
+                artifact_uri=f"{location}/{part}", dst_path=str(folder), tracking_uri=self.client.tracking_uri
             )
-            Path(file).replace(model.path / name)
-            self._check(model.path / name)
-        return model
+        )
 
     @property
     def _digests(self) -> dict[str, str]:

@@ -42,7 +42,7 @@ def fit(_name: str, inputs: TrainingInputs, folder: ModelFolder | None, on_epoch
     if folder is None:
         return Fitted(judged, history)
     figures = {"rank": past.rank, "largest_move": past.largest_move, "rms_move": past.rms_move}
-    published = None
+    published, ratings = None, split.train
     if inputs.trained_on == "all":
         sweeps = min(_FURTHER_SWEEPS, options.sweeps_for(len(split.train)))
         ratings = EncodedInteractions.load(inputs.encoded.interactions_path)
@@ -52,7 +52,7 @@ def fit(_name: str, inputs: TrainingInputs, folder: ModelFolder | None, on_epoch
         )  # fmt: skip
         published = _ranged(fitted, inputs)
         figures["condition_seconds"] = fitted.history.seconds
-    fitted.state.save(folder.state)
+    fitted.state.with_inputs(ratings, inputs.users, inputs.items).save(folder.state)
     return Fitted(judged, history, published=published, figures=figures, by_epoch={"alpha": past.alpha})
 
 

@@ -93,6 +93,25 @@ def test_the_best_on_held_out_training_ratings_is_published_with_all_ratings(bes
     assert scored.json["models"]["bayesian_mf"]["trained_on"] == "all ratings"
     again = predictions(at_project, "best-nightly")
     np.testing.assert_allclose(again["prediction"], table["prediction"], atol=1e-6)
+    check_followed(at_project, recobatch, with_tables, table)
+
+
+def check_followed(project, recobatch, ratings, before):
+    """A night with ratings of a new user and of a new item: both are scored, and nobody else moves."""
+    night = ratings.with_name("night.csv")
+    night.write_text(ratings.read_text() + "900,1,4.5\n900,2,1.0\n900,700,5.0\n")
+    with ratings.with_name("items.csv").open("a") as file:
+        file.write("700,Drama\n")
+    outcome = recobatch("score", night, "--table", "best-nightly", "--json", "--set", "drift.prediction_shift=null")
+    assert outcome.code == 0, outcome.err
+    news = outcome.json["data"]["news"]
+    assert (news["unknown"], news["unknown_users"]["count"], news["unknown_items"]["count"]) == ("ratings", 1, 1)
+    assert "scored from their ratings" in news["told"]
+    after = predictions(project, "best-nightly").set_index(["user_id", "item_id"])["prediction"]
+    before = before.set_index(["user_id", "item_id"])["prediction"]
+    assert len(after) == (before.index.levshape[0] + 1) * (before.index.levshape[1] + 1)
+    np.testing.assert_allclose(after[before.index], before, atol=1e-6)
+    assert np.isfinite(after).all()
 
 
 def check_tracked(project, run_id):

@@ -9,7 +9,7 @@ from recobatch.errors import BadInput
 from recobatch.features import Features
 from recobatch.sources.movielens import fetch_side_tables
 from recobatch.sources.side_columns import Column, build_block, parse_list
-from recobatch.sources.side_tables import read_side_table
+from recobatch.sources.side_tables import read_side_table, read_side_table_like
 from recobatch.vocabulary import Vocabulary
 from tests.support.movielens import CACHE
 
@@ -175,3 +175,19 @@ def test_features_survive_a_file(tmp_path):
         np.testing.assert_array_equal(left.dense(), right.dense())
     merged = features.merged("side")
     np.testing.assert_array_equal(merged.dense(), np.hstack([block.dense() for block in features.blocks]))
+
+
+def test_a_later_table_is_read_in_the_columns_and_bins_of_the_fit(tmp_path):
+    rows = [(n, "MF"[n % 2], 20 + 3 * n, "a|b" if n % 3 else "b") for n in range(1, 13)]
+    path = write(tmp_path, table(rows, "user_id,sex,age,likes"))
+    fitted, _ = read_side_table(path, IDS, "user")
+    again = read_side_table_like(path, IDS, "user", fitted)
+    assert [block.names for block in again.blocks] == [block.names for block in fitted.blocks]
+    np.testing.assert_allclose(again.merged("x").dense(), fitted.merged("x").dense())
+    more = Vocabulary.build(pa.array([3, 70, 71]))
+    rows = [(3, "M", 29, "b"), (70, "F", 1000, "c|a"), (71, "other", "", "")]
+    late = read_side_table_like(write(tmp_path, table(rows, "user_id,sex,age,likes")), more, "user", fitted)
+    found = [[block.names[at] for block in late.take(np.array([row])).blocks for at in block.indices] for row in (1, 2)]
+    assert found == [["F", fitted.blocks[1].names[-1], "a"], []]
+    gone = read_side_table_like(write(tmp_path, table([(3, "M")], "user_id,sex")), more, "user", fitted)
+    assert gone.n_features == fitted.n_features
