@@ -1,9 +1,12 @@
 """The command line: what needs no flow, and what it must not import."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -245,3 +248,43 @@ def test_serve_fixes_only_what_its_command_line_sets(tmp_path, monkeypatch):
     assert CliRunner().invoke(cli, arguments).exit_code == 0
     assert CliRunner().invoke(cli, ["serve"]).exit_code == 0
     assert served == [{"preset": "tuned", "data": {"ratings": "a.csv"}, "train": {"epochs": 2}}, {}]
+
+
+@pytest.mark.parametrize(
+    ("is_own_server", "shown"), [(True, ["it failed"]), (False, ["View at http://x", "it failed"])]
+)
+def test_no_link_to_a_server_that_ends_with_the_run_is_printed(is_own_server, shown, monkeypatch):
+    from flows.cli.launch import _calm_console
+
+    out = StringIO()
+    monkeypatch.setattr("logging.raiseExceptions", True)
+    for name in ("prefect", "prefect._internal", None):
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+    logger = logging.getLogger("prefect")
+    logger.handlers.append(logging.StreamHandler(out))
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    monkeypatch.setattr(logger, "propagate", False)
+    _calm_console(quiet=False, is_own_server=is_own_server)
+    for line in ("View at http://x", "it failed"):
+        logger.info(line)
+    assert out.getvalue().splitlines() == shown
+
+
+def test_the_server_starts_before_the_settings_are_read_except_in_a_new_folder(tmp_path, monkeypatch):
+    from flows.cli import start
+
+    started = []
+
+    @contextmanager
+    def server():
+        started.append(True)
+        yield "a server"
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / ".prefect"))
+    monkeypatch.setattr(start, "prefect_server", server)
+    for expected in (None, "a server"):
+        with start.started_server() as found:
+            assert found == expected
+        assert bool(started) is (expected is not None)
+        (tmp_path / ".prefect").mkdir(exist_ok=True)

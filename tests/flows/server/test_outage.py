@@ -101,3 +101,13 @@ def test_the_final_state_is_tried_once_where_the_server_is_unreachable(server, m
         assert flow.retries == (3, 0)
         assert PREFECT_CLIENT_MAX_RETRIES.value() == 3
         assert outage.is_reachable()
+
+
+def test_a_run_with_a_server_of_its_own_sends_no_heartbeats():
+    from prefect.settings import get_current_settings
+
+    from flows.server.outage import without_heartbeats
+
+    with without_heartbeats():
+        assert get_current_settings().flows.heartbeat_frequency is None
+    assert get_current_settings().flows.heartbeat_frequency is not None
