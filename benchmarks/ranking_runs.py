@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from training_runs import fresh, notebook_split
 
+from recobatch.bayesian import BayesianOptions, fit_bayesian
 from recobatch.evaluation.baselines import bias_model, popularity_model
 from recobatch.evaluation.rankings import Rankings, measure_rankings
 from recobatch.factors import FactorModel
@@ -34,7 +35,7 @@ def interest_of(data: Split, seed: int) -> tuple[InterestModel, float, str]:
     begun = time.perf_counter()
     options = InterestOptions()
     model, report = train_interest(
-        data.train, min_rating=1, max_rating=5, relevant=RELEVANT, options=options, seed=seed
+        data.train, min_rating=1, max_rating=5, relevant=RELEVANT, options=options, seed=seed, has_bayesian=True
     )
     print(f"seed {seed}: {report.chosen}; by {report.rank_by}, {report.rankings}", file=sys.stderr)
     return model, time.perf_counter() - begun, report.rank_by
@@ -59,6 +60,7 @@ def ours(u_data: Path, seeds: int, folder: Path) -> Iterator[dict]:
     seconds = float(np.median([each[1] for each in trained]))
     ratings: dict[str, Callable[[int], FactorModel]] = {
         "bias means": lambda _: means,
+        "bayesian_mf": lambda seed: fit_bayesian(data.train, options=BayesianOptions(), seed=seed).factors,
         "bias model, tuned": lambda seed: keras_bias(data, "tuned", seed),
         "bias model, notebook": lambda seed: keras_bias(data, "notebook", seed),
     }

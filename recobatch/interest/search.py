@@ -1,5 +1,6 @@
 """The search for the best interest model on held-out ratings."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,11 +17,12 @@ _MOST_DOUBLINGS = 4
 """How often the penalty of EASE may be doubled or halved with many ratings; with few, once, and only for a gain above
 ``DOUBT``. Without what is held out, a small data set asks for a far higher penalty than the whole of it: on a catalogue
 of 10,000 items with 100,000 ratings, 16 times that of the best model of all ratings, which is 20 % better."""
-_SHARES = (0.5, 1.0, 0.25, 2.0)
-"""Of implicit ALS beside EASE, the most trusted first."""
 DOUBT = 0.03
-"""An earlier choice is taken if it is at most that share below the best: on few users a later one is often that much
-better by chance, and the sum of both methods errs less often than the choice of the better one."""
+"""Another penalty, and other weights, are taken if they are better by more than that share: on few users they are often
+that much better by chance."""
+_HANDICAPS = {0.5: 0.0, 0.25: 0.01, 0.0: 0.015, 1.0: DOUBT, 2.0: 0.04, math.inf: 0.04}
+"""Share of implicit ALS beside EASE → by how much its lists must be better, as a share of their NDCG. The slices of a
+small data set favour implicit ALS, whose few factors need fewer ratings; what they say for EASE can be trusted."""
 MANY_RATINGS = 500_000
 """More held-in ratings than that may fill 64 factors, and choose any penalty."""
 
@@ -61,18 +63,18 @@ def search(arena: Arena, confidences: Sequence[Confidence], options: InterestOpt
         confidences: Weights to try, the simplest first.
         options: Methods to try.
     """
-    finalists: list[Choice] = []
-    confidence = confidences[0]
-    if options.method != "ials":
-        ease = _search_ease(arena, confidences)
-        finalists, confidence = [ease], ease.confidence
-    if options.method != "ease":
-        ials = _search_ials(arena, confidence)
-        if options.method == "ials":
-            ials = arena.best([ials, *(replace(ials, confidence=each) for each in confidences)])
-        sums = [replace(ease, ials=ials.ials, share=share) for share in _SHARES] if finalists else []
-        finalists = [*sums, *finalists, ials]
-    return _first_within_doubt(arena, finalists)
+    if options.method == "ials":
+        ials = _search_ials(arena, confidences[0])
+        return arena.best([ials, *(replace(ials, confidence=each) for each in confidences)])
+    ease = _search_ease(arena, confidences)
+    return ease if options.method == "ease" else _add_up(arena, ease, _search_ials(arena, ease.confidence))
+
+
+def _add_up(arena: Arena, ease: Choice, ials: Choice) -> Choice:
+    """The sum of both with the best share, or one of them."""
+    finalists = {share: replace(ease, ials=ials.ials, share=share) for share in _HANDICAPS}
+    finalists |= {0.0: ease, math.inf: ials}
+    return finalists[max(finalists, key=lambda share: arena.ndcg(finalists[share]) * (1 - _HANDICAPS[share]))]
 
 
 def _has_many(arena: Arena) -> bool:
