@@ -6,7 +6,7 @@ from typing import Any
 from flows.job import Services, closing, open_services
 from flows.results.notification import job_flow
 from flows.settings.tree import Settings
-from flows.tasks.evaluation import finish_evaluation, start_runs, track_fold
+from flows.tasks.evaluation import finish_evaluation, start_runs, track_fold, with_page
 from flows.tasks.folds import measure_fold, plan_folds
 from flows.tasks.ingest import ingest_ratings
 from flows.tasks.side_tables import with_side_tables
@@ -36,7 +36,8 @@ def evaluate_models(
         for number, fold in enumerate(plan.folds, 1):
             measured.append(measure_fold(job, ratings, plan, fold))
             track_fold(runs, measured[-1], number)
-        return finish_evaluation(job, ratings, plan, measured, runs).to_dict()
+        result = with_page(job, finish_evaluation(job, ratings, plan, measured, runs), runs)
+    return result.to_dict()
 
 
 def _with_own_experiment(services: Services) -> Services:

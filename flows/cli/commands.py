@@ -163,13 +163,34 @@ def compare(batches: tuple[str, ...], newest: int, assignments: tuple[str, ...],
 @click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="How many items.")
 @click.option("--all", "include_seen", is_flag=True, help="Also items that the user has rated.")
 @click.option("--model", metavar="NAME", help="Whose predictions.  [default: the champion's]")
+@click.option("--why", is_flag=True, help="Also the user's own ratings that speak most for each item; reads MLflow.")
 @table_option
 @json_option
-def top(user_id: str, k: int, include_seen: bool, model: str | None, table: str | None, as_json: bool) -> None:
+def top(
+    user_id: str, k: int, include_seen: bool, model: str | None, why: bool, table: str | None, as_json: bool
+) -> None:  # fmt: skip
     """A user's best items from the published table."""
     from flows.cli.lookup import print_top
 
-    print_top(_table_path(table), user_id, k=k, unseen_only=not include_seen, model=model, as_json=as_json)
+    settings = load_given(None, {"table": table}) if why else None
+    print_top(
+        _table_path(table), user_id, k=k, unseen_only=not include_seen, model=model, as_json=as_json, why=settings
+    )  # fmt: skip
+
+
+@cli.command()
+@click.argument("item_id")
+@click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="How many items.")
+@table_option
+@json_option
+def similar(item_id: str, k: int, table: str | None, as_json: bool) -> None:
+    """The items nearest to one, by the model that made the published table.
+
+    The model is read from MLflow.
+    """
+    from flows.cli.reasons import print_similar
+
+    print_similar(load_given(None, {"table": table}), item_id, k=k, as_json=as_json)
 
 
 @cli.command()

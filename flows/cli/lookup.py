@@ -14,12 +14,26 @@ from recobatch.errors import BadTable
 from recobatch.scoring.top import best_items, best_of_parts
 
 if TYPE_CHECKING:
+    from flows.settings.tree import Settings
     from recobatch.scoring.top import Part
     from recobatch.table import Published
 
 
-def print_top(table: str, user_id: str, *, k: int, unseen_only: bool, model: str | None, as_json: bool) -> None:
-    """Print a user's best items, with titles where the table knows them."""
+def print_top(
+    table: str, user_id: str, *, k: int, unseen_only: bool, model: str | None, as_json: bool,
+    why: "Settings | None" = None,
+) -> None:  # fmt: skip
+    """Print a user's best items, with titles where the table knows them.
+
+    Args:
+        table: Folder or URI.
+        user_id: Raw id.
+        k: How many items.
+        unseen_only: Whether to leave out what the user rated.
+        model: Whose predictions; by default the champion's.
+        as_json: Whether to print one JSON object.
+        why: Settings by which to find the reasons for each item; None for no reasons.
+    """
     if is_uri(table):
         from recobatch.table import open_table  # lazy, as below
 
@@ -35,6 +49,11 @@ def print_top(table: str, user_id: str, *, k: int, unseen_only: bool, model: str
         best = best_items(Path(table), user_id, k=k, unseen_only=unseen_only, model=model)
         parts = _current_parts(Path(table))
     rows = best.to_pylist()
+    if why is not None:
+        from flows.cli.reasons import reason_text, reasons_for  # lazy: it reads MLflow
+
+        reasons = reasons_for(why, user_id, [row["item_id"] for row in rows])
+        rows = [row | {"because": reasons[row["item_id"]]} for row in rows]
     if as_json:
         echo_json({"user_id": _with_own_type(user_id, parts[0]), "items": rows})
         return
@@ -42,6 +61,8 @@ def print_top(table: str, user_id: str, *, k: int, unseen_only: bool, model: str
     for row in rows:
         title = f"  {row['title']}" if row.get("title") else ""
         click.echo(f"{row['rank']:>4}  {row['prediction']:.3f}  {row['item_id']!s:>{width}}{title}")
+        if row.get("because"):
+            click.echo(f"{'':>4}  because of {reason_text(row['because'])}")
 
 
 def _current_parts(root: Path) -> list[Path]:

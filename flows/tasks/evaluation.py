@@ -1,19 +1,23 @@
 """Track an evaluation in MLflow, and summarize its folds."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
 
 from flows.job import Job
 from flows.outputs import Ratings
 from flows.results.evaluation import EvaluationResult
+from flows.results.evaluation_page import evaluation_report
 from flows.tasks.fingerprints import shaping_settings
 from flows.tasks.folds import FoldPlan
 from recobatch.addresses import without_secrets
 from recobatch.evaluation.fold_results import BASELINES, FoldFigures, compare_pairs, summarize_folds
 from recobatch.evaluation.significance import Spread
+from recobatch.report.evaluation_page import write_evaluation_page
 from recobatch.tracking import TrackedRun
 
 
@@ -61,6 +65,23 @@ def finish_evaluation(
         [asdict(test) for test in tests], {name: run.url for name, run in runs.items()}, None, job.stages.reused,
         job.stages.seconds,
     )  # fmt: skip
+
+
+@task(name="write page", cache_policy=NO_CACHE)
+def with_page(job: Job, result: EvaluationResult, runs: Mapping[str, TrackedRun]) -> EvaluationResult:
+    """Write the page with pictures, and log it and the result to MLflow; without room on the disk there is none."""
+    page = job.root / ".recobatch" / "evaluations" / f"{result.evaluation_id}.html"
+    with job.stages.timed("write page"):
+        try:
+            write_evaluation_page(evaluation_report(result), page)
+        except OSError as error:
+            get_run_logger().warning("the page is not written: %s", error)
+            return result
+        result = replace(result, page=str(page.relative_to(job.root)), seconds=job.stages.seconds)
+        for run in runs.values():
+            run.log_file(page)
+            run.log_text(json.dumps(result.to_dict(), indent=2), "evaluation.json")
+    return result
 
 
 def _means(figures: Mapping[str, Spread]) -> dict[str, float]:

@@ -18,7 +18,7 @@ def interest_reasons(model: InterestModel, rated: np.ndarray, rating: np.ndarray
     Args:
         model: Of any users.
         rated: Indices of the items that the user rated, shape ``(n,)``.
-        rating: The ratings, shape ``(n,)``.
+        rating: The ratings, shape ``(n,)``; NaN counts as the highest.
         items: Indices of the items to explain, shape ``(m,)``.
 
     Returns:
@@ -35,7 +35,7 @@ def interest_reasons(model: InterestModel, rated: np.ndarray, rating: np.ndarray
 
 def _summands(part: InterestPart, rated: np.ndarray, confidence: Confidence, rating: np.ndarray) -> np.ndarray:
     """Vectors that add up to the user's factors: float64, shape ``(n, n_factors)``."""
-    weights = confidence.of(rating).astype(np.float64)[:, None]
+    weights = confidence.of(np.where(np.isnan(rating), confidence.highest, rating)).astype(np.float64)[:, None]
     vectors = part.basis[rated].astype(np.float64)
     if part.kind is InterestKind.EASE:
         return weights * vectors

@@ -123,6 +123,31 @@ def find_champion(connection: Connection) -> RegisteredModel:
     )  # fmt: skip
 
 
+def find_version(connection: Connection, run_id: str) -> RegisteredModel:
+    """The version that a run logged; see ``Tracker.version_of``."""
+    from mlflow.exceptions import MlflowException
+
+    name = connection.options.registered_model
+    if not connection.is_up and not connection.open():
+        raise RecobatchError(
+            f"MLflow at {connection.shown}: found no answer, expected the model of the table; start the server or set "
+            f"MLFLOW_TRACKING_URI"
+        )
+    try:
+        found = connection.client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    except MlflowException as error:
+        raise RecobatchError(f"MLflow at {connection.shown}: {error}") from error
+    if not found:
+        raise BadInput(
+            f"MLflow at {connection.shown}: found no version of {name!r} from run {run_id}, expected the one that made "
+            f"the table; set MLFLOW_TRACKING_URI to where it was registered"
+        )
+    version = max(found, key=lambda each: int(each.version))
+    return RegisteredModel(
+        name, int(version.version), run_id, dict(version.tags), version.description or "", connection.client
+    )  # fmt: skip
+
+
 def move_pending_aliases(connection: Connection, batch_id: str) -> dict[str, int]:
     """Move the aliases that the versions of a batch still wait for; one at a newer version stays there.
 

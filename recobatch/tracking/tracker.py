@@ -15,7 +15,13 @@ from recobatch.tracking.history import PastRun, find_runs
 from recobatch.tracking.options import DatasetInfo, TrackingOptions
 from recobatch.tracking.outbox import OUTBOX, Journal, Record, Sender
 from recobatch.tracking.params import flatten_params
-from recobatch.tracking.registry import PENDING_ALIAS, RegisteredModel, find_champion, move_pending_aliases
+from recobatch.tracking.registry import (
+    PENDING_ALIAS,
+    RegisteredModel,
+    find_champion,
+    find_version,
+    move_pending_aliases,
+)
 from recobatch.tracking.resume import find_journal
 from recobatch.tracking.run import RegisteredVersion, TrackedRun
 from recobatch.tracking.searches import SearchRuns
@@ -176,6 +182,15 @@ class Tracker:
             RecobatchError: If the server does not answer.
         """
         return find_champion(self._connection)
+
+    def version_of(self, run_id: str) -> RegisteredModel:
+        """The registered version that a run logged.
+
+        Raises:
+            BadInput: If there is none.
+            RecobatchError: If the server does not answer.
+        """
+        return find_version(self._connection, run_id)
 
     def past_runs(self, *batch_ids: str, newest: int = 5) -> list[PastRun]:
         """The runs of earlier batches, newest first.

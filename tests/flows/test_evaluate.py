@@ -44,6 +44,9 @@ def test_an_evaluation_ends_with_figures_and_publishes_nothing(outcome, project)
     tests = {test["metric"]: test for test in found["paired"]}
     assert set(tests) == {"test_mse", "ndcg_at_10"}
     assert 0 <= tests["test_mse"]["p_value"] <= 1
+    page = (project / found["page"]).read_text(encoding="utf-8")
+    assert "has the lowest test error over 2 folds" in page
+    assert page.count("<svg") >= 4
     assert not (project / "predictions").exists()
     assert _count(project, "select count(*) from model_versions") == [(0,)]
     steps = _count(
