@@ -4,7 +4,7 @@ import codecs
 import csv
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recobatch.errors import BadRatings, NoRatings
@@ -69,14 +69,15 @@ def sniff(
     """
     text = _decoded(sample, where)
     lines = _lines(text, where, cut=len(sample) >= SAMPLE_BYTES)
-    delimiter = options.delimiter or _guess_delimiter(lines, where)
+    least = _least_width(partitions, options)
+    delimiter = options.delimiter or _guess_delimiter(lines, least, where)
     rows = _rows(lines, delimiter)
     header = _has_header(rows[0], options, where)
     body = rows[1:] if header else rows
     if not body:
         raise NoRatings(f"{where}: found a header and no ratings, expected at least one; check how it was written")
     names = tuple(rows[0]) if header else tuple(map(str, range(_usual_width(body))))
-    _check_width(names, body, delimiter, where)
+    _check_width(names, body, delimiter, least, where)
     columns = find_columns(names, options, where, named=header, partitions=tuple(partitions))
     columns = _without_timeless_column(columns, body, options, header=header)
     times = (
@@ -145,18 +146,26 @@ def _fields(lines: Sequence[str], delimiter: str) -> list[list[str]]:
         return [line.split(delimiter) for line in lines]
 
 
-def _likeness(rows: Sequence[Sequence[str]]) -> float:
+def _least_width(partitions: Iterable[str], options: ReadOptions) -> int:
+    """Columns that the file itself must have: user, item and rating, but for one that its folders name."""
+    required = {"user": options.user_column, "item": options.item_column, "rating": options.rating_column}
+    below = {role for role, wanted in required.items() for name in partitions
+             if name == wanted or (wanted is None and known_role(name) == role)}  # fmt: skip
+    return max(2, 3 - len(below))
+
+
+def _likeness(rows: Sequence[Sequence[str]], least: int = 3) -> float:
     """Share of the rows that have the most frequent width; 0 if that is too narrow for ratings."""
     width = _usual_width(rows)
-    return sum(len(row) == width for row in rows) / len(rows) if width >= 3 else 0.0
+    return sum(len(row) == width for row in rows) / len(rows) if width >= least else 0.0
 
 
 def _usual_width(rows: Sequence[Sequence[str]]) -> int:
     return Counter(map(len, rows)).most_common(1)[0][0]
 
 
-def _guess_delimiter(lines: Sequence[str], where: str) -> str:
-    likeness = {delimiter: _likeness(_rows(lines, delimiter)) for delimiter in _DELIMITERS}
+def _guess_delimiter(lines: Sequence[str], least: int, where: str) -> str:
+    likeness = {delimiter: _likeness(_rows(lines, delimiter), least) for delimiter in _DELIMITERS}
     best = max(_DELIMITERS, key=lambda delimiter: likeness[delimiter])
     if likeness[best] < 0.5:
         raise BadRatings(
@@ -181,9 +190,9 @@ def _has_header(first: Sequence[str], options: ReadOptions, where: str) -> bool:
     return bool(names) or not numbers
 
 
-def _check_width(names: Sequence[str], body: Sequence[Sequence[str]], delimiter: str, where: str) -> None:
+def _check_width(names: Sequence[str], body: Sequence[Sequence[str]], delimiter: str, least: int, where: str) -> None:
     width = _usual_width(body)
-    if len(names) < 3 and width < 3:
+    if len(names) < least and width < least:
         raise BadRatings(
             f"{where}: found {len(names)} column(s) separated by {delimiter!r}, expected at least user, item and "
             f"rating; pass --delimiter with the separator"
