@@ -4,14 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from recobatch.errors import BadTable
 from recobatch.scoring.top import best_of_parts, rows_of_user
 from recobatch.table import Published, Table, open_table
-
-_KEYS = ["user_id", "item_id"]
+from recobatch.table.changes import changes_between, lists_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -93,17 +89,8 @@ class PublishedTable:
         Raises:
             BadTable: If there is no such version, or one of the two has no lists.
         """
-        now, before = _lists(self.snapshot), _lists(self.table.snapshot(since)).select([*_KEYS, "rank"])
-        if now.schema.field("user_id").type != before.schema.field("user_id").type:
-            before = before.cast(pa.schema([*(now.schema.field(name) for name in _KEYS), before.schema.field("rank")]))
-        both = now.join(before, keys=_KEYS, join_type="full outer", right_suffix="_before", use_threads=False)
-        both = both.filter(pc.fill_null(pc.not_equal(both["rank"], both["rank_before"]), True))
-        change = pc.if_else(
-            pc.is_null(both["rank_before"]), "entered", pc.if_else(pc.is_null(both["rank"]), "left", "moved")
-        )
-        both = both.append_column("change", change).select([*_KEYS, "change", "rank", "rank_before", "score"])
-        order = [("user_id", "ascending"), ("rank", "ascending"), ("rank_before", "ascending")]
-        return both.sort_by(order)
+        lists = lists_of(self.table.snapshot(since), self.snapshot)
+        return pa.concat_tables(changes_between(*lists))
 
     def _place(self, model: str | None) -> str:
         return f"{self.snapshot.location}/{self.snapshot.main}/model={model or self.champion}"
@@ -121,16 +108,3 @@ def read_table(path: str | Path = "predictions", version: str | None = None) -> 
     """
     table = open_table(path)
     return PublishedTable(table, table.snapshot(version))
-
-
-def _lists(snapshot: Published) -> pa.Table:
-    parts = snapshot.parts("top")
-    if not parts:
-        raise BadTable(
-            f"{snapshot.location}: found no lists of best items, expected those of the champion; publish with top.k "
-            f"above 0"
-        )
-    columns = [*_KEYS, "rank", "score"]
-    known = [name for name in columns if name in pq.ParquetFile(parts[0]).schema_arrow.names]
-    table = pa.concat_tables([pq.read_table(part, columns=known, partitioning=None) for part in parts])
-    return table if "score" in known else table.append_column("score", pa.nulls(len(table), pa.float32()))
