@@ -63,7 +63,7 @@ def batch_scoring(
                 versions = register_models(job, batch, until_published=True)
                 kept = {"summary": with_timings(job, summary).to_dict(), "facts": facts.to_dict()}
                 snapshot = publish_table(
-                    job, staging, entries, batch.champion, expected_rows=expected_rows(job.settings, champion),
+                    job, staging, entries, champion, expected_rows=expected_rows(job.settings, champion),
                     titles=ratings.titles(), extra=notes(inputs, batch) | kept,
                     made_from=[ratings_asset(ratings.source.uri, job.root)],
                 )  # fmt: skip

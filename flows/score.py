@@ -58,7 +58,7 @@ def score_pairs(
                 facts = check_against_published(job, champion, entries, overlap=overlap)
             made_from = [ratings_asset(ratings.source.uri, job.root)] if ratings else []
             snapshot = publish_table(
-                job, staging, entries, champion.name, expected_rows=expected_rows(job.settings, champion),
+                job, staging, entries, champion, expected_rows=expected_rows(job.settings, champion),
                 titles=ratings and ratings.titles(), made_from=[model_asset(job.settings), *made_from],
                 extra={
                     "batch_id": job.batch_id, "flow": "score-pairs", "inputs": inputs, "facts": facts.to_dict(),

@@ -58,6 +58,16 @@ class RatedPairs:
     def n_users(self) -> int:
         return len(self.indptr) - 1
 
+    @property
+    def user_counts(self) -> np.ndarray:
+        """Rated items of each user: int64, shape ``(n_users,)``."""
+        return np.diff(self.indptr)
+
+    @cached_property
+    def item_counts(self) -> np.ndarray:
+        """Users that rated each item: int64, shape ``(n_items,)``."""
+        return np.bincount(self.item_index, minlength=self.n_items)
+
     @cached_property
     def fingerprint(self) -> str:
         """Sha256 over every pair, as 64 hex digits."""

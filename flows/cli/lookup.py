@@ -60,9 +60,18 @@ def print_top(
     width = max((len(str(row["item_id"])) for row in rows), default=4)
     for row in rows:
         title = f"  {row['title']}" if row.get("title") else ""
-        click.echo(f"{row['rank']:>4}  {row['prediction']:.3f}  {row['item_id']!s:>{width}}{title}")
+        click.echo(f"{row['rank']:>4}  {row['prediction']:.3f}{_interval(row)}  {row['item_id']!s:>{width}}{title}")
         if row.get("because"):
             click.echo(f"{'':>4}  because of {reason_text(row['because'])}")
+
+
+def _interval(row: dict[str, Any]) -> str:
+    """The 90 % interval; blank for an item that is not among the published best, nothing in earlier tables."""
+    if "lower_90" not in row:
+        return ""
+    if row["lower_90"] is None:
+        return " " * len("  (1.00 to 5.00)")
+    return f"  ({row['lower_90']:.2f} to {row['upper_90']:.2f})"
 
 
 def _current_parts(root: Path) -> list[Path]:

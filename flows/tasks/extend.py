@@ -18,10 +18,11 @@ from flows.tasks.ingest import ingest_ratings
 from recobatch.bayesian import BayesianState
 from recobatch.errors import BadInput, RatingsNotFound
 from recobatch.features import Features
-from recobatch.model_folder import INTEREST_FILE, LoadedModel, ModelFolder, load_interest
+from recobatch.model_folder import CALIBRATION_FILE, INTEREST_FILE, LoadedModel, ModelFolder, load_interest
 from recobatch.scoring.closed_form import CurrentFeatures, follow_ratings
 from recobatch.scoring.extension import CurrentRatings, RatingsDelta, Unknown, extend
 from recobatch.scoring.interest_extension import extend_interest
+from recobatch.scoring.uncertainty import extend_calibration
 from recobatch.sources import datasets
 from recobatch.sources.side_files import find_side_files
 from recobatch.sources.side_tables import Side, read_side_table_like
@@ -84,6 +85,8 @@ def extend_champion(services: Services, champion: ToScore, ratings: Ratings) -> 
         extended.save(out)
         if (interest := files.interest) is not None:
             extend_interest(load_interest(interest), known, extended, now).save(out / INTEREST_FILE)
+        if (calibration := champion.files.load_calibration()) is not None:
+            extend_calibration(calibration, known, extended).save(out / CALIBRATION_FILE)
         return delta.to_dict()
 
     with services.stages.timed("extend"):

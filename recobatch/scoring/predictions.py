@@ -8,10 +8,13 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from recobatch.errors import BadSettings
 from recobatch.factors import FactorModel
+from recobatch.intervals import NoiseTerms
 from recobatch.model_folder import LoadedModel, ModelFolder
 from recobatch.scoring.kernel import BLOCK_USERS, ScoringKernel, one_blas_thread
 from recobatch.scoring.shards import ShardFile, ShardReport, described, open_shard
+from recobatch.scoring.uncertainty import current_calibration
 
 __all__ = [
     "ScoreOptions",
@@ -39,6 +42,9 @@ class ScoreOptions(BaseModel):
     unknown: Literal["leave_out", "biases"] = "leave_out"
     """Users and items of the ratings that the champion does not know, in ``score``: left out of the table, or scored
     from biases alone, as the average user or item. A ``bayesian_mf`` champion computes them from their ratings."""
+    uncertainty: bool = False
+    """Whether the table gets a column ``sd``, 4 bytes a row before compression; without it, the sd of a pair follows
+    from ``users.parquet`` and ``items.parquet``."""
     rows_per_shard: int = Field(default=33_554_432, ge=1)
     """Approximate number of predictions in a parquet file; at 3 bytes a row the default gives files of 100 MB."""
     rows_per_group: int = Field(default=1_048_576, ge=1)
@@ -113,23 +119,38 @@ def score_shard(
     """
     loaded = model.load()
     loaded.check_range(users)
-    schema = prediction_schema(loaded.users.ids.type, loaded.items.ids.type).with_metadata(dict(metadata))
-    with one_blas_thread(), open_shard(out, schema, parquet_settings(loaded.items.ids.type)) as shard:
-        _write_predictions(loaded, users, shard, options.rows_per_group)
+    noise = _noise(model, loaded) if options.uncertainty else None
+    ids = loaded.users.ids.type, loaded.items.ids.type
+    schema = prediction_schema(*ids, has_sd=noise is not None).with_metadata(dict(metadata))
+    with one_blas_thread(), open_shard(out, schema, parquet_settings(ids[1])) as shard:
+        _write_predictions(loaded, users, shard, options.rows_per_group, noise)
     return shard.report(users)
 
 
-def prediction_schema(user_type: pa.DataType, item_type: pa.DataType) -> pa.Schema:
+def _noise(model: ModelFolder, loaded: LoadedModel) -> NoiseTerms:
+    if (calibration := current_calibration(model, loaded)) is None:
+        raise BadSettings(
+            f"score.uncertainty: found {model.path} without a calibration, as models of earlier releases are, expected "
+            f"one for the column sd; train again, or pass --set score.uncertainty=false"
+        )
+    return calibration.noise
+
+
+def prediction_schema(user_type: pa.DataType, item_type: pa.DataType, *, has_sd: bool = False) -> pa.Schema:
     """Columns of the published table with their meanings; none is nullable."""
+    sd = [described("sd", pa.float32(), "standard deviation of the rating around the prediction, in the same unit")]
     return pa.schema([
         described("user_id", user_type, "the user's id as it was in the ratings"),
         described("item_id", item_type, "the item's id as it was in the ratings"),
         described("prediction", pa.float32(), "the rating that the model expects, in the unit of the ratings"),
         described("rated", pa.bool_(), "whether the user rated the item in the ratings"),
+        *(sd if has_sd else []),
     ])  # fmt: skip
 
 
-def _write_predictions(loaded: LoadedModel, users: slice, shard: ShardFile, rows_per_group: int) -> None:
+def _write_predictions(
+    loaded: LoadedModel, users: slice, shard: ShardFile, rows_per_group: int, noise: NoiseTerms | None
+) -> None:
     kernel, n_items = ScoringKernel.of(loaded.model), loaded.model.n_items
     step = _users_per_write(n_items, rows_per_group)
     group = n_items * max(1, rows_per_group // n_items) if n_items <= rows_per_group else rows_per_group
@@ -144,6 +165,8 @@ def _write_predictions(loaded: LoadedModel, users: slice, shard: ShardFile, rows
             pa.array(predictions),
             pa.array(loaded.rated.mask(block).ravel()),
         ]
+        if noise is not None:
+            columns.append(pa.array(np.hypot(noise.user_sd[block, None], noise.item_sd).ravel()))
         shard.write(pa.table(columns, schema=shard.schema), row_group_size=group)
 
 
@@ -164,7 +187,7 @@ def parquet_settings(item_type: pa.DataType) -> dict[str, object]:
         "compression": "zstd",
         "compression_level": 1,
         "use_dictionary": ["user_id"] if integers else ["user_id", "item_id"],
-        "column_encoding": {"prediction": "BYTE_STREAM_SPLIT"}
+        "column_encoding": {"prediction": "BYTE_STREAM_SPLIT", "sd": "BYTE_STREAM_SPLIT"}
         | ({"item_id": "DELTA_BINARY_PACKED"} if integers else {}),
         # Row groups are ranges of users; statistics of the other columns prune nothing.
         "write_statistics": ["user_id"],

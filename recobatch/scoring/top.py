@@ -10,15 +10,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recobatch.errors import BadInput, BadTable
+from recobatch.intervals import Calibration
 from recobatch.model_folder import LoadedModel, ModelFolder, load_interest
 from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.ranker import RankBy, Ranked, Ranker
 from recobatch.scoring.shards import ShardReport, described, open_shard
+from recobatch.scoring.uncertainty import current_calibration, pair_bounds
 
 Part: TypeAlias = Path | pa.NativeFile
 """A parquet file on disk, or one that is open already."""
 USERS_PER_GROUP = 2048
 """Users in a row group."""
+BOUNDS = ("lower_90", "upper_90")
+"""Columns of the best items, missing in tables of earlier releases."""
 
 
 def top_shard(
@@ -51,12 +55,12 @@ def top_shard(
     loaded = model.load()
     loaded.check_range(users)
     factors = load_interest(interest).factors if interest is not None and rank_by != "prediction" else None
-    ranker = Ranker.of(loaded.model, factors, rank_by)
+    ranker, calibration = Ranker.of(loaded.model, factors, rank_by), current_calibration(model, loaded)
     schema = top_schema(loaded.users.ids.type, loaded.items.ids.type).with_metadata(dict(metadata))
     with one_blas_thread(), open_shard(out, schema, _ENCODING) as shard:
         for start in range(users.start, users.stop, USERS_PER_GROUP):
             group = slice(start, min(start + USERS_PER_GROUP, users.stop))
-            table = _as_table(ranker.best(group, loaded.rated, k), loaded, schema)
+            table = _as_table(ranker.best(group, loaded.rated, k), loaded, calibration, schema)
             if table.num_rows:
                 shard.stats.add(table["prediction"].to_numpy())
             shard.write(table, row_group_size=max(1, table.num_rows))
@@ -71,6 +75,8 @@ def top_schema(user_type: pa.DataType, item_type: pa.DataType) -> pa.Schema:
         described("item_id", item_type, "the item's id as it was in the ratings"),
         described("score", pa.float32(), "what the list is ranked by, comparable within a user only"),
         described("prediction", pa.float32(), "as in the table of all predictions, to the bit"),
+        described("lower_90", pa.float32(), "lower end of the interval that holds 90 % of such ratings"),
+        described("upper_90", pa.float32(), "upper end of the interval"),
     ])  # fmt: skip
 
 
@@ -78,15 +84,16 @@ _ENCODING = {
     "compression": "zstd",
     "compression_level": 1,
     "use_dictionary": ["user_id", "rank", "item_id"],
-    "column_encoding": {"score": "BYTE_STREAM_SPLIT", "prediction": "BYTE_STREAM_SPLIT"},
+    "column_encoding": dict.fromkeys(("score", "prediction", *BOUNDS), "BYTE_STREAM_SPLIT"),
     "write_statistics": ["user_id"],
 }
 
 
-def _as_table(ranked: Ranked, loaded: LoadedModel, schema: pa.Schema) -> pa.Table:
+def _as_table(ranked: Ranked, loaded: LoadedModel, calibration: Calibration | None, schema: pa.Schema) -> pa.Table:
+    bounds = pair_bounds(calibration, loaded, ranked.user_index, ranked.item_index, ranked.prediction)
     columns = [
         loaded.users.decode(ranked.user_index), pa.array(ranked.rank), loaded.items.decode(ranked.item_index),
-        pa.array(ranked.score), pa.array(ranked.prediction),
+        pa.array(ranked.score), pa.array(ranked.prediction), *map(pa.array, bounds),
     ]  # fmt: skip
     return pa.table(columns, schema=schema)
 
@@ -105,8 +112,9 @@ def best_items(
         model: Name of the model; by default the champion.
 
     Returns:
-        ``rank`` (from 1), ``item_id``, ``title`` (where the snapshot has titles), ``prediction``, ``rated``; at most
-        ``k`` rows, best first, equal predictions in the order of the items.
+        ``rank`` (from 1), ``item_id``, ``title`` (where the snapshot has titles), ``prediction``,
+        ``lower_90`` and ``upper_90`` (where the published best items have them, null for other items), ``rated``; at
+        most ``k`` rows, best first, equal predictions in the order of the items.
 
     Raises:
         BadInput: If the table does not have the user; the message names some that it has.
@@ -180,7 +188,7 @@ def _ranked(top: Sequence[Part], user_id: int | str) -> pa.Table | None:
         rows = _rows_of(top, user_id, "top")
     except BadInput:
         return None  # unknown, or has rated everything: the table of all predictions decides
-    rows = rows.select(["item_id", "prediction"])
+    rows = rows.select(["item_id", "prediction", *(name for name in BOUNDS if name in rows.column_names)])
     return rows.append_column("rated", pa.nulls(rows.num_rows, pa.bool_()).fill_null(False))
 
 
@@ -207,7 +215,10 @@ def _all_ranked(rows: pa.Table, ranked: pa.Table | None, k: int, *, unseen_only:
     known = set(ranked["item_id"].to_pylist())
     rows = rows.take(best)
     rest = rows.filter(pa.array([item not in known for item in rows["item_id"].to_pylist()], pa.bool_()))
-    return pa.concat_tables([ranked, rest.cast(ranked.schema)])
+    for name in ranked.column_names[2:-1]:
+        rest = rest.add_column(rest.num_columns - 1, name, pa.nulls(rest.num_rows, pa.float32()))
+    schema = pa.schema([field.with_nullable(True) for field in ranked.schema])
+    return pa.concat_tables([ranked.cast(schema), rest.cast(schema)])
 
 
 def _current_folder(root: Path) -> tuple[Path, str | None]:

@@ -17,7 +17,7 @@ from recobatch.scoring.columns import with_field_ids
 from recobatch.scoring.shards import ShardReport
 from recobatch.storage.durable import explained
 from recobatch.table.changes import write_changes
-from recobatch.table.layout import CHAMPION, CHAMPION_TOP, MANIFEST, TITLES, VERSIONS, safe_name
+from recobatch.table.layout import CHAMPION, CHAMPION_TOP, ITEMS, MANIFEST, TITLES, USERS, VERSIONS, safe_name
 from recobatch.table.manifest import Column, FileEntry, Manifest, ModelEntry, ModelFacts
 from recobatch.table.published import Published
 from recobatch.table.session import Session
@@ -69,6 +69,8 @@ class Staging:
         expected_rows: int,
         extra: Mapping[str, Any] | None = None,
         titles: pa.Table | None = None,
+        users: pa.Table | None = None,
+        items: pa.Table | None = None,
     ) -> Published:
         """Check what was staged against what was expected, and make it the table that readers see.
 
@@ -78,6 +80,8 @@ class Staging:
             expected_rows: Rows of each model: users × items, or those of its lists where there is nothing else.
             extra: JSON to keep in the manifest.
             titles: ``item_id`` and ``title``, for people to read.
+            users: What is known of each user.
+            items: What is known of each item.
 
         Raises:
             BadSettings: If the champion is not among the models.
@@ -90,8 +94,9 @@ class Staging:
         with self.exclusive(f"publish {self.version}") as session:
             columns = self._check(models, expected_rows)
             files = [self._entry(report) for entry in models.values() for report in (*entry.shards, *entry.top)]
-            if titles is not None:
-                files.append(self._write_titles(titles))
+            said = {"version": self.version, "model": champion, "mlflow_run_id": models[champion].mlflow_run_id}
+            beside = {TITLES: _checked_titles(titles), USERS: users, ITEMS: items}
+            files += [self._write(name, table, said) for name, table in beside.items() if table is not None]
             if (changes := self._write_changes(models[champion], session.catalog.version)) is not None:
                 files.append(changes)
             files += self._write_views(files, champion, columns)
@@ -148,14 +153,14 @@ class Staging:
     def _entry(self, report: ShardReport) -> FileEntry:
         return FileEntry(report.path.relative_to(self.path).as_posix(), report.rows, report.bytes, report.sha256)
 
-    def _write_titles(self, titles: pa.Table) -> FileEntry:
-        if titles.column_names != ["item_id", "title"]:
-            raise BadTable(f"titles: found columns {titles.column_names}, expected item_id and title; rename them")
-        path = self.path / TITLES
-        with explained("write the titles", path):
-            pq.write_table(titles.cast(with_field_ids(titles.schema)), path, compression="zstd")
+    def _write(self, name: str, table: pa.Table, said: Mapping[str, str]) -> FileEntry:
+        """Write a file beside the manifest, with key-value metadata."""
+        path = self.path / name
+        schema = with_field_ids(table.schema).with_metadata(dict(said))
+        with explained(f"write {name}", path):
+            pq.write_table(table.cast(schema), path, compression="zstd")
             content = path.read_bytes()
-        return FileEntry(TITLES, titles.num_rows, len(content), hashlib.sha256(content).hexdigest())
+        return FileEntry(name, table.num_rows, len(content), hashlib.sha256(content).hexdigest())
 
     def _write_changes(self, champion: ModelEntry, current: str) -> FileEntry | None:
         """What changes in the lists that readers see; None where there is nothing to compare."""
@@ -187,6 +192,12 @@ class Staging:
         link = self.path / name
         link.unlink(missing_ok=True)
         link.symlink_to(Path(table) / f"model={champion}")
+
+
+def _checked_titles(titles: pa.Table | None) -> pa.Table | None:
+    if titles is not None and titles.column_names != ["item_id", "title"]:
+        raise BadTable(f"titles: found columns {titles.column_names}, expected item_id and title; rename them")
+    return titles
 
 
 def _main(entry: ModelEntry) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recobatch.errors import BadTable
@@ -45,8 +46,9 @@ def verify_snapshot(snapshot: Published) -> VerifyReport:
     """Read every byte and every pair of a snapshot.
 
     Checks that exactly the files of the manifest are there; the bytes, sha256, rows and columns of each; and that each
-    model's files hold, in order, every user of its vocabulary with every item of its vocabulary once; and that the
-    changes turn the lists of the version before, if it is still kept, into the lists of this one. A file in an
+    model's files hold, in order, every user of its vocabulary with every item of its vocabulary once; that every
+    interval holds its prediction; and that the changes turn the lists of the version before, if it is still kept, into
+    the lists of this one. A file in an
     object store is copied to the folder for temporary files while it is checked, one at a time.
     """
     problems = check_sizes(snapshot)
@@ -135,6 +137,21 @@ def _check_file(path: Path, entry: FileEntry, manifest: Manifest) -> list[str]:
         expected = [(column.name, column.type) for column in manifest.columns]
         if found != expected:
             return [f"{entry.path}: found columns {found}, expected {expected}"]
+    return _check_bounds(path, entry.path) if entry.path.startswith("top/") else []
+
+
+def _check_bounds(path: Path, name: str) -> list[str]:
+    """``lower_90 <= prediction <= upper_90``, where the file has these columns."""
+    file = pq.ParquetFile(path)
+    if not {"lower_90", "upper_90"} <= set(file.schema_arrow.names):
+        return []
+    for group in range(file.num_row_groups):
+        rows = file.read_row_group(group, columns=["lower_90", "prediction", "upper_90"])
+        held = pc.and_(
+            pc.less_equal(rows["lower_90"], rows["prediction"]), pc.less_equal(rows["prediction"], rows["upper_90"])
+        )
+        if outside := rows.num_rows - (pc.sum(held).as_py() or 0):
+            return [f"{name}: found {outside:,} predictions outside of their intervals, expected none"]
     return []
 
 

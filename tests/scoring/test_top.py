@@ -23,7 +23,7 @@ from recobatch.scoring.ranker import Ranker
 from recobatch.scoring.top import best_items, best_of_parts, top_shard
 from recobatch.table import open_table
 from tests.support.brute_force import best_unseen
-from tests.support.small_table import make_ids, make_model, make_rated, publish, write_inputs
+from tests.support.small_table import make_calibration, make_ids, make_model, make_rated, publish, write_inputs
 from tests.support.tastes import tastes
 
 N_USERS, N_ITEMS = 50, 30
@@ -37,6 +37,7 @@ def test_shard_holds_the_best_unseen_of_every_user(tmp_path, k):
     table = pq.read_table(report.path)
     assert [(f.name, str(f.type)) for f in table.schema] == [
         ("user_id", "int64"), ("rank", "int32"), ("item_id", "int64"), ("score", "float"), ("prediction", "float"),
+        ("lower_90", "float"), ("upper_90", "float"),
     ]  # fmt: skip
     everyone = slice(3, N_USERS)
     expected = best_unseen(score_block(model, everyone), make_rated(N_USERS, N_ITEMS).mask(everyone), k)
@@ -47,6 +48,42 @@ def test_shard_holds_the_best_unseen_of_every_user(tmp_path, k):
     assert np.array_equal(table["prediction"].to_numpy(), predictions)
     assert report.rows == len(expected)
     assert report.max_prediction == max(predictions)
+
+
+def test_every_item_has_its_interval(tmp_path):
+    """By the formula of the page, with bands of the pairs in the input instead of those that were calibrated on."""
+    model, calibration = make_model(N_USERS, N_ITEMS), make_calibration(N_USERS, N_ITEMS)
+    inputs = write_inputs(tmp_path / "in", model, calibration=calibration)
+    report = top_shard(inputs, slice(0, N_USERS), tmp_path / "top.parquet", k=9, metadata={})
+    table = pq.read_table(report.path).to_pandas()
+    user, item = (table["user_id"].to_numpy() - 10) // 3, (table["item_id"].to_numpy() - 10) // 3
+    rated, intervals = make_rated(N_USERS, N_ITEMS), calibration.intervals
+    bands = [
+        np.digitize(counts, edges)
+        for counts, edges in (
+            (np.diff(rated.indptr)[user], intervals.user_edges),
+            (np.bincount(rated.item_index, minlength=N_ITEMS)[item], intervals.item_edges),
+        )
+    ]
+    sd = np.hypot(calibration.noise.user_sd[user], calibration.noise.item_sd[item])
+    for column, sign, (users, items) in (("lower_90", -1, intervals.lower), ("upper_90", 1, intervals.upper)):
+        expected = np.clip(table["prediction"] + sign * sd * users[bands[0]] * items[bands[1]], 1, 5)
+        np.testing.assert_allclose(table[column], expected, rtol=1e-5)
+    assert ((table["lower_90"] <= table["prediction"]) & (table["prediction"] <= table["upper_90"])).all()
+    assert 0 < (table["upper_90"] < 5).sum() < len(table)
+
+
+def test_without_a_calibration_the_interval_is_the_range(tmp_path):
+    inputs = write_inputs(tmp_path / "in", make_model(9, 4))
+    table = pq.read_table(top_shard(inputs, slice(0, 9), tmp_path / "top.parquet", metadata={}).path)
+    assert set(table["lower_90"].to_pylist()) == {1.0}
+    assert set(table["upper_90"].to_pylist()) == {5.0}
+
+
+def test_a_calibration_of_another_model_is_refused(tmp_path):
+    inputs = write_inputs(tmp_path / "in", make_model(9, 4), calibration=make_calibration(8, 4))
+    with pytest.raises(BadTable, match=r"calibration.npz: found 8 users and 4 items, expected 9 and 4"):
+        top_shard(inputs, slice(0, 9), tmp_path / "top.parquet", metadata={})
 
 
 def test_a_user_who_rated_everything_has_no_rows(tmp_path):
@@ -133,6 +170,9 @@ def test_best_items_are_in_the_published_order(tmp_path, user, k):
     assert found["prediction"].to_pylist()[:6] == published["prediction"].to_pylist()[:k]
     assert found["rank"].to_pylist() == list(range(1, found.num_rows + 1))
     assert found["rated"].to_pylist() == [False] * found.num_rows
+    assert found.column_names == ["rank", "item_id", "prediction", "lower_90", "upper_90", "rated"]
+    for name in ("lower_90", "upper_90"):
+        assert found[name].to_pylist() == [*published[name].to_pylist()[:k], *[None] * (found.num_rows - 6)]
     rest = found["prediction"].to_pylist()[6:]
     assert rest == sorted(rest, reverse=True)
     unseen = N_ITEMS - int(np.diff(make_rated(N_USERS, N_ITEMS).indptr)[user])

@@ -7,12 +7,14 @@ import numpy as np
 import pyarrow as pa
 
 from recobatch.factors import FactorModel, Link
-from recobatch.model_folder import LoadedModel, ModelFolder
+from recobatch.intervals import Calibration, Intervals, NoiseTerms
+from recobatch.model_folder import CALIBRATION_FILE, LoadedModel, ModelFolder
 from recobatch.rated import RatedPairs
 from recobatch.scoring.predictions import ScoreOptions, plan_shards, score_shard
 from recobatch.scoring.ranker import RankBy
 from recobatch.scoring.shards import ShardReport
 from recobatch.scoring.top import top_shard
+from recobatch.scoring.uncertainty import current_calibration, item_table, user_table
 from recobatch.table import ModelEntry, Published, Staging, Table
 from recobatch.vocabulary import Vocabulary
 
@@ -41,6 +43,15 @@ def make_ids(n: int, *, text: bool = False) -> Vocabulary:
     return Vocabulary(pa.array([f"id-{i:07d}" for i in range(n)] if text else range(10, 10 + 3 * n, 3)))
 
 
+def make_calibration(n_users: int, n_items: int, *, seed: int = 4) -> Calibration:
+    """Two bands of users and three of items, with factors that differ."""
+    rng = np.random.default_rng(seed)
+    noise = NoiseTerms(*(rng.uniform(0.2, 1, n).astype(np.float32) for n in (n_users, n_items)))
+    lower, upper = ((rng.uniform(1, 1.4, 2), rng.uniform(1, 1.4, 3)) for _ in range(2))
+    intervals = Intervals(np.array([N_ITEMS / 5]), np.array([3.0, 9.0]), lower, upper, 1.0, 5.0)
+    return Calibration(noise, intervals, rng.integers(0, 30, n_users), rng.integers(0, 30, n_items))
+
+
 def write_inputs(
     folder: Path,
     model: FactorModel,
@@ -48,9 +59,12 @@ def write_inputs(
     rated: RatedPairs | None = None,
     users: Vocabulary | None = None,
     items: Vocabulary | None = None,
+    calibration: Calibration | None = None,
 ) -> ModelFolder:
     folder.mkdir(parents=True, exist_ok=True)
     users, items = users or make_ids(model.n_users), items or make_ids(model.n_items)
+    if calibration is not None:
+        calibration.save(folder / CALIBRATION_FILE)
     return LoadedModel(model, users, items, rated or make_rated(model.n_users, model.n_items)).save(folder)
 
 
@@ -100,6 +114,7 @@ def publish(
 ) -> Published:
     """One whole batch as the flows do it: lock, clean, stage or resume, score, publish, retain."""
     loaded = inputs.load()
+    calibration = current_calibration(inputs, loaded)
     with table.lock(holder=f"batch of {version}"):
         table.clean(keep_unfinished=True)
         key = f"{version} of {loaded.model.fingerprint}"
@@ -113,6 +128,8 @@ def publish(
             expected_rows=loaded.model.n_users * loaded.model.n_items,
             extra={"batch_id": version},
             titles=titles,
+            users=user_table(loaded, calibration),
+            items=item_table(loaded, calibration, titles),
         )
         table.retain(keep)
     return snapshot

@@ -31,6 +31,8 @@ def test_layout_is_what_consumers_rely_on(published):
         "changes/part-00000-v2.parquet",
         "views.sql",
         "views.spark.sql",
+        "users.parquet",
+        "items.parquet",
         *(f"{kind}/model={model}/part-00000-v2.parquet" for kind in ("table", "top") for model in ("bias", "plain")),
     }
     assert {path.name for path in root.iterdir() if not path.name.startswith(".")} == {
@@ -60,6 +62,13 @@ def test_every_file_names_its_version_model_and_run(published):
         assert {key: metadata[key.encode()].decode() for key in expected} == expected
 
 
+def test_users_and_items_name_the_champion_and_its_run(published):
+    for name in ("users.parquet", "items.parquet"):
+        metadata = pq.read_schema(published.current().path / name).metadata
+        said = {key: metadata[key].decode() for key in (b"version", b"model", b"mlflow_run_id")}
+        assert said == {b"version": "v2", b"model": "plain", b"mlflow_run_id": "run-of-plain"}
+
+
 def test_manifest_tells_where_everything_came_from(published, inputs):
     manifest, loaded = published.current().manifest, inputs.load()
     assert (manifest.version, manifest.sequence, manifest.champion) == ("v2", 2, "plain")
@@ -78,7 +87,7 @@ def test_manifest_tells_where_everything_came_from(published, inputs):
     assert facts.sd_prediction == pytest.approx(predictions.std(), abs=1e-3)
     assert (facts.min_prediction, facts.max_prediction) == (predictions.min(), predictions.max())
     assert manifest.extra == {"batch_id": "v2"}
-    assert len(manifest.files) == 7
+    assert len(manifest.files) == 9
 
 
 def test_snapshot_finds_its_parts(published):
@@ -94,8 +103,10 @@ def test_titles_lie_beside_the_manifest(table, inputs):
     snapshot = publish(table, "v1", inputs, titles=titles)
     assert pq.read_table(snapshot.titles).to_pylist() == titles.to_pylist()
     assert table.verify().ok
+    staging = table.stage("v2")
+    entries, wrong = {"plain": score_into(staging, "plain", inputs)}, titles.rename_columns(["id", "name"])
     with pytest.raises(BadTable, match="expected item_id and title"):
-        publish(table, "v2", inputs, titles=titles.rename_columns(["id", "name"]))
+        staging.publish(entries, champion="plain", expected_rows=2400, titles=wrong)
 
 
 def test_nothing_published_yet(table):

@@ -22,7 +22,7 @@ def part_of(table, kind="table", number=0):
 def test_a_whole_snapshot_passes(published):
     report = published.verify()
     assert report.ok
-    assert (report.version, report.files, report.rows) == ("v2", 7, 4800)
+    assert (report.version, report.files, report.rows) == ("v2", 9, 4800)
     files = [path for path in (published.root / "versions" / "v2").rglob("*.*") if path.name != "manifest.json"]
     assert report.bytes == sum(path.stat().st_size for path in files if path.is_file())
     assert published.verify("v1").version == "v1"
@@ -73,9 +73,9 @@ def test_the_link_to_its_lists_is_checked_where_there_is_one(published):
     assert published.verify().problems == ("champion-top: found a link to top/model=bias, expected top/model=plain",)
 
 
-def forge(table, number, change):
-    """Replace a part and make the manifest agree with it, so that only the pairs themselves can tell."""
-    part, snapshot = part_of(table, number=number), table.current()
+def forge(table, number, change, kind="table"):
+    """Replace a part and make the manifest agree with it, so that only its rows can tell."""
+    part, snapshot = part_of(table, kind, number), table.current()
     rows = change(pq.read_table(part))
     pq.write_table(rows, part, row_group_size=40)
     name = part.relative_to(table.root / "current").as_posix()
@@ -124,6 +124,18 @@ def test_a_changed_column_is_found(table, inputs):
     publish(table, "v1", inputs, options=ScoreOptions(rows_per_shard=700, rows_per_group=100))
     forge(table, 1, lambda rows: rows.rename_columns(["user_id", "item_id", "score", "rated"]))
     assert "found columns" in table.verify().problems[0]
+
+
+@pytest.mark.parametrize(("column", "moved"), [("lower_90", 1.001), ("upper_90", 0.999)])
+def test_a_prediction_outside_of_its_interval_is_found(published, column, moved):
+    def change(rows):
+        values = rows[column].to_numpy().copy()
+        values[3] = rows["prediction"][3].as_py() * moved
+        return with_column(rows, column, values)
+
+    forge(published, 0, change, kind="top")
+    (problem,) = published.verify().problems
+    assert problem.endswith("part-00000-v2.parquet: found 1 predictions outside of their intervals, expected none")
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (8, 3), (9, 700)])

@@ -47,7 +47,7 @@ def test_what_a_consumer_finds(two, s3):
             f"versions/{version}/{name}"
             for version in ("v1", "v2")
             for name in (
-                "manifest.json", "titles.parquet", "views.sql", "views.spark.sql",
+                "manifest.json", "titles.parquet", "users.parquet", "items.parquet", "views.sql", "views.spark.sql",
                 *(f"{kind}/model={model}/part-00000-{version}.parquet"
                   for kind in ("table", "top") for model in ("bias", "plain")),
             )
@@ -76,7 +76,7 @@ def test_nothing_is_left_on_this_machine(two, tmp_path):
 def test_every_byte_and_pair_is_verified(two):
     report = two.verify()
     assert report.ok
-    assert (report.version, report.rows, report.files) == ("v2", 2 * 60 * 40, 8)
+    assert (report.version, report.rows, report.files) == ("v2", 2 * 60 * 40, 10)
     assert two.verify("v1").ok
 
 
@@ -133,7 +133,7 @@ def test_a_pointer_that_is_not_ours(two, s3):
 
 def test_commands(two, s3, inputs, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    publish(open_table(tmp_path / "folder"), "v2", inputs, names=("bias", "plain"), titles=TITLES)
+    publish(open_table(tmp_path / "folder"), "v2", inputs, names=("bias", "plain"), top=5, titles=TITLES)
     print_top(s3.uri, "31", k=4, unseen_only=True, model=None, as_json=True)
     there = json.loads(capsys.readouterr().out)["items"]
     assert there == best_items(tmp_path / "folder", 31, k=4).to_pylist()
@@ -143,7 +143,7 @@ def test_commands(two, s3, inputs, tmp_path, capsys, monkeypatch):
     with pytest.raises(BadTable, match="found no model 'other', expected one of bias, plain"):
         print_top(s3.uri, "31", k=4, unseen_only=True, model="other", as_json=False)
     print_verified(s3.uri, None, as_json=False)
-    assert "version v2 is whole: 4,800 predictions in 8 files" in capsys.readouterr().out
+    assert "version v2 is whole: 4,800 predictions in 10 files" in capsys.readouterr().out
     print_rollback(s3.uri, None, as_json=False)
     assert "now at version v1" in capsys.readouterr().out
     assert s3.pointer()["version"] == "v1"
