@@ -28,6 +28,8 @@ _TABLES = {
         "changes/*.parquet", "What entered, left or moved in the champion's lists since the version before.",
         ("user_id", "item_id"),
     ),
+    "users": ("users.parquet", "What is known of each user of the champion.", ("user_id",)),
+    "items": ("items.parquet", "What is known of each item of the champion.", ("item_id",)),
 }  # fmt: skip
 _LOGICAL = {"int64": "integer", "int32": "integer", "string": "string", "float": "number", "bool": "boolean"}
 

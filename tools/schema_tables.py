@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 from recobatch.factors import FactorModel, Link
 from recobatch.model_folder import LoadedModel
 from recobatch.rated import RatedPairs
+from recobatch.scoring.columns import with_field_ids
 from recobatch.scoring.predictions import ScoreOptions, score_shard
 from recobatch.scoring.shards import DESCRIPTION
 from recobatch.scoring.top import top_shard
+from recobatch.scoring.uncertainty import item_table, user_table
 from recobatch.table.changes import write_between
 from recobatch.table.manifest import Column, FileEntry, Manifest, ModelFacts
 from recobatch.vocabulary import Vocabulary
@@ -34,7 +36,7 @@ def with_schema(page: str) -> str:
     """A page with every generated table between its two markers."""
     with tempfile.TemporaryDirectory() as folder:
         variants = [write_files(Path(folder, str(ids.type)), ids) for ids in (pa.array([1, 2]), pa.array(["a", "b"]))]
-        for name in ("predictions", "top", "changes"):
+        for name in ("predictions", "top", "changes", "users", "items"):
             table = _columns_table(*(describe(files / f"{name}.parquet") for files in variants))
             page = between_markers(page, name, table)
     for name, record in _RECORDS.items():
@@ -75,7 +77,7 @@ def _columns_table(*variants: dict[str, tuple[str, str, str]]) -> str:
 
 
 def write_files(folder: Path, ids: pa.Array) -> Path:
-    """Write ``predictions.parquet``, ``top.parquet`` and ``changes.parquet`` for two users and two items."""
+    """Write one file of each table, ``<table>.parquet``, for two users and two items."""
     zeros = np.zeros(2, np.float32)
     model = FactorModel(zeros[:, None], zeros[:, None], zeros, zeros, 0.0, Link.IDENTITY, 1.0, 5.0)
     unrated = RatedPairs(np.zeros(3, np.int64), np.zeros(0, np.int32), 2)
@@ -85,6 +87,9 @@ def write_files(folder: Path, ids: pa.Array) -> Path:
     top_shard(inputs, slice(0, 2), folder / "top.parquet", metadata={})
     top_shard(inputs, slice(0, 2), folder / "before.parquet", metadata={}, k=1)
     write_between([folder / "before.parquet"], [folder / "top.parquet"], folder / "changes.parquet", {})
+    loaded = inputs.load()
+    for name, table in (("users", user_table(loaded, None)), ("items", item_table(loaded, None))):
+        pq.write_table(table.cast(with_field_ids(table.schema)), folder / f"{name}.parquet", compression="zstd")
     return folder
 
 

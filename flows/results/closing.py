@@ -10,6 +10,7 @@ from flows.results.choice import choice_remarks
 from flows.results.comparison import Comparison, comparison_table
 from flows.results.rankings import remarks
 from flows.results.summary import BatchSummary, TableSummary
+from flows.results.uncertainty import uncertainty_remarks
 from recobatch.table.queries import duckdb_command, pandas_query, top_command
 
 
@@ -20,7 +21,7 @@ def print_closing(summary: BatchSummary, out: TextIO) -> None:
         console.print(_unchanged(summary), highlight=False, markup=False)
     if any(model.test_mae is not None for model in summary.models.values()):
         console.print(comparison_table(Comparison.of(summary)))
-    for remark in (*choice_remarks(summary), *remarks(summary)):
+    for remark in (*choice_remarks(summary), *uncertainty_remarks(summary), *remarks(summary)):
         console.print(remark, highlight=False, markup=False)
     if summary.data.scored_only:
         console.print(_news(summary), highlight=False, markup=False)

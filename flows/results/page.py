@@ -17,6 +17,7 @@ from flows.results.comparison import Comparison, ComparisonRow, shown
 from flows.results.rankings import remarks
 from flows.results.summarize import at_end
 from flows.results.summary import BatchSummary, Change, DataSummary
+from flows.results.uncertainty import uncertainty_remarks
 from flows.server.outage import is_reachable
 from recobatch.addresses import without_secrets
 from recobatch.errors import GateRefused
@@ -78,7 +79,7 @@ def markdown(summary: BatchSummary, *, tracking: str, root: Path, refused: str =
     parts += [
         _data(summary),
         "\n".join(_models(Comparison.of(summary))),
-        _plain(" ".join((*choice_remarks(summary), *remarks(summary)))),
+        _plain(" ".join((*choice_remarks(summary), *uncertainty_remarks(summary), *remarks(summary)))),
     ]
     if summary.change is not None:
         parts.append(_change(summary.change))

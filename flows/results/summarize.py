@@ -16,6 +16,7 @@ from flows.results.summary import (
     ModelSummary,
     TableSummary,
 )
+from flows.results.uncertainty import uncertainty_figures
 from recobatch.addresses import is_uri
 from recobatch.evaluation.gate import Standing
 from recobatch.scoring.extension import RatingsDelta
@@ -75,6 +76,7 @@ def _trained_model(batch: TrainedBatch, model: TrainedModel) -> ModelSummary:
         trained_on=KNOWN[model.report.trained_on],
         rank_by=lists.rank_by[model.name], rankings=lists.rankings(model.name),
         **_spread(batch.standings.get(model.name)),
+        **uncertainty_figures(model.calibrated),
     )  # fmt: skip
 
 

@@ -99,6 +99,26 @@ class ModelSummary(_Figures):
     """What its lists are ranked by."""
     rankings: Mapping[str, Any] | None = None
     """Quality of its lists on the test part: of those published, and of other ways to rank below ``other_ways``."""
+    calibrated_on: str | None = None
+    """Ratings that its intervals are calibrated on."""
+    coverage_90: float | None = None
+    """Share of the test ratings within their 90 % intervals."""
+    interval_width: float | None = None
+    """Mean length of these intervals, in rating units."""
+    sd_error_correlation: float | None = None
+    """Correlation of the sd with the absolute error."""
+    crps: float | None = None
+    """Mean continuous ranked probability score of normal distributions, in rating units."""
+    crps_constant: float | None = None
+    """The same with one sd for all pairs."""
+    nll: float | None = None
+    """Mean negative log likelihood of normal distributions."""
+    nll_constant: float | None = None
+    """The same with one sd for all pairs."""
+    coverage_90_by_user_activity: Sequence[float | None] | None = None
+    """By decile; None for a decile with fewer than 300 rows."""
+    coverage_90_by_item_popularity: Sequence[float | None] | None = None
+    """Likewise."""
 
     @property
     def _nullable(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from recobatch.errors import GateRefused
 from recobatch.evaluation.evaluate import predict_rows
 from recobatch.factors import FactorModel
 from recobatch.interactions import Split
-from recobatch.report import ListResult, ModelResult, PublishedTable, ReportInputs, titles_by_index
+from recobatch.report import CoverageResult, ListResult, ModelResult, PublishedTable, ReportInputs, titles_by_index
 from recobatch.storage.durable import is_disk_trouble, refusal
 from recobatch.tracking.params import flatten_params
 from recobatch.vocabulary import Vocabulary
@@ -122,6 +122,7 @@ def _inputs(job: Job, batch: TrainedBatch, summary: BatchSummary, refused: str, 
         settings=flatten_params(job.settings.model_dump(mode="json")),
         command=repeat_command(command, job.settings), code_version=__version__,
         lists=[_list(each) for each in measured_lists(summary)], lists_note=summary.rankings_note or "",
+        coverage=_coverage(summary),
     )  # fmt: skip
 
 
@@ -142,6 +143,16 @@ def _list(measured: MeasuredList) -> ListResult:
         measured.name, list_length([figures]) or 0, ndcg or 0.0, recall or 0.0, figures["popularity"],
         figures["coverage"], measured.is_published, measured.is_baseline, figures["by_user_activity"],
         figures["by_item_popularity"],
+    )  # fmt: skip
+
+
+def _coverage(summary: BatchSummary) -> CoverageResult | None:
+    model = summary.models[summary.champion]
+    if model.coverage_90 is None:
+        return None
+    return CoverageResult(
+        summary.champion, model.coverage_90, model.interval_width or 0.0, model.sd_error_correlation or 0.0,
+        model.coverage_90_by_user_activity or (), model.coverage_90_by_item_popularity or (),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from recobatch.report import charts
+from recobatch.report.coverage_chart import draw_coverage
 from recobatch.report.evaluation_summary import EvaluationSummary, ItemError
 from recobatch.report.inputs import ModelResult, ReportInputs
 from recobatch.report.list_chart import draw_lists
@@ -20,12 +21,15 @@ def draw_figures(inputs: ReportInputs, summary: EvaluationSummary | None) -> dic
         summary: Of the models whose predictions are finite; None if there are none.
 
     Returns:
-        File name without ending → ``<svg>`` element. Without a summary only ``loss_curves_of_all`` and ``lists``.
+        File name without ending → ``<svg>`` element. Without a summary only ``loss_curves_of_all``, ``lists`` and
+        ``coverage_by_decile``.
     """
     with figure_settings():
         figures = {"loss_curves_of_all": charts.draw_loss(inputs.ranked)}
         if inputs.lists:
             figures["lists"] = draw_lists(inputs.lists)
+        if inputs.coverage is not None and inputs.coverage.is_drawn:
+            figures["coverage_by_decile"] = draw_coverage(inputs.coverage)
         if summary:
             figures |= {
                 "test_errors": charts.draw_test_errors(inputs.test_errors, inputs.champion),

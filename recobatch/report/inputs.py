@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from recobatch.ingest import IngestReport
 from recobatch.interactions import Split
+from recobatch.report.coverage import CoverageResult
 from recobatch.report.lists import ListResult
 from recobatch.vocabulary import Vocabulary
 
@@ -92,6 +93,8 @@ class ReportInputs:
     """The quality of the lists by every way to rank, and of the baselines; empty if it was not measured."""
     lists_note: str = ""
     """Why it was not measured."""
+    coverage: CoverageResult | None = None
+    """The champion's intervals; None if they were not measured."""
 
     @cached_property
     def ratings_of_user(self) -> np.ndarray:

@@ -6,7 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from recobatch.errors import BadInput
-from recobatch.report import findings, lists, style
+from recobatch.report import coverage, findings, lists, style
 from recobatch.report.evaluation_summary import EvaluationSummary
 from recobatch.report.figures import draw_figures, draw_item_map, save_artifacts
 from recobatch.report.inputs import ReportInputs, baseline_name
@@ -56,7 +56,7 @@ def _render(inputs: ReportInputs, summary: EvaluationSummary | None, figures: Ma
         inputs=inputs, ingest=inputs.ingest, split=inputs.split, table=inputs.table, champion=inputs.champion_result,
         summary=summary,
         figures={name: style.inline(svg, name) for name, svg in figures.items()},
-        findings=findings, lists=lists, queries=queries, style=style, baseline_name=baseline_name,
+        findings=findings, coverage=coverage, lists=lists, queries=queries, style=style, baseline_name=baseline_name,
     )  # fmt: skip
 
 

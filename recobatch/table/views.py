@@ -65,7 +65,7 @@ def view_files(location: str, *, version: str, champion: str, files: Collection[
     return texts
 
 
-_TOP = "user_id KIND, rank whole, item_id KIND, score real, prediction real"
+_TOP = "user_id KIND, rank whole, item_id KIND, score real, prediction real, lower_90 real, upper_90 real"
 _CHANGES = "user_id KIND, item_id KIND, change text, rank whole, rank_before whole, score real"
 
 

@@ -1,12 +1,17 @@
 """The page about the schema says what files are, and what the code says of its records."""
 
+import re
+
+import duckdb
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from recobatch.scoring.predictions import ScoreOptions
 from recobatch.table import open_table
 from tests.support.paths import REPO
-from tests.support.small_table import make_ids, make_model, publish, write_inputs
+from tests.support.small_table import make_calibration, make_ids, make_model, publish, write_inputs
 from tools.data_contract import contract
 from tools.schema_tables import describe, with_schema
 
@@ -62,6 +67,20 @@ def test_published_files_are_as_the_page_says(tmp_path, table, text):
             assert storage in row
             assert meaning
             assert meaning in row
+
+
+def test_the_sd_of_every_pair_follows_as_the_page_says(tmp_path, monkeypatch):
+    inputs = write_inputs(tmp_path / "in", make_model(40, 30), calibration=make_calibration(40, 30))
+    table = open_table(tmp_path / "predictions")
+    snapshot = publish(table, "v1", inputs, options=ScoreOptions(uncertainty=True))
+    monkeypatch.chdir(snapshot.path)
+    (query,) = re.findall(r"```sql\n(SELECT t\.user_id.*?)```", PAGE, re.DOTALL)
+    found = duckdb.sql(query).order("user_id, item_id").df()
+    published = pq.read_table(snapshot.parts("table")).to_pandas()
+    assert len(found) == len(published) == 1200
+    np.testing.assert_array_equal(found[["user_id", "item_id"]], published[["user_id", "item_id"]])
+    np.testing.assert_allclose(found["sd"], published["sd"], rtol=1e-6)
+    assert table.verify().ok
 
 
 def test_published_files_name_version_model_and_run(tmp_path):

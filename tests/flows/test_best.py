@@ -85,6 +85,7 @@ def test_the_best_on_held_out_training_ratings_is_published_with_all_ratings(bes
     metadata = pq.read_schema(next((at_project / "best" / "current" / "champion").glob("*.parquet"))).metadata
     assert metadata[b"trained_on"] == b"all"
 
+    check_intervals(at_project / "best" / "current", summary)
     check_tracked(at_project, model["mlflow_run_id"])
     table = predictions(at_project, "best")
     check_served(at_project, table)
@@ -93,6 +94,8 @@ def test_the_best_on_held_out_training_ratings_is_published_with_all_ratings(bes
     assert scored.json["models"]["bayesian_mf"]["trained_on"] == "all ratings"
     again = predictions(at_project, "best-nightly")
     np.testing.assert_allclose(again["prediction"], table["prediction"], atol=1e-6)
+    users, now = (pq.read_table(at_project / name / "current/users.parquet") for name in ("best", "best-nightly"))
+    assert now.equals(users)
     check_followed(at_project, recobatch, with_tables, table)
 
 
@@ -112,6 +115,25 @@ def check_followed(project, recobatch, ratings, before):
     assert len(after) == (before.index.levshape[0] + 1) * (before.index.levshape[1] + 1)
     np.testing.assert_allclose(after[before.index], before, atol=1e-6)
     assert np.isfinite(after).all()
+    users = {row["user_id"]: row for row in pq.read_table(project / "best-nightly/current/users.parquet").to_pylist()}
+    assert users[900]["ratings"] == 3
+    assert users[900]["sd"] > 0
+
+
+def check_intervals(snapshot, summary):
+    for name, model in summary["models"].items():
+        assert model["calibrated_on"] == "held-out training ratings"
+        assert 0 < model["coverage_90"] <= 1
+        assert model["interval_width"] > 0
+        assert {"crps", "crps_constant", "nll", "nll_constant", "sd_error_correlation"} <= model.keys()
+        assert len(model["coverage_90_by_user_activity"]) == len(model["coverage_90_by_item_popularity"]) == 10
+        top = pq.read_table(snapshot / "top" / f"model={name}").to_pandas()
+        assert ((top["lower_90"] <= top["prediction"]) & (top["prediction"] <= top["upper_90"])).all()
+        assert (top["lower_90"] < top["upper_90"]).mean() > 0.9
+    users, items = (pq.read_table(snapshot / f"{side}.parquet") for side in ("users", "items"))
+    assert (users.num_rows, items.num_rows) == (60, 40)
+    assert sum(users["ratings"].to_pylist()) == sum(items["ratings"].to_pylist()) == summary["data"]["ratings"]
+    assert users["sd"].null_count == items["sd"].null_count == 0
 
 
 def check_tracked(project, run_id):
@@ -120,12 +142,13 @@ def check_tracked(project, run_id):
     client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
     run = client.get_run(run_id)
     assert {"test_mse", "validation_mse", "rank", "largest_move", "rms_move", "alpha"} <= run.data.metrics.keys()
+    assert {"coverage_90", "interval_width", "sd_error_correlation", "crps", "nll_constant"} <= run.data.metrics.keys()
     assert [metric.step for metric in client.get_metric_history(run_id, "loss")] == list(range(1, 21))
     assert run.data.params["model.sweeps"] == "20"
     assert not any(name.startswith("train.") for name in run.data.params)
     version = client.get_model_version_by_alias("recobatch", "champion")
     assert (version.run_id, version.tags["trained_on"]) == (run_id, "all")
-    assert "state.npz" in json.loads(version.tags["sha256"])
+    assert {"state.npz", "calibration.npz"} <= json.loads(version.tags["sha256"]).keys()
 
 
 SERVE = """

@@ -79,8 +79,16 @@ def test_a_night_without_arguments_counts_marks_and_takes_in_what_is_new(nightly
     after = {row[:2]: row[2] for row in published(at_project, "SELECT user_id, item_id, prediction FROM {table}")}
     assert all(after[user, item] == pytest.approx(was, abs=1e-5) for user, item, was in before)
 
+    users, items = (
+        {row[f"{side}_id"]: row for row in pq.read_table(at_project / f"nightly/current/{side}s.parquet").to_pylist()}
+        for side in ("user", "item")
+    )
+    assert (len(users), len(items)) == (61, 41)
+    assert (users["zoe"]["ratings"], items[149]["ratings"], items[149]["title"]) == (1, 1, "Film 149")
+    assert all(row["sd"] > 0 for row in (*users.values(), *items.values()))
     best = recobatch("top", "zoe", "--table", "nightly", "-k", "40", "--json").json["items"]
     assert len(best) == 40, "all but the one that zoe has rated"
+    assert all(row["lower_90"] <= row["prediction"] <= row["upper_90"] for row in best)
     assert all(row["title"] == f"Film {row['item_id']}" and row["item_id"] != 101 for row in best)
     manifest = json.loads((at_project / "nightly" / "current" / "manifest.json").read_text())
     (model,) = manifest["models"].values()
