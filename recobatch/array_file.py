@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, compressed: boo
 
 
 @contextmanager
-def open_arrays(path: Path, noun: str) -> Iterator[dict[str, np.ndarray]]:
+def open_arrays(path: Path, noun: str) -> Iterator[dict[str, Any]]:
     """Read the arrays of a file; within the block, a missing or unfit array is an error of the file too.
 
     Args:

@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from recobatch.array_file import open_arrays, save_arrays
 from recobatch.errors import BadTable
 
 
@@ -135,8 +136,7 @@ class Features:
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` of plain arrays."""
-        with path.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **self.to_arrays())
+        save_arrays(path, self.to_arrays(), compressed=True)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -145,10 +145,5 @@ class Features:
         Raises:
             BadTable: If the file cannot be read.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls.from_arrays(dict(file))
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise BadTable(
-                f"{path}: found no features ({error}), expected a file saved by recobatch; train again"
-            ) from error
+        with open_arrays(path, "features") as arrays:
+            return cls.from_arrays(arrays)

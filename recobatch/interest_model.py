@@ -1,8 +1,6 @@
 """Interest: which items a user would take, from the pairs that were rated. NumPy only."""
 
-import hashlib
 import math
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -12,6 +10,7 @@ from typing import Self
 
 import numpy as np
 
+from recobatch.array_file import fingerprint_arrays, open_arrays, save_arrays
 from recobatch.errors import BadTable
 from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions
@@ -158,11 +157,7 @@ class InterestModel:
     @cached_property
     def fingerprint(self) -> str:
         """Sha256 over every array and scalar, as 64 hex digits."""
-        digest = hashlib.sha256()
-        for name, array in self._arrays():
-            digest.update(f"{name}:{array.dtype.str}:{array.shape}:".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+        return fingerprint_arrays(dict(self._arrays()))
 
     def _arrays(self) -> Iterator[tuple[str, np.ndarray]]:
         confidence = self.confidence
@@ -176,8 +171,7 @@ class InterestModel:
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` of plain arrays (nothing pickled) with the fingerprint beside them."""
-        with path.open("wb") as file:
-            np.savez(file, **dict(self._arrays()), fingerprint=np.array(self.fingerprint), allow_pickle=False)
+        save_arrays(path, dict(self._arrays()))
 
     @classmethod
     def load(cls, path: Path) -> "InterestModel":
@@ -186,9 +180,7 @@ class InterestModel:
         Raises:
             BadTable: If the file cannot be read or does not match its fingerprint.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
+        with open_arrays(path, "interest model") as arrays:
             low, high, liked, other = arrays["confidence"].tolist()
             parts = (
                 InterestPart(InterestKind(kind), *(arrays[f"{name}_{number}"] for name in _PART_ARRAYS), *penalties)
@@ -196,17 +188,7 @@ class InterestModel:
                     zip(arrays["kinds"].tolist(), arrays["penalties"].tolist(), strict=True)
                 )
             )
-            model = cls(tuple(parts), Confidence(low, high, liked, None if math.isnan(other) else other))
-            expected = str(arrays["fingerprint"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise BadTable(
-                f"{path}: found no interest model ({error}), expected a file saved by recobatch; train again"
-            ) from error
-        if model.fingerprint != expected:
-            raise BadTable(
-                f"{path}: found an interest model that differs from its fingerprint, the file was changed; train again"
-            )
-        return model
+            return cls(tuple(parts), Confidence(low, high, liked, None if math.isnan(other) else other))
 
 
 _PART_ARRAYS = ("user_factors", "item_factors", "basis", "average_user")

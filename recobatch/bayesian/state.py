@@ -7,9 +7,10 @@ from typing import Self
 
 import numpy as np
 
+from recobatch.array_file import open_arrays, save_arrays
 from recobatch.bayesian.chain import Chain, Problem
 from recobatch.bayesian.digests import rating_digests
-from recobatch.errors import BadInput, BadTable
+from recobatch.errors import BadInput
 from recobatch.factors import FactorModel
 from recobatch.features import Features
 from recobatch.interactions import EncodedInteractions
@@ -102,8 +103,7 @@ class BayesianState:
                 arrays |= {f"{side}/{name}": each for name, each in features.to_arrays().items()}
         for kind, parts in (("sample", self.samples), ("chain", self.chains)):
             arrays |= {f"{kind}/{at}/{name}": each for at, part in enumerate(parts) for name, each in part.items()}
-        with path.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        save_arrays(path, arrays)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -112,9 +112,7 @@ class BayesianState:
         Raises:
             BadTable: If the file cannot be read.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
+        with open_arrays(path, "state") as arrays:
             centre, scale, low, high = arrays["scalars"].tolist()
             n_samples, n_chains = arrays["sizes"].tolist()
             samples = tuple(_part(arrays, f"sample/{at}/") for at in range(n_samples))
@@ -126,10 +124,6 @@ class BayesianState:
                 samples, chains, arrays["item_factors"], arrays["item_bias"], centre, scale, (low, high), users, items,
                 arrays.get("digests"),
             )  # fmt: skip
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise BadTable(
-                f"{path}: found no state ({error}), expected a file saved by recobatch; train again"
-            ) from error
 
 
 def _part(arrays: Arrays, prefix: str) -> dict[str, np.ndarray]:
