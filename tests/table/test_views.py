@@ -12,7 +12,7 @@ VIEWS = ("predictions", "champion", "top", "titles", "changes")
 COLUMNS = {
     "predictions": ["user_id", "item_id", "prediction", "rated", "model"],
     "champion": ["user_id", "item_id", "prediction", "rated"],
-    "top": ["user_id", "rank", "item_id", "score", "prediction"],
+    "top": ["user_id", "rank", "item_id", "score", "prediction", "lower_90", "upper_90"],
     "titles": ["item_id", "title"],
     "changes": ["user_id", "item_id", "change", "rank", "rank_before", "score"],
 }
@@ -95,4 +95,4 @@ def test_every_column_of_every_file_has_its_id(tmp_path):
         for field in pq.read_schema(path):
             number = int(field.metadata[b"PARQUET:field_id"])
             assert found.setdefault(field.name, number) == number
-    assert len(set(found.values())) == len(found) == 9
+    assert len(set(found.values())) == len(found) == 13
