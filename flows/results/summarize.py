@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from flows.job import Job, Services
 from flows.outputs import ToScore, TrainedBatch, TrainedInterest, TrainedModel
@@ -80,7 +81,7 @@ def _trained_model(batch: TrainedBatch, model: TrainedModel) -> ModelSummary:
     )  # fmt: skip
 
 
-def _spread(standing: Standing | None) -> dict[str, float]:
+def _spread(standing: Standing | None) -> dict[str, Any]:
     """Of the error that chose the champion; a single rating has none."""
     if standing is None or standing.se != standing.se:
         return {}
