@@ -77,7 +77,10 @@ def test_a_whole_run_and_the_bytes_of_threads(on_cluster, recobatch, ratings_csv
     ours, theirs = open_table(at_project / "twin").current(), open_table(s3.uri).current()
     assert ours.version == "v2"
     assert len(ours.parts("table")) == len(ours.parts("top")) == N_SHARDS
-    assert ours.manifest.files == theirs.manifest.files
+    shards = [
+        [file for file in each.manifest.files if file.path.startswith(("table/", "top/"))] for each in (ours, theirs)
+    ]
+    assert shards[0] == shards[1]
     assert not s3.names_below("staging/")
     for number in range(2):
         assert cluster.peak_memory(number) < 10**9
