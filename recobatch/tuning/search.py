@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from recobatch.errors import RecobatchError
+from recobatch.errors import BadInput, RecobatchError
 from recobatch.models import find_model
 from recobatch.models.native_log import import_tensorflow
 from recobatch.models.search_space import SearchSpace, Value
@@ -37,7 +37,7 @@ def search(
         workers: Trials at a time; by default one for each core, and one for a model that uses all cores itself.
 
     Raises:
-        BadSettings: If there are too few ratings.
+        BadSettings: If there are too few ratings, or the model cannot be trained whatever its settings.
         RecobatchError: If neither the settings in force nor any trial could be trained.
     """
     started, parts = time.perf_counter(), inputs.split()
@@ -101,6 +101,8 @@ def _baseline(model: str, inputs: SearchInputs, study: Study) -> Trial:
     try:
         outcome = train_once(model, in_force(inputs), inputs.split(), _shorter(model))
         trial = Trial(-1, "finished", {}, outcome.validation_mse, outcome.best_epoch, seconds=round(outcome.seconds, 3))
+    except BadInput:
+        raise
     except RecobatchError:  # settings that diverge are a good reason to search
         trial = Trial(-1, "failed", {}, None)
     study.note(_BASELINE, asdict(trial))

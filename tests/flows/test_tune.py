@@ -8,6 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from flows.settings.load import load_settings
+from tests.support.flow_runs import latest_flow_run, task_runs
 
 FAST = ("--model", "explicit_mf_bias", "--preset", "notebook", "--set=train.epochs=1", "--budget", "3 trials")
 
@@ -30,6 +31,8 @@ def applied(project):
 def test_a_search_ends_with_settings_that_a_run_reads(tune, recobatch, ratings_csv, at_project, applied):
     outcome = tune("--json", "--apply")
     assert outcome.code == 0, outcome.err
+    tasks = {task.name.rpartition("-")[0] for task in task_runs(latest_flow_run("tune-models"))}
+    assert tasks == {"ingest ratings", "split ratings", "tune explicit_mf_bias"}
     found = outcome.json["models"]["explicit_mf_bias"]
     assert found["trials"] == {"finished": 3, "pruned": 0, "failed": 0}
     assert found["validation_mse"] < found["baseline_validation_mse"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from recobatch.encode import Encoded
+from recobatch.errors import BadSettings, RecobatchError
 from recobatch.models.options import ModelOptions
 from recobatch.models.search_space import KERAS_SPACE, Choices, Range
 from recobatch.split import SplitOptions, split
@@ -75,6 +76,21 @@ def test_a_second_run_continues_without_training_the_baseline_again(inputs, tmp_
     assert second.baseline == first.baseline
     assert second.trials[:3] == first.trials
     assert len(second.trials) == 4
+
+
+def test_a_model_that_cannot_be_trained_is_refused_and_one_that_diverges_is_searched(inputs, tmp_path, monkeypatch):
+    def refuse(error):
+        def train(*_arguments):
+            raise error
+
+        return train
+
+    monkeypatch.setattr("recobatch.tuning.search.train_once", refuse(BadSettings("found Dropout")))
+    with pytest.raises(BadSettings, match="found Dropout"):
+        searched(inputs, tmp_path / "refused")
+    monkeypatch.setattr("recobatch.tuning.search.train_once", refuse(RecobatchError("found a loss of nan")))
+    with pytest.raises(RecobatchError, match="found 3 trials that all failed"):
+        searched(inputs, tmp_path / "diverged")
 
 
 def test_settings_in_force_that_are_best_stay(inputs, tmp_path):
