@@ -28,8 +28,7 @@ LOOK_UPS = 2_000
 def write_lists(folder: Path, n_users: int, k: int) -> Path:
     """A version with the lists of one model."""
     rng = np.random.default_rng(0)
-    (folder / "table" / "model=ours").mkdir(parents=True)
-    (folder / "champion").symlink_to("table/model=ours")
+    (folder / "champion-top").symlink_to("top/model=ours")
     path = folder / "top" / "model=ours" / "part-00000-v1.parquet"
     path.parent.mkdir(parents=True)
     schema = with_field_ids(top_schema(pa.int64(), pa.int64()))
