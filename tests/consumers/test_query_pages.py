@@ -84,6 +84,29 @@ def test_the_whole_table(reader, expected):
     assert {tuple(type(value) for value in row) for row in rows} == {(int, int, float, bool)}
 
 
+def test_the_views_of_a_version_run_as_they_stand(reader, expected):
+    views = {"duckdb": "views.sql", "spark": "views.spark.sql"}
+    if reader.tool not in views:
+        pytest.skip("no SQL views of its own")
+    lines = (expected.root / "current" / views[reader.tool]).read_text().splitlines()
+    ask = reader.session.database.execute if reader.tool == "duckdb" else reader.session.names["spark"].sql
+    for statement in filter(str.strip, "\n".join(line for line in lines if not line.startswith("--")).split(";")):
+        ask(statement)
+
+    def rows(question):
+        asked = ask(question)
+        return [tuple(row) for row in (asked.fetchall() if reader.tool == "duckdb" else asked.collect())]
+
+    assert sorted(rows("SELECT user_id, item_id, prediction, rated FROM champion")) == expected.whole("v2")
+    assert rows("SELECT count(*), count(DISTINCT model) FROM predictions") == [(2 * N_USERS * N_ITEMS, 2)]
+    assert rows(f"SELECT user_id, item_id, prediction FROM top WHERE user_id = {USER} ORDER BY rank") == expected.top(
+        "v2", USER, 10
+    )
+    assert rows("SELECT count(title) FROM titles") == [(N_ITEMS,)]
+    ((entered, left),) = rows("SELECT count(rank), count(rank_before) FROM changes WHERE change <> 'moved'")
+    assert entered == left > 0
+
+
 def test_one_user(reader, expected):
     (rows,) = reader.answers["One user"]
     assert rows == [row[1:] for row in expected.whole("v2") if row[0] == USER]

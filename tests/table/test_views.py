@@ -1,4 +1,4 @@
-"""The views of a version run as they stand, in DuckDB and in Spark."""
+"""The views of a version run as they stand in DuckDB; tests/consumers run them in Spark too."""
 
 import duckdb
 import pyarrow as pa
@@ -57,26 +57,6 @@ def test_what_a_version_does_not_have_is_a_view_without_rows(tmp_path, text):
     for name in ("top", "titles", "changes"):
         assert found[name].num_rows == 0
         assert found[name].schema.field("item_id").type == (pa.string() if text else pa.int64())
-
-
-@pytest.mark.spark
-@pytest.mark.slow
-def test_spark_runs_them_as_they_stand(tmp_path):
-    session = pytest.importorskip("pyspark.sql").SparkSession
-    spark = session.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
-    try:
-        for options in ({}, {"n": 1, "titles": False, "top": 0}):
-            snapshot = publish_versions(tmp_path / str(len(options)), **options)
-            text = (snapshot.path / "views.spark.sql").read_text()
-            for statement in filter(str.strip, "\n".join(text.split("\n")[1:]).split(";")):
-                spark.sql(statement)
-            found = duckdb_views(snapshot)
-            for name in VIEWS:
-                view = spark.sql(f"SELECT * FROM {name}")
-                assert view.columns == COLUMNS[name]
-                assert view.count() == found[name].num_rows
-    finally:
-        spark.stop()
 
 
 def test_the_manifest_lists_them_and_verify_checks_them(tmp_path):
