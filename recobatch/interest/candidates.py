@@ -24,6 +24,8 @@ SIZES = (16, 32)
 """Numbers of factors that are added up: which one alone is better differs between data sets, and changes little."""
 LARGE_SIZES = (32, 64)
 """With many ratings."""
+_VANISHING = 1e-12
+"""Scores of that root mean square are rounding: a single item has no others to learn from."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ class Trainer:
 
 
 def _scaled(part: InterestPart, share: float) -> InterestPart:
-    return replace(part, item_factors=part.item_factors * np.float32(share / (part.root_mean_square or 1)))
+    size = part.root_mean_square
+    return part if size < _VANISHING else replace(part, item_factors=part.item_factors * np.float32(share / size))
 
 
 def choice_of(model: InterestModel, energy: float) -> Choice:
@@ -99,7 +102,7 @@ def choice_of(model: InterestModel, energy: float) -> Choice:
     ease = [part for part in model.parts if part.kind is InterestKind.EASE]
     others = [part for part in model.parts if part.kind is InterestKind.IALS]
     share, ials = 1.0, tuple(Ials.of(part) for part in others)
-    if ease and others and ease[0].root_mean_square:
+    if ease and others and ease[0].root_mean_square >= _VANISHING:
         share = float(f"{sum(part.root_mean_square for part in others) / ease[0].root_mean_square:.4g}")
     return Choice(model.confidence, ease[0].regularization / energy if ease else None, ials, share)
 

@@ -97,6 +97,7 @@ EDGES = {
     "no rating is liked": ratings([(u, i) for u in range(9) for i in range(6) if (u + i) % 2], [2] * 27, 9, 6),
     "one user": ratings([(0, i) for i in range(8)], [5, 4, 3, 5, 4, 5, 1, 2], 1, 12),
     "one item": ratings([(u, 0) for u in range(8)], [5, 4, 3, 5, 4, 5, 1, 2], 8, 1),
+    "one item, unrated by some": ratings([(u, 0) for u in range(10)], [1 + u % 5 for u in range(10)], 12, 1),
     "a single rating each": ratings([(u, u % 5) for u in range(20)], [5] * 20, 20, 6),
     "one rating": ratings([(0, 0)], [5], 1, 1),
     "an item rated by everyone": ratings(
