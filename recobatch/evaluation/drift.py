@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recobatch.errors import GateRefused
 
+_ROWS_AT_ONCE = 1 << 22
+
 
 class DriftOptions(BaseModel):
     """Largest drift of a batch from the published one; null removes a bound."""
@@ -41,8 +43,11 @@ class Spread:
 
     @classmethod
     def of(cls, values: np.ndarray) -> Self:
-        """Of an array of any shape, computed in double precision."""
-        return cls(float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64)))
+        """Of an array of any shape, computed in double precision, block by block."""
+        flat, mean = values.ravel(), values.mean(dtype=np.float64)
+        blocks = (flat[start : start + _ROWS_AT_ONCE] for start in range(0, len(flat), _ROWS_AT_ONCE))
+        squares = sum(float(np.square(block - mean).sum()) for block in blocks)
+        return cls(float(mean), math.sqrt(squares / len(flat)))
 
     def distance(self, other: "Spread") -> float:
         """Distance to another spread, in standard deviations of this one.
