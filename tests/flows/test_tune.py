@@ -32,7 +32,7 @@ def test_a_search_ends_with_settings_that_a_run_reads(tune, recobatch, ratings_c
     outcome = tune("--json", "--apply")
     assert outcome.code == 0, outcome.err
     tasks = {task.name.rpartition("-")[0] for task in task_runs(latest_flow_run("tune-models"))}
-    assert tasks == {"ingest ratings", "split ratings", "tune explicit_mf_bias"}
+    assert tasks == {"ingest ratings", "read side tables", "split ratings", "tune explicit_mf_bias"}
     found = outcome.json["models"]["explicit_mf_bias"]
     assert found["trials"] == {"finished": 3, "pruned": 0, "failed": 0}
     assert found["validation_mse"] < found["baseline_validation_mse"]
