@@ -3,13 +3,14 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from recobatch.errors import BadRatings
+from recobatch.file_order import FileOrder, find_order
 from recobatch.interactions import EncodedInteractions, InteractionsWriter, Split, read_columns
 
 _ROWS_AT_ONCE = 1 << 24
@@ -21,9 +22,10 @@ class SplitOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    method: Literal["stratified", "chronological", "random"] = "stratified"
-    """Order of the ratings before they are divided, the first part for training: file order, time (unknown times
-    first), or a seeded shuffle."""
+    method: Literal["auto", "stratified", "chronological", "random"] = "stratified"
+    """Order of the ratings before they are divided, the first part for training: file order (``stratified``), time
+    (unknown times first), or a seeded shuffle. ``auto`` is file order, unless the file is sorted by item id, rating or
+    title within most users: then time where it is known, else the shuffle. Groups other than users keep file order."""
     by: Literal["user", "item", "all"] = "user"
     """Group to which the ratios apply: each user, each item, or all ratings."""
     ratios: tuple[float, ...] = (0.8, 0.2)
@@ -39,6 +41,12 @@ class SplitOptions(BaseModel):
             raise ValueError(f"found ratios ({shown}), expected two or three positive numbers that add up to 1")
         return ratios
 
+    def resolved(self, order: FileOrder) -> Self:
+        """The options with the method that ``auto`` means for a file."""
+        if self.method != "auto":
+            return self
+        return self.model_copy(update={"method": order.method if self.by == "user" else "stratified"})
+
 
 def split(interactions: EncodedInteractions, options: SplitOptions) -> Split:
     """Divide ratings into disjoint parts, each in file order.
@@ -53,6 +61,7 @@ def split(interactions: EncodedInteractions, options: SplitOptions) -> Split:
     Raises:
         BadRatings: If a part would be empty.
     """
+    options = options.resolved(find_order([interactions])) if options.method == "auto" else options
     groups = {"user": interactions.user_index, "item": interactions.item_index}.get(options.by)
     part = _part_numbers(len(interactions), groups, interactions.timestamp, options)
     parts = [np.flatnonzero(part == number) for number in range(len(options.ratios))]
@@ -72,6 +81,7 @@ def split_file(path: Path, options: SplitOptions, out: Path) -> None:
     Raises:
         BadRatings: If a part would be empty.
     """
+    options = options.resolved(find_order(EncodedInteractions.blocks(path))) if options.method == "auto" else options
     with pq.ParquetFile(path) as file:
         n_rows, sizes = file.metadata.num_rows, file.schema_arrow.metadata
         names = [name for name in (f"{options.by}_index",) if options.by != "all"]

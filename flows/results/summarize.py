@@ -46,6 +46,7 @@ def _trained_data(batch: TrainedBatch) -> DataSummary:
         first_user=ratings.first_user, quarantined=report.quarantined, reasons=report.reasons,
         quarantine_path=None if quarantine is None else str(quarantine), fingerprint=report.fingerprint,
         train_rows=sizes["train"], validation_rows=sizes.get("validation"), test_rows=sizes["test"],
+        split_method=batch.parts.report.method, sorted_by=batch.parts.report.sorted_by,
         side_tables=ratings.side.reports or None,
     )  # fmt: skip
 

@@ -47,6 +47,10 @@ class DataSummary(_Figures):
     train_rows: int | None = None
     validation_rows: int | None = None
     test_rows: int | None = None
+    split_method: str | None = None
+    """How the ratings were divided; what ``split.method=auto`` meant."""
+    sorted_by: str | None = None
+    """What the file is sorted by within users, where that would make a split in file order unfair."""
     news: Mapping[str, Any] | None = None
     """``RatingsDelta`` as JSON, and its text under ``told``; None where no ratings were read."""
     side_tables: Mapping[str, Any] | None = None

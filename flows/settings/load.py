@@ -137,6 +137,7 @@ def _preset(name: object) -> dict[str, Any]:
 
 
 _BESIDE_TRAINING: dict[str, dict[str, Any]] = {
+    "best": {"split": {"method": "auto"}},
     "notebook": {
         "models": list(KERAS_MODELS), "interest": {"method": "none"}, "gate": {"ranking": "warn"},
         "champion": {"validation_fraction": 0.0, "trained_on": "train"},

@@ -5,10 +5,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recobatch.errors import BadRatings
 from recobatch.reading.columns import known_role
+from recobatch.vocabulary import Vocabulary
 
 _SIBLINGS = ("items.csv", "movies.csv", "titles.csv", "u.item", "movies.dat")
 _TITLE_NAMES = frozenset(
@@ -110,3 +113,18 @@ def _columns(header: list[str]) -> tuple[int, int]:
     if not ids or not titles:
         raise ValueError(f"its header is {', '.join(header[:5])[:120]!r}")
     return ids[0], next((place for place in titles if place != ids[0]), titles[0])
+
+
+def title_order(titles: pa.Table, items: Vocabulary) -> np.ndarray | None:
+    """Place of each item in the order of the titles, shape ``(len(items),)``; None where hardly any has a title.
+
+    Args:
+        titles: As ``read_titles`` returned it.
+        items: Ids of the items.
+    """
+    if items.share_missing(titles["item_id"].combine_chunks()) == 1.0:
+        return None
+    found = items.find(titles["item_id"])
+    place = np.full(len(items), -1)
+    place[found[found >= 0]] = pc.rank(titles["title"].combine_chunks(), tiebreaker="dense").to_numpy()[found >= 0]
+    return place
