@@ -5,7 +5,7 @@
                              interest.npz, where the batch trained an interest model   recobatch score
                              calibration.npz: noise terms and intervals                 recobatch score
     data/                    model.keras, keras_module.txt                             mlflow.keras
-    state/                   state.npz of a sampled model, up to 256 MiB
+    state/                   state.npz of a sampled model, up to 512 MiB
     measured/                measured.npz, test.npz: to measure a champion again beside one that is to replace it
     code/                    the loader, and a copy of the modules that serving needs
 
@@ -32,7 +32,7 @@ REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")
 
 MEASURED = "measured"
 """Folder of ``MEASURED_FILES``."""
-_MOST_STATE_BYTES = 1 << 28
+_MOST_STATE_BYTES = 1 << 29
 
 
 def lay_out(folder: Path, model: ModelFolder) -> None:

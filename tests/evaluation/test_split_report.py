@@ -1,9 +1,13 @@
 """The figures of a split."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from recobatch.evaluation.baselines import baseline_errors
+from recobatch.evaluation.drift import Spread
 from recobatch.evaluation.split_report import SplitReport
 from recobatch.interactions import Split
 from recobatch.split import SplitOptions, split
@@ -25,3 +29,20 @@ def test_a_split_is_measured_and_comes_back_from_disk_and_json(low_rank, tmp_pat
     assert {name: part.fingerprint for name, part in loaded.parts.items()} == {
         name: part.fingerprint for name, part in parts.parts.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("method", "by", "words"),
+    [
+        ("stratified", "user", "are sorted by rating, so that the test part .* pass --set split.method=auto$"),
+        ("chronological", "user", "are sorted by rating; they were divided by time$"),
+        ("random", "user", "are sorted by rating; they were divided by a seeded shuffle$"),
+        ("stratified", "all", None),
+    ],
+)
+def test_the_order_of_the_file_is_said(method, by, words):
+    report = SplitReport({}, {}, Spread(3.0, 1.0), method, "rating")
+    assert SplitReport.from_json(report.to_json()) == report
+    remark = report.remark(by)
+    assert remark is None if words is None else re.search(words, remark)
+    assert replace(report, sorted_by=None).remark(by) is None

@@ -72,6 +72,7 @@ def test_the_best_on_held_out_training_ratings_is_published_with_all_ratings(bes
     used = {each["name"]: each["used_as"] for side in columns.values() for each in side}
     assert used == {"age": "numbers", "name": None, "genres": "lists"}
     assert undocumented(summary) == []
+    assert (summary["data"]["split_method"], summary["data"]["sorted_by"]) == ("random", "item id")
     remarks = list(choice_remarks(BatchSummary.from_dict(summary)))
     assert remarks[0].startswith(f"★ bayesian_mf: MSE on ratings held out from training {errors['bayesian_mf']:.4f} ± ")
     assert f"; explicit_mf {errors['explicit_mf']:.4f} ± " in remarks[0]
