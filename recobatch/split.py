@@ -22,7 +22,7 @@ class SplitOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    method: Literal["auto", "stratified", "chronological", "random"] = "stratified"
+    method: Literal["auto", "stratified", "chronological", "random"] = "auto"
     """Order of the ratings before they are divided, the first part for training: file order (``stratified``), time
     (unknown times first), or a seeded shuffle. ``auto`` is file order, unless the file is sorted by item id, rating or
     title within most users: then time where it is known, else the shuffle. Groups other than users keep file order."""

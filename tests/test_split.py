@@ -40,7 +40,7 @@ def rows_of(part):
 def test_movielens_is_split_as_in_the_notebook(ml100k_dir, tmp_path):
     report = ingest(str(ml100k_dir / "u.data"), ReadOptions(), IngestOptions(), tmp_path)
     whole = EncodedInteractions.load(encode(report.ratings_path, tmp_path).interactions_path)
-    parts = split(whole, SplitOptions())
+    parts = split(whole, SplitOptions(method="stratified"))
     assert (len(parts.train), len(parts.test), parts.validation) == (80_000, 20_000, None)
     cold = ~np.isin(parts.test.item_index, parts.train.item_index)
     assert (cold.sum(), len(np.unique(parts.test.item_index[cold]))) == (41, 37)
@@ -83,7 +83,7 @@ def test_a_file_is_split_as_its_ratings_are(method, by, ratios, tmp_path):
 def test_a_file_with_too_few_ratings_is_refused(tmp_path):
     interactions_of([0], [0]).save(tmp_path / "whole")
     with pytest.raises(BadRatings, match="found 1 ratings by 1 users of 1 items, too few for the test part"):
-        split_file(tmp_path / "whole", SplitOptions(), tmp_path)
+        split_file(tmp_path / "whole", SplitOptions(method="stratified"), tmp_path)
 
 
 @given(
@@ -140,25 +140,25 @@ def test_random_depends_on_the_seed_only():
 
 def test_a_single_rating_is_trained_on():
     whole = interactions_of([0, 1, 1, 1, 1, 1], [0, 0, 1, 2, 3, 4])
-    parts = split(whole, SplitOptions(ratios=(0.3, 0.7)))
+    parts = split(whole, SplitOptions(method="stratified", ratios=(0.3, 0.7)))
     assert rows_of(parts.train).tolist() == [0, 1, 2]
 
 
 def test_rounds_halves_to_even():
     whole = interactions_of([0] * 5 + [1] * 7, np.arange(12))
-    parts = split(whole, SplitOptions(ratios=(0.5, 0.5)))
+    parts = split(whole, SplitOptions(method="stratified", ratios=(0.5, 0.5)))
     assert np.bincount(parts.train.user_index).tolist() == [2, 4]
 
 
 def test_by_item_and_over_all():
     whole = interactions_of(np.arange(20) % 10, np.arange(20) // 10)
-    assert rows_of(split(whole, SplitOptions(by="item")).test).tolist() == [8, 9, 18, 19]
-    assert rows_of(split(whole, SplitOptions(by="all")).test).tolist() == [16, 17, 18, 19]
+    assert rows_of(split(whole, SplitOptions(method="stratified", by="item")).test).tolist() == [8, 9, 18, 19]
+    assert rows_of(split(whole, SplitOptions(method="stratified", by="all")).test).tolist() == [16, 17, 18, 19]
 
 
 def test_refuses_an_empty_part():
     with pytest.raises(BadRatings, match="found 2 ratings by 2 users of 1 items, too few for the test part"):
-        split(interactions_of([0, 1], [0, 0]), SplitOptions())
+        split(interactions_of([0, 1], [0, 0]), SplitOptions(method="stratified"))
 
 
 @pytest.mark.parametrize("ratios", [(1.0,), (0.8, 0.3), (1.2, -0.2), (0.5, 0.2, 0.2, 0.1), (1.0, 0.0)])

@@ -137,17 +137,17 @@ def _preset(name: object) -> dict[str, Any]:
 
 
 _BESIDE_TRAINING: dict[str, dict[str, Any]] = {
-    "best": {"split": {"method": "auto"}},
     "notebook": {
         "models": list(KERAS_MODELS), "interest": {"method": "none"}, "gate": {"ranking": "warn"},
-        "champion": {"validation_fraction": 0.0, "trained_on": "train"},
+        "champion": {"validation_fraction": 0.0, "trained_on": "train"}, "split": {"method": "stratified"},
     },
     "tuned": {
         "models": list(KERAS_MODELS), "gate": {"baseline": "bias"}, "champion": {"validation_fraction": 0.0},
+        "split": {"method": "stratified"},
     },
 }  # fmt: skip
 """Settings of the presets that are no part of a recipe: the notebook has no model of interest, and its lists are worse
-than popularity; its models are compared on the test part, and published as measured."""
+than popularity; its models are compared on the test part, and published as measured. Both keep file order."""
 
 
 def _merge(target: dict[str, Any], layer: Mapping[str, Any]) -> None:
