@@ -46,7 +46,9 @@ def open_arrays(path: Path, noun: str) -> Iterator[dict[str, Any]]:
             arrays = dict(file)
         expected = arrays.pop(_FINGERPRINT, None)
         if expected is not None and fingerprint_arrays(arrays) != str(expected):
-            raise BadTable(f"{path}: found {noun} that differs from its fingerprint, the file was changed; train again")
+            raise BadTable(
+                f"{path}: found {noun} whose content differs from its fingerprint, the file was changed; train again"
+            )
         yield arrays
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BadTable(f"{path}: found no {noun} ({error}), expected a file saved by recobatch; train again") from error
