@@ -130,7 +130,7 @@ def track_model(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -
     """Log figures and files of a trained model to MLflow."""
     with job.stages.timed("track"):
         metrics = model.report.metrics() | calibration_metrics(model)
-        beside = {key: value for key, value in metrics.items() if key.endswith("_constant")}  # of a constant spread
+        beside = {key: value for key, value in metrics.items() if _is_fact(key)}
         model.run.log_metrics({key: metrics[key] for key in metrics if key not in beside})
         model.run.log_facts({**model.report.facts(), **ratings.facts(), **parts.report.metrics(), **beside})
         model.run.log_model(model.files)
@@ -138,6 +138,11 @@ def track_model(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -
             model.run.log_file(path)
         if ratings.report.quarantine_path is not None:
             model.run.log_file(ratings.report.quarantine_path, "quarantine")
+
+
+def _is_fact(figure: str) -> bool:
+    """Whether a figure of the uncertainty needs no chart: of a constant spread, or of one decile."""
+    return figure.endswith("_constant") or figure.startswith("coverage_90_")
 
 
 def with_validation(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -> tuple[TrainedModel, Path | None]:

@@ -143,7 +143,8 @@ def check_tracked(project, run_id):
     client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
     run = client.get_run(run_id)
     assert {"test_mse", "validation_mse", "rank", "largest_move", "rms_move", "alpha"} <= run.data.metrics.keys()
-    assert {"coverage_90", "interval_width", "sd_error_correlation", "crps", "nll_constant"} <= run.data.metrics.keys()
+    assert {"coverage_90", "interval_width", "sd_error_correlation", "crps", "nll"} <= run.data.metrics.keys()
+    assert {"fact.crps_constant", "fact.nll_constant"} <= run.data.params.keys()
     assert [metric.step for metric in client.get_metric_history(run_id, "loss")] == list(range(1, 21))
     assert run.data.params["model.sweeps"] == "20"
     assert not any(name.startswith("train.") for name in run.data.params)
