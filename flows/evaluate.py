@@ -1,9 +1,8 @@
 """Every model on several folds of the ratings; nothing is registered or published."""
 
-from dataclasses import replace
 from typing import Any
 
-from flows.job import Services, closing, open_services
+from flows.job import closing, open_services
 from flows.results.notification import job_flow
 from flows.settings.tree import Settings
 from flows.tasks.evaluation import finish_evaluation, start_runs, track_fold, with_page
@@ -26,7 +25,7 @@ def evaluate_models(
         folds: How often, and how, the ratings are divided.
         fresh: Redo every stage, reuse nothing.
     """
-    services = _with_own_experiment(open_services(settings, fresh=fresh))
+    services = open_services(settings, fresh=fresh)
     with closing(services):
         ratings = with_side_tables(services, ingest_ratings(services))
         plan = plan_folds(services, ratings, folds)
@@ -38,10 +37,3 @@ def evaluate_models(
             track_fold(runs, measured[-1], number)
         result = with_page(job, finish_evaluation(job, ratings, plan, measured, runs), runs)
     return result.to_dict()
-
-
-def _with_own_experiment(services: Services) -> Services:
-    """The services with an experiment beside that of the batches, which commands such as ``compare`` read."""
-    options = services.settings.tracking
-    own = options.model_copy(update={"experiment": f"{options.experiment}-evaluation"})
-    return replace(services, settings=services.settings.model_copy(update={"tracking": own}))

@@ -28,7 +28,7 @@ def start_runs(job: Job, ratings: Ratings, plan: FoldPlan) -> dict[str, TrackedR
     for name in job.settings.model_names:
         params = {**shaping_settings(job.settings, name), "folds": plan.options.model_dump(mode="json")}
         runs[name] = job.tracker.start_run(
-            batch_id=job.batch_id, model_name=name, params=params, dataset=ratings.info()
+            batch_id=job.batch_id, model_name=name, params=params, dataset=ratings.info(), group="evaluation_id"
         )
         job.runs.add(runs[name])
     return runs

@@ -71,15 +71,17 @@ class Tracker:
         return self._connection.run_url(run_id) if self.is_up else None
 
     def start_run(
-        self, *, batch_id: str, model_name: str, params: Mapping[str, object], dataset: DatasetInfo
-    ) -> TrackedRun:
+        self, *, batch_id: str, model_name: str, params: Mapping[str, object], dataset: DatasetInfo,
+        group: Literal["batch_id", "evaluation_id"] = "batch_id",
+    ) -> TrackedRun:  # fmt: skip
         """Begin the run of one model in one batch.
 
         Args:
-            batch_id: Groups the runs of a batch; a tag.
+            batch_id: Groups the runs of a batch, or of an evaluation; a tag.
             model_name: Name in the registry of models.
             params: Every setting that shaped the model, nested as the settings are.
             dataset: What it is trained on; its fingerprint becomes a param too.
+            group: Name of the tag; a run without ``batch_id`` is none of a batch.
         """
         if not self.is_up:
             self._connection.open()
@@ -87,6 +89,7 @@ class Tracker:
         journal = Journal.create(self._outbox, model_name)
         run = TrackedRun(self._connection, self._sender, model_name, journal)
         tags = run_tags(batch_id, model_name, dataset)
+        tags[group] = tags.pop("batch_id")
         run.post("start", {"name": f"{model_name} · {batch_id}", "tags": tags})
         run.post("params", flatten_params({**params, "dataset": {"fingerprint": dataset.fingerprint}}))
         run.post("dataset", asdict(dataset) | {"source": without_secrets(dataset.source)})

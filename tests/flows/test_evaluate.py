@@ -51,10 +51,11 @@ def test_an_evaluation_ends_with_figures_and_publishes_nothing(outcome, project)
     assert _count(project, "select count(*) from model_versions") == [(0,)]
     steps = _count(
         project,
-        "select distinct step from metrics where key = 'test_mse' and run_uuid in (select run_uuid from runs r "
-        "join experiments e on e.experiment_id = r.experiment_id where e.name = 'recobatch-evaluation')",
+        "select distinct step from metrics where key = 'test_mse' and run_uuid in "
+        f"(select run_uuid from tags where key = 'evaluation_id' and value = '{found['evaluation_id']}')",
     )
     assert sorted(steps) == [(1,), (2,)]
+    assert _count(project, "select count(*) from tags where key = 'batch_id'") == [(0,)]
 
 
 def test_finished_folds_are_reused_after_a_failure(outcome, recobatch, ratings_csv, monkeypatch):

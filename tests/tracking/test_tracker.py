@@ -366,3 +366,27 @@ def test_a_model_that_is_not_keras_has_one_flavor_and_no_digest_of_one(tracker, 
     served = mlflow.pyfunc.load_model(str(folder)).predict(pairs)
     assert np.isfinite(np.asarray(served, dtype=float)).all()
     assert champion.download(tmp_path / "fetched").load().fingerprints == plain.load().fingerprints
+
+
+def test_runs_of_an_evaluation_are_none_of_a_batch(tracker, client, model_files):
+    track_batch(tracker, model_files)
+    run = tracker.start_run(
+        batch_id="e1", model_name="explicit_mf", params={}, dataset=DATASET, group="evaluation_id"
+    )  # fmt: skip
+    for step, error in ((1, 0.9), (2, 0.8)):
+        run.log_metrics({"test_mse": error}, step=step)
+    run.finish()
+    stored = client.get_run(run.run_id)
+    assert stored.data.tags["evaluation_id"] == "e1"
+    assert [(each.step, each.value) for each in client.get_metric_history(run.run_id, "test_mse")] == [
+        (1, 0.9), (2, 0.8)
+    ]  # fmt: skip
+    assert {past.batch_id for past in tracker.past_runs()} == {"b1"}
+
+
+def test_a_version_is_found_by_the_run_that_logged_it(tracker, model_files):
+    runs = track_batch(tracker, model_files)
+    run_id = runs["explicit_mf"].run_id
+    assert tracker.version_of(run_id).run_id == run_id
+    with pytest.raises(BadInput, match=r"found no version of 'recobatch' from run 0123, expected the one that made"):
+        tracker.version_of("0123")
