@@ -95,7 +95,7 @@ bench: $(STAMP) $(U_DATA) ## our times beside those of what they beat, as ratios
 	$(BIN)/python benchmarks/lookups.py
 
 faults: $(STAMP) ## the long sweep of the fault tests
-	FAULTS_SWEEP=full $(BIN)/python -m pytest tests/faults
+	FAULTS_SWEEP=full $(BIN)/python -m pytest tests/faults tests/flows/tasks/test_cluster.py
 
 clean: ## remove what can be made again (never predictions/ or mlruns/)
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build benchmarks/out

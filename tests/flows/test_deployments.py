@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.settings.load import load_settings
 from recobatch.table import open_table
 from tests.support.databases import prefect_home
 from tests.support.mlflow_server import free_port
@@ -216,6 +217,14 @@ def test_every_deployment_is_planned_in_its_time_zone_and_once_at_a_time(deploye
         assert f"| `{name}` | " in page
     planned = until(lambda: [run for run in runs_of(client, "score-pairs", "Scheduled") if run.auto_scheduled])
     assert {(run.expected_start_time.hour, run.expected_start_time.minute) for run in planned} == {(3, 0)}
+
+
+def test_the_settings_of_a_cluster_are_settings(tmp_path):
+    (tmp_path / "recobatch.toml").write_text(on_page('engine = "dask"'))
+    settings = load_settings({}, environment={}, toml=tmp_path / "recobatch.toml")
+    assert (settings.engine, settings.table.path, settings.work.path) == (
+        "dask", "s3://bucket/predictions", "s3://bucket/work",
+    )  # fmt: skip
 
 
 @pytest.mark.slow

@@ -189,6 +189,10 @@ REFUSED: dict[str, Kind] = {
     ),
     "an unknown preset": Kind(("run", "--preset", "newest"), "'newest' is not one of 'best', 'notebook', 'tuned'"),
     "an unknown command": Kind(("runn",), "No such command 'runn'"),
+    "a workspace at another URI": Kind(
+        ("run", FILE, "--set=work.path=ftp://host/x"), "work.path: found 'ftp://host/x', expected a folder or one of",
+        content=b"user,item,rating\n1,2,3\n",
+    ),
     "no value for a setting": _setting("train.epochs", words="found 'train.epochs', expected section.key=value"),
     "a misspelt variable": Kind(
         ("run",), "environment: found the unknown setting trian", environment=(("RECOBATCH_TRIAN__EPOCHS", "1"),)

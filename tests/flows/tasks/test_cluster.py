@@ -18,6 +18,7 @@ from recobatch.model_folder import ModelFolder
 from recobatch.scoring.predictions import ScoreOptions
 from recobatch.table import open_table
 from tests.support.dask_cluster import DaskCluster
+from tests.support.faults.disk import FULL_SWEEP
 
 QUICK = ("--set", "train.epochs=2", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 SHARDS = ("--set", "score.rows_per_shard=200", "--set", "score.rows_per_group=40")
@@ -102,19 +103,25 @@ def test_the_next_run_takes_up_what_the_workers_of_a_dead_one_have_written(on_cl
     assert open_table(s3.uri).verify().ok
 
 
-def test_a_worker_that_dies_costs_the_shard_in_its_hands(on_cluster, cluster, s3, s3_server, monkeypatch):
-    """Two shards a task: it dies over the second shard of its second task, with the results of the first in memory."""
+@pytest.mark.parametrize("at", range(1, 5) if FULL_SWEEP else [4])
+def test_a_worker_that_dies_costs_the_shard_in_its_hands(on_cluster, cluster, s3, s3_server, monkeypatch, at):
+    """Two shards a task, and more tasks than workers: the fourth upload of a worker is the last of its second task.
+
+    Dask then gives out its first task again as well, whose result was in its memory.
+    """
     monkeypatch.setattr(shards, "MAX_TASKS", N_SHARDS)
-    victim = f"worker-{len(cluster.workers)}"
-    doomed = cluster.add_worker(AWS_ACCESS_KEY_ID=victim)
+    cluster.add_worker(AWS_ACCESS_KEY_ID=f"worker-{len(cluster.workers)}")
+    died = []
 
     def kill(who, count):
-        if who == victim and count == 4:
-            os.kill(doomed.pid, signal.SIGKILL)
+        if count == at and not died:
+            died.append(who)
+            os.kill(cluster.workers[int(who.partition("-")[2])].pid, signal.SIGKILL)
 
     s3_server.reset(tamper=(watch := Watch(kill)))
     outcome = on_cluster("score")
     assert outcome.code == 0, outcome.err
+    assert len(died) == 1
     assert open_table(s3.uri).verify().ok
     counts = watch.per_part()
     assert len(counts) == 2 * N_SHARDS
