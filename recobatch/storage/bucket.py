@@ -1,11 +1,9 @@
 """Objects below one URI: the door to obstore, and one clear line when the store refuses."""
 
-import io
 import os
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -14,7 +12,9 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from recobatch.errors import BadSettings, BadTable, RecobatchError
+from recobatch.errors import BadSettings
+from recobatch.storage.ranges import Ranges
+from recobatch.storage.store_errors import PreconditionFailed, reason_of, store_explained
 
 # Enough for a short failure; an unreachable store is reported after a quarter of a minute.
 _RETRIES = {
@@ -32,10 +32,6 @@ _CONFLICTS = 6
 """Attempts at a write that the store answers with 409, since another request for the same name is under way."""
 _INSECURE = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
 _T = TypeVar("_T")
-
-
-class PreconditionFailed(Exception):
-    """A conditional write came too late: the object is no longer what it had to be."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ class Bucket:
             return cls(uri, from_url(uri, retry_config=_RETRIES))
         except Exception as error:  # every store has its own kinds
             raise BadSettings(
-                f"{setting}: found the URI {uri}, which cannot be opened ({_reason(error)}), expected one like "
+                f"{setting}: found the URI {uri}, which cannot be opened ({reason_of(error)}), expected one like "
                 f"s3://bucket/prefix and its settings in the environment; check both"
             ) from error
 
@@ -250,7 +246,7 @@ class Bucket:
         if size is None:
             with self._explained(f"open {name}"):
                 size = obstore.head(self._store, name)["size"]
-        return pa.PythonFile(_Ranges(size, lambda start, end: self._range(name, start, end)), mode="r")
+        return pa.PythonFile(Ranges(size, lambda start, end: self._range(name, start, end)), mode="r")
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete objects; one that does not exist is ignored."""
@@ -266,64 +262,8 @@ class Bucket:
         with self._explained(f"read {name}"):
             return bytes(obstore.get_range(self._store, name, start=start, end=end))
 
-    @contextmanager
-    def _explained(self, action: str) -> Iterator[None]:
-        try:
-            yield
-        except (PreconditionFailed, RecobatchError):
-            raise
-        except Exception as error:  # obstore's own kinds, and built-in ones
-            reason = _reason(error)
-            if "NoSuchBucket" in str(error) or "ContainerNotFound" in str(error):
-                raise BadTable(
-                    f"{self.uri}: found no such bucket ({reason}), expected one that exists; "
-                    f"make it, or pass another --table"
-                ) from error
-            if isinstance(error, FileNotFoundError):
-                raise BadTable(
-                    f"{self.uri}: found no such object while trying to {action}, expected one as it was published; "
-                    f"see recobatch verify, then recobatch rollback"
-                ) from error
-            if "NotImplemented" in str(error):
-                raise BadTable(
-                    f"{self.uri}: found that the object store cannot {action} ({reason}), expected one with "
-                    f"conditional writes (If-None-Match, If-Match); use another store, or a folder"
-                ) from error
-            if type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
-                raise BadTable(
-                    f"{self.uri}: found that the object store does not permit to {action} ({reason}), expected "
-                    f"credentials with that right; check key, secret and policy in the environment"
-                ) from error
-            raise RecobatchError(
-                f"{self.uri}: found that the object store did not {action} ({reason}), expected one that answers and "
-                f"permits it; check address, credentials and permissions, then run again"
-            ) from error
-
-
-class _Ranges(io.RawIOBase):
-    """Random access by range requests."""
-
-    def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
-        self._size, self._fetch, self._at = size, fetch, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        end = self._size if size < 0 else min(self._at + size, self._size)
-        content = self._fetch(self._at, end) if end > self._at else b""
-        self._at += len(content)
-        return content
+    def _explained(self, action: str) -> AbstractContextManager[None]:
+        return store_explained(self.uri, action)
 
 
 def _unless_conflicting(write: Callable[[], _T]) -> _T:
@@ -342,11 +282,3 @@ def _unless_conflicting(write: Callable[[], _T]) -> _T:
 
 def _last(path: str) -> str:
     return path.rstrip("/").rpartition("/")[2]
-
-
-def _reason(error: Exception) -> str:
-    """The store's message, without the XML and Rust around it."""
-    text = str(error)
-    message = re.search(r"<Message>(.*?)</Message>", text, re.DOTALL)
-    short = message[1] if message else text.strip().partition("\n")[0]
-    return " ".join(short.split())[:200] or type(error).__name__

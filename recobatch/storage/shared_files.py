@@ -10,10 +10,11 @@ from threading import Lock
 
 from recobatch.errors import BadTable
 from recobatch.model_folder import ModelFolder
-from recobatch.storage.bucket import Bucket, PreconditionFailed
+from recobatch.storage.bucket import Bucket
 from recobatch.storage.durable import explained, link_or_copy, remove
 from recobatch.storage.fingerprints import file_digest, fingerprint
-from recobatch.storage.scratch import machine_folder, temporary_folder
+from recobatch.storage.scratch import machine_folder, sweep, temporary_folder
+from recobatch.storage.store_errors import PreconditionFailed
 
 _FOLDER = "files"
 _LISTINGS = "outputs"
@@ -146,6 +147,7 @@ class SharedModel:
 
 def _forget_unused(root: Path) -> None:
     """Remove models that no shard has needed for a day, and then files that no model has."""
+    sweep(root)
     oldest = time.time() - _DAY
     for marker in root.glob(f"*/{_USED}"):
         if marker.stat().st_mtime < oldest:

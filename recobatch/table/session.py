@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock as Mutex
 
 from recobatch.errors import RecobatchError, TableBusy
-from recobatch.storage.bucket import PreconditionFailed
+from recobatch.storage.store_errors import PreconditionFailed
 from recobatch.table.catalog import Catalog, CatalogEntry
 from recobatch.table.layout import VERSIONS
 from recobatch.table.manifest import Manifest

@@ -7,7 +7,8 @@ import pytest
 
 from recobatch.errors import BadTable
 from recobatch.storage import bucket as bucket_module
-from recobatch.storage.bucket import Bucket, PreconditionFailed
+from recobatch.storage.bucket import Bucket
+from recobatch.storage.store_errors import PreconditionFailed
 
 
 @pytest.fixture

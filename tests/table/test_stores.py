@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from recobatch.errors import TableBusy
-from recobatch.storage.bucket import PreconditionFailed
+from recobatch.storage.store_errors import PreconditionFailed
 from recobatch.table import open_table
 from recobatch.table.catalog import Catalog
 from recobatch.table.manifest import FileEntry, Manifest

@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from recobatch.errors import RecobatchError
 from recobatch.scoring.shards import ShardReport
-from recobatch.storage.bucket import Bucket, ETag, PreconditionFailed
+from recobatch.storage.bucket import Bucket, ETag
 from recobatch.storage.scratch import machine_folder, temporary_folder
+from recobatch.storage.store_errors import PreconditionFailed
 from recobatch.table.layout import STAGED, VERSIONS
 from recobatch.table.resume import Unfinished
 
