@@ -17,7 +17,7 @@ from recobatch.errors import RecobatchError
 from recobatch.storage.fingerprints import code_fingerprint
 
 _SHAPING = {"score", "top"}
-"""Sections that shape a shard whose model is given."""
+"""Sections that shape a shard whose model is given; the number of threads does not."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Expected:
 
     @classmethod
     def of(cls, settings: Settings) -> "Expected":
-        return cls(Build.here(), dict(_leaves(settings.model_dump(mode="json", include=_SHAPING))))
+        shaping = settings.model_dump(mode="json", include=_SHAPING, exclude={"score": {"threads"}})
+        return cls(Build.here(), dict(_leaves(shaping)))
 
     def check(self) -> None:
         """Raise ``RecobatchError`` if this process is something else.
