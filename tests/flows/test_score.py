@@ -130,7 +130,7 @@ def test_without_its_ratings_the_champion_scores_what_it_was_trained_with(nightl
     assert published(at_project, "SELECT sum(rated::int) FROM {table}") == [(len(rows),)]
     print_closing(BatchSummary.from_dict(outcome.json), shown := StringIO())
     assert "No ratings were read" in shown.getvalue()
-    assert "WHERE user_id = 'u00' ORDER BY" in shown.getvalue()
+    assert 'filters=[("user_id", "==", "u00")])' in shown.getvalue()
     assert "recobatch top --table nightly u00\n" in shown.getvalue()
     named = recobatch("score", at_project / "growing" / "ratings.csv", "--table", "nightly")
     assert named.code == 2
