@@ -23,7 +23,7 @@ def batch(recobatch, ratings_csv):
 @pytest.fixture
 def disk(monkeypatch):
     """Says how many shards of predictions still fit on the disk, and counts those that were written."""
-    from flows.tasks import score as staging
+    from flows.tasks import shards as staging
 
     real = staging.score_shard
 
