@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flows.cli.commands import _table_path, cli, main
+from flows.cli.commands import cli, main
+from flows.cli.table_commands import _table_path
 from recobatch.errors import BadSettings, GateRefused, RecobatchError, TableBusy
 from tests.support.imports import modules_after
 from tools.settings_table import with_settings
