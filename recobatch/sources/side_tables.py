@@ -1,83 +1,23 @@
 """Side tables of users and items → sparse features aligned to a vocabulary, with a report of the columns."""
 
-import csv
-import io
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from recobatch.errors import BadInput
 from recobatch.features import Features
 from recobatch.reading.columns import known_role
+from recobatch.sources.side_cells import read_cells
 from recobatch.sources.side_columns import Column, build_block, build_block_like
+from recobatch.sources.side_report import ColumnReport, SideTableReport
 from recobatch.vocabulary import Vocabulary
 
 Side = Literal["user", "item"]
-_NULLS = frozenset(("", "NULL", "null", "NA", "N/A", "None", "none", "\\N", "<NA>", "nan", "NaN"))
-_DELIMITERS = ",\t;|"
 _SHOWN = 5
-
-
-@dataclass(frozen=True)
-class ColumnReport:
-    """What became of one column."""
-
-    name: str
-    used_as: str | None
-    """``categories``, ``numbers`` or ``lists``; None if it was left out."""
-    reason: str
-    """Number of its features, or why it was left out."""
-
-
-@dataclass(frozen=True)
-class SideTableReport:
-    """What was read from a side table."""
-
-    path: str
-    rows: int
-    columns: tuple[ColumnReport, ...]
-    unknown_ids: int
-    """Rows whose id has no rating; they are ignored."""
-    missing_rows: int
-    """Ids with ratings but without a row; they have no features."""
-    duplicates: int
-    """Rows whose id came before; the first one counts."""
-    null_ids: int
-    """Rows without an id; they are ignored."""
-    undecodable: int
-    """Values that are not UTF-8, read as Latin-1."""
-
-    @property
-    def used(self) -> tuple[str, ...]:
-        return tuple(column.name for column in self.columns if column.used_as)
-
-    @property
-    def left_out(self) -> dict[str, str]:
-        """Column → why it was left out."""
-        return {column.name: column.reason for column in self.columns if not column.used_as}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        """One line for logs and terminals."""
-        used = ", ".join(f"{each.name} ({each.reason})" for each in self.columns if each.used_as) or "no column"
-        left = ", ".join(f"{name} ({reason})" for name, reason in self.left_out.items())
-        counts = {
-            "unknown ids": self.unknown_ids, "ids without a row": self.missing_rows,
-            "duplicate rows": self.duplicates, "rows without an id": self.null_ids,
-            "values read as Latin-1": self.undecodable,
-        }  # fmt: skip
-        found = "".join(f"; {number:,} {noun}" for noun, number in counts.items() if number)
-        return f"{self.path}: used {used}" + (f"; left out {left}" if left else "") + found
 
 
 def read_side_table(path: Path, vocabulary: Vocabulary, side: Side) -> tuple[Features, SideTableReport]:
@@ -99,7 +39,7 @@ def read_side_table(path: Path, vocabulary: Vocabulary, side: Side) -> tuple[Fea
     Raises:
         BadInput: If it cannot be read, has no id column, or no id that occurs in the ratings.
     """
-    table = _read_parquet(path) if path.suffix in {".parquet", ".pq"} else _read_text(path)
+    table = read_cells(path)
     id_name = _id_column(list(table.columns), side, path)
     rows, counts = _match(table.columns.pop(id_name), vocabulary, path, side)
     features, reports = [], []
@@ -125,7 +65,7 @@ def read_side_table_like(path: Path, vocabulary: Vocabulary, side: Side, fitted:
     Raises:
         BadInput: As ``read_side_table``.
     """
-    table = _read_parquet(path) if path.suffix in {".parquet", ".pq"} else _read_text(path)
+    table = read_cells(path)
     rows, _ = _match(table.columns.pop(_id_column(list(table.columns), side, path)), vocabulary, path, side)
     columns = {column.name: column for column in grouped_flags(table.columns)}
     empty: list[Any] = [None] * table.rows
@@ -135,13 +75,6 @@ def read_side_table_like(path: Path, vocabulary: Vocabulary, side: Side, fitted:
         chosen = [column.values[row] if row >= 0 else None for row in rows]
         blocks.append(build_block_like(Column(column.name, chosen, column.is_flags), block))
     return Features(tuple(blocks))
-
-
-@dataclass(eq=False)
-class _Table:
-    columns: dict[str, list[Any]]
-    rows: int
-    undecodable: int = 0
 
 
 def grouped_flags(columns: dict[str, list[Any]]) -> Iterator[Column]:
@@ -169,90 +102,6 @@ def _is_flag(values: Sequence[Any]) -> bool:
 
 def _is_on(value: Any) -> bool:  # noqa: ANN401 - a cell of any type
     return str(value).strip().removesuffix(".0") in {"1", "True", "true"}
-
-
-def _read_parquet(path: Path) -> _Table:
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise BadInput(
-            f"{path}: found no readable parquet file ({str(error).splitlines()[0][:120]}), expected a side table; "
-            f"write it again"
-        ) from error
-    _refuse_doubled(table.column_names, path)
-    return _Table({name: table[name].to_pylist() for name in table.column_names}, len(table))
-
-
-_FIXED = {
-    "u.user": ("|", ("user_id", "age", "gender", "occupation", "zip_code")),
-    "movies.dat": ("::", ("item_id", "title", "genres")),
-    "users.dat": ("::", ("user_id", "gender", "age", "occupation", "zip_code")),
-    "u.item": (
-        "|",
-        (
-            "item_id", "title", "release_date", "video_release_date", "url", "unknown", "Action", "Adventure",
-            "Animation", "Children", "Comedy", "Crime", "Documentary", "Drama", "Fantasy", "Film-Noir", "Horror",
-            "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
-        ),
-    ),
-}  # fmt: skip
-"""Layout of MovieLens' own files, which have no header."""
-
-
-def _read_text(path: Path) -> _Table:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BadInput(
-            f"{path}: found no readable file ({error.strerror}), expected a side table; check the path"
-        ) from error
-    if b"\0" in content[:4096]:
-        raise BadInput(f"{path}: found a binary file, expected csv, tsv or parquet in UTF-8; export it as one of them")
-    undecodable = 0
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        undecodable = sum(not _is_utf8(line) for line in content.splitlines())
-        text = content.decode("latin-1")
-    if path.name in _FIXED:
-        delimiter, names = _FIXED[path.name]
-        rows = [line.split(delimiter) for line in text.splitlines() if line]
-    else:
-        header = text.partition("\n")[0]
-        delimiter = max(_DELIMITERS, key=header.count)
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
-        names = tuple(name.strip() for name in rows[0]) if rows else ()
-        rows = rows[1:]
-    if not rows:
-        raise BadInput(f"{path}: found no rows, expected a header and at least one; check how it was written")
-    _refuse_doubled(list(names), path)
-    ragged = next((number for number, row in enumerate(rows, start=2) if len(row) != len(names)), None)
-    if ragged is not None and path.name not in _FIXED:
-        raise BadInput(
-            f"{path}: found {len(rows[ragged - 2])} fields in row {ragged}, expected {len(names)} as in the header; "
-            f"check its quotation marks and delimiters"
-        )
-    columns = {name: [_cell(row[at]) if at < len(row) else None for row in rows] for at, name in enumerate(names)}
-    return _Table(columns, len(rows), undecodable)
-
-
-def _cell(text: str) -> str | None:
-    stripped = text.strip()
-    return None if stripped in _NULLS else stripped
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _refuse_doubled(names: list[str], path: Path) -> None:
-    doubled = next((name for name, number in Counter(names).items() if number > 1), None)
-    if doubled is not None:
-        raise BadInput(f"{path}: found two columns named {doubled!r}, expected one; rename one of them")
 
 
 def _id_column(names: list[str], side: Side, path: Path) -> str:
