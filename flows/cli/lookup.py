@@ -15,7 +15,7 @@ from recobatch.scoring.top import best_items, best_of_parts
 
 if TYPE_CHECKING:
     from flows.settings.tree import Settings
-    from recobatch.scoring.top import Part
+    from recobatch.scoring.user_rows import Part
     from recobatch.table import Published
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from recobatch.scoring.top import best_of_parts, rows_of_user
+from recobatch.scoring.top import best_of_parts
+from recobatch.scoring.user_rows import rows_of_user
 from recobatch.table import Published, Table, open_table
 from recobatch.table.changes import changes_between, lists_of
 

@@ -1,9 +1,7 @@
 """The best unseen items: of every user as a table, or of one user by a query."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,12 +11,12 @@ from recobatch.errors import BadInput, BadTable
 from recobatch.intervals import Calibration
 from recobatch.model_folder import LoadedModel, ModelFolder, load_interest
 from recobatch.scoring.kernel import one_blas_thread
+from recobatch.scoring.published_folder import current_folder, model_folder
 from recobatch.scoring.ranker import RankBy, Ranked, Ranker
 from recobatch.scoring.shards import ShardReport, described, open_shard
 from recobatch.scoring.uncertainty import current_calibration, pair_bounds
+from recobatch.scoring.user_rows import Part, rows_of_user
 
-Part: TypeAlias = Path | pa.NativeFile
-"""A parquet file on disk, or one that is open already."""
 USERS_PER_GROUP = 2048
 """Users in a row group."""
 BOUNDS = ("lower_90", "upper_90")
@@ -120,8 +118,8 @@ def best_items(
         BadInput: If the table does not have the user; the message names some that it has.
         BadTable: If there is no published table, or not that model.
     """
-    snapshot, champion = _current_folder(table_root)
-    folder = _model_folder(snapshot, model or champion)
+    snapshot, champion = current_folder(table_root)
+    folder = model_folder(snapshot, model or champion)
     titles, has_pairs = snapshot / "titles.parquet", folder.parent.name == "table"
     return best_of_parts(
         sorted(folder.glob("*.parquet")) if has_pairs else (), user_id, place=str(folder),
@@ -156,7 +154,7 @@ def best_of_parts(
         if not parts and top:
             ranked = _listed(ranked, top, user_id, unseen_only=unseen_only, place=place)
         elif ranked is None or ranked.num_rows < k:
-            ranked = _all_ranked(_rows_of(parts, user_id, place), ranked, k, unseen_only=unseen_only)
+            ranked = _all_ranked(rows_of_user(parts, user_id, place=place), ranked, k, unseen_only=unseen_only)
     except (OSError, pa.ArrowException) as error:
         raise BadTable(
             f"{place}: found a file that cannot be read ({error}), expected parquet as it was published; "
@@ -167,25 +165,10 @@ def best_of_parts(
     return _with_titles(rows, titles) if titles is not None else rows
 
 
-def rows_of_user(parts: Sequence[Part], user_id: int | str, *, place: str) -> pa.Table:
-    """All rows of a user in the files of one model, in their order; reads only the row groups of the user.
-
-    Args:
-        parts: The parquet files, by first user.
-        user_id: Raw id; text is read as a number where the table's ids are numbers.
-        place: Their location, for messages.
-
-    Raises:
-        BadInput: If the files do not have the user; the message names some that they have.
-        BadTable: If there are no files.
-    """
-    return _rows_of(parts, user_id, place)
-
-
 def _ranked(top: Sequence[Part], user_id: int | str) -> pa.Table | None:
     """A user's published best items, in their order; None if there are none."""
     try:
-        rows = _rows_of(top, user_id, "top")
+        rows = rows_of_user(top, user_id, place="top")
     except BadInput:
         return None  # unknown, or has rated everything: the table of all predictions decides
     rows = rows.select(["item_id", "prediction", *(name for name in BOUNDS if name in rows.column_names)])
@@ -201,7 +184,7 @@ def _listed(
             f"{place}: found lists of unseen items alone (score.pairs=top), expected the predictions of every pair "
             f"to show all items; leave out --all, or publish with score.pairs=all"
         )
-    return _rows_of(top, user_id, place) if ranked is None else ranked  # which says that the user is unknown
+    return rows_of_user(top, user_id, place=place) if ranked is None else ranked  # which says that the user is unknown
 
 
 def _all_ranked(rows: pa.Table, ranked: pa.Table | None, k: int, *, unseen_only: bool) -> pa.Table:
@@ -219,112 +202,6 @@ def _all_ranked(rows: pa.Table, ranked: pa.Table | None, k: int, *, unseen_only:
         rest = rest.add_column(rest.num_columns - 1, name, pa.nulls(rest.num_rows, pa.float32()))
     schema = pa.schema([field.with_nullable(True) for field in ranked.schema])
     return pa.concat_tables([ranked.cast(schema), rest.cast(schema)])
-
-
-def _current_folder(root: Path) -> tuple[Path, str | None]:
-    """The current snapshot, and its champion if no link names it.
-
-    Resolved once, so that a concurrent publish does not affect a look-up.
-    """
-    link, pointer = root / "current", root / "current.json"
-    if link.is_dir():
-        return link.resolve(), None
-    if not pointer.is_file():
-        raise BadTable(f"{root}: found no published table, expected one; publish with recobatch run, or pass --table")
-    try:
-        current = json.loads(pointer.read_bytes())
-        return root / "versions" / Path(current["version"]).name, Path(current["champion"]).name
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadTable(
-            f"{pointer}: found no readable pointer ({error}), expected JSON with version and champion; "
-            f"point the table at a snapshot with recobatch rollback VERSION"
-        ) from error
-
-
-def _model_folder(snapshot: Path, model: str | None) -> Path:
-    if model is None:
-        return (snapshot / "champion").resolve()
-    main = snapshot / "table" if (snapshot / "table").is_dir() else snapshot / "top"
-    known = sorted(folder.name.removeprefix("model=") for folder in main.glob("model=*"))
-    if model not in known:
-        shown = ", ".join(known[:5])
-        raise BadTable(f"{snapshot}: found no model {model!r}, expected one of {shown}; pass one of them")
-    return main / f"model={model}"
-
-
-def _rows_of(files: Sequence[Part], user_id: int | str, place: str) -> pa.Table:
-    """Find the user by the files' statistics: users ascend from file to file and from row group to row group."""
-    if not files:
-        raise BadTable(f"{place}: found no predictions, expected parquet files; publish again")
-    readers: dict[int, pq.ParquetFile] = {}
-
-    def reader(number: int) -> pq.ParquetFile:
-        if number not in readers:
-            readers[number] = pq.ParquetFile(files[number])
-        return readers[number]
-
-    wanted = _as_id(user_id, reader(0).schema_arrow.field("user_id").type, place)
-    low, high, has_gaps = 0, len(files) - 1, False
-    while low < high:
-        middle = (low + high) // 2
-        bounds = _bounds(reader(middle), reader(middle).num_row_groups - 1)
-        if bounds is None:  # lists of users who rated everything are empty: look at every file
-            low, has_gaps = 0, True
-            break
-        if wanted > bounds[1]:
-            low = middle + 1
-        else:
-            high = middle
-    parts = []
-    for number in range(low, len(files)):
-        groups = [g for g in range(reader(number).num_row_groups) if _holds(reader(number), g, wanted)]
-        if groups:
-            parts.append(_pick(reader(number).read_row_groups(groups, use_threads=False), wanted))
-        if not has_gaps and (not groups or groups[-1] < reader(number).num_row_groups - 1):
-            break
-    found = pa.concat_tables(parts) if parts else None
-    if found is None or not found.num_rows:
-        raise BadInput(_unknown(user_id, place, reader(low)))
-    return found
-
-
-def _pick(rows: pa.Table, user: int | str) -> pa.Table:
-    known = pc.unique(rows["user_id"])
-    ids = known.to_pylist()
-    if user not in ids:
-        return rows.slice(0, 0)
-    # A scalar taken from the column: pa.scalar() would import pandas, which costs more than the whole look-up.
-    return rows.filter(pc.equal(rows["user_id"], known[ids.index(user)]))
-
-
-def _holds(file: pq.ParquetFile, group: int, wanted: int | str) -> bool:
-    bounds = _bounds(file, group)
-    return bounds is not None and bounds[0] <= wanted <= bounds[1]
-
-
-def _bounds(file: pq.ParquetFile, group: int) -> tuple[Any, Any] | None:
-    """First and last user of a row group; None if it has no rows."""
-    statistics = file.metadata.row_group(group).column(0).statistics
-    return (statistics.min, statistics.max) if statistics is not None and statistics.has_min_max else None
-
-
-def _as_id(user_id: int | str, wanted: pa.DataType, place: str) -> int | str:
-    if pa.types.is_string(wanted):
-        return str(user_id)
-    try:
-        return int(user_id)
-    except ValueError:
-        raise BadInput(
-            f"user: found {user_id!r}, expected an integer like every user id in {place}; pass the number"
-        ) from None
-
-
-def _unknown(user_id: int | str, place: str, nearby: pq.ParquetFile) -> str:
-    some = pc.unique(nearby.read_row_group(0, columns=["user_id"])["user_id"]).to_pylist()[:5]
-    return (
-        f"user: found {user_id!r}, expected one of the users that were scored in {place} "
-        f"(some of them: {', '.join(map(str, some))}); score again with this user's ratings"
-    )
 
 
 def _with_titles(rows: pa.Table, file: Part) -> pa.Table:

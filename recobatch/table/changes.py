@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from recobatch.errors import BadInput, BadTable
 from recobatch.scoring.shards import ShardFile, described, open_shard
-from recobatch.scoring.top import Part
+from recobatch.scoring.user_rows import Part
 from recobatch.storage.durable import TEMPORARY, explained
 from recobatch.table.manifest import FileEntry
 from recobatch.table.published import Published
