@@ -11,7 +11,7 @@ from flows.settings.load import load_settings
 from tests.support.flow_runs import latest_flow_run, task_runs
 
 FAST = (
-    "--model", "explicit_mf_bias", "--preset", "notebook", "--set=train.epochs=1", "--set=model.initial_scale=3",
+    "--model", "explicit_mf_bias", "--preset", "notebook", "--set=train.epochs=1", "--set=model.initial_scale=1",
     "--budget", "3 trials",
 )  # fmt: skip
 """Settings in force that every trial is better than, whatever is proposed."""
