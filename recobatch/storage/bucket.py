@@ -48,7 +48,7 @@ class ETag:
 
     def other(self) -> "ETag":
         """A state that the object never had, for a write that must fail."""
-        return ETag(self.e_tag and '"0"', self.version and "1")
+        return ETag(self.e_tag and '"999999999"', self.version and "1")
 
     def condition(self) -> dict[str, str]:
         """As obstore expects it."""
