@@ -2,9 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from recobatch.errors import BadSettings
+from recobatch.storage.etag import ETag
 from recobatch.storage.ranges import Ranges
 from recobatch.storage.store_errors import PreconditionFailed, reason_of, store_explained
 
@@ -32,28 +32,6 @@ _CONFLICTS = 6
 """Attempts at a write that the store answers with 409, since another request for the same name is under way."""
 _INSECURE = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class ETag:
-    """One state of one object; stores identify states by an entity tag, a version, or both."""
-
-    e_tag: str | None
-    version: str | None = None
-
-    @classmethod
-    def of(cls, meta: Mapping[str, Any]) -> "ETag":
-        """From obstore's ``PutResult`` or ``ObjectMeta``."""
-        return cls(meta["e_tag"], meta["version"])
-
-    def other(self) -> "ETag":
-        """A state that the object never had, for a write that must fail."""
-        return ETag(self.e_tag and '"999999999"', self.version and "1")
-
-    def condition(self) -> dict[str, str]:
-        """As obstore expects it."""
-        both = {"e_tag": self.e_tag, "version": self.version}
-        return {name: value for name, value in both.items() if value is not None}
 
 
 class Bucket:

@@ -16,14 +16,13 @@ from recobatch.errors import BadInput, BadTable
 from recobatch.scoring.shards import ShardFile, described, open_shard
 from recobatch.scoring.user_rows import Part
 from recobatch.storage.durable import TEMPORARY, explained
+from recobatch.table.banded_rows import KEYS, PLACE, BandedRows
 from recobatch.table.manifest import FileEntry
 from recobatch.table.published import Published
 
 FOLDER = "changes"
 """Of a version, beside ``top``."""
 
-_KEYS = ["user_id", "item_id"]
-_PLACE = [*_KEYS, "rank"]
 _ENCODING = {
     "compression": "zstd",
     "compression_level": 1,
@@ -55,7 +54,7 @@ def changes_between(before: Sequence[Part], now: Sequence[Part]) -> Iterator[pa.
     Raises:
         BadTable: If a file cannot be read.
     """
-    now_rows, before_rows = _Rows(now), _Rows(before)
+    now_rows, before_rows = BandedRows(now), BandedRows(before)
     schema = changes_schema(now_rows.type_of("user_id"), now_rows.type_of("item_id"))
     for last in [*now_rows.bounds(), None]:
         yield _compare(before_rows.until(last), now_rows.until(last), schema)
@@ -154,9 +153,9 @@ def check_changes(before: Published, now: Published) -> list[str]:
     changes = now.files(FOLDER)
     if not changes:
         return []
-    now_rows, before_rows, changed = (_Rows(parts) for parts in (now.parts("top"), before.parts("top"), changes))
+    now_rows, before_rows, changed = (BandedRows(parts) for parts in (now.parts("top"), before.parts("top"), changes))
     for last in [*now_rows.bounds(), None]:
-        expected = now_rows.until(last).select([*_PLACE])
+        expected = now_rows.until(last).select([*PLACE])
         applied = _apply(before_rows.until(last), changed.until(last))
         if not applied.equals(expected):
             where = "the end" if last is None else f"user {last}"
@@ -168,7 +167,7 @@ def check_changes(before: Published, now: Published) -> list[str]:
 
 
 def _compare(before: pa.Table, now: pa.Table, schema: pa.Schema) -> pa.Table:
-    both = now.join(before.select(_PLACE), keys=_KEYS, join_type="full outer", right_suffix="_before")
+    both = now.join(before.select(PLACE), keys=KEYS, join_type="full outer", right_suffix="_before")
     both = both.filter(pc.fill_null(pc.not_equal(both["rank"], both["rank_before"]), True))
     entered, left = pc.is_null(both["rank_before"]), pc.is_null(both["rank"])
     change = pc.if_else(entered, "entered", pc.if_else(left, "left", "moved"))
@@ -179,72 +178,16 @@ def _compare(before: pa.Table, now: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _apply(before: pa.Table, changes: pa.Table) -> pa.Table:
-    stays = before.select(_PLACE).join(changes.select(_KEYS), keys=_KEYS, join_type="left anti")
-    placed = changes.filter(pc.not_equal(changes["change"], "left")).select(_PLACE)
-    applied = pa.concat_tables([stays.cast(before.select(_PLACE).schema), placed.cast(before.select(_PLACE).schema)])
+    stays = before.select(PLACE).join(changes.select(KEYS), keys=KEYS, join_type="left anti")
+    placed = changes.filter(pc.not_equal(changes["change"], "left")).select(PLACE)
+    applied = pa.concat_tables([stays.cast(before.select(PLACE).schema), placed.cast(before.select(PLACE).schema)])
     return applied.sort_by([("user_id", "ascending"), ("rank", "ascending")]).combine_chunks()
 
 
 def _types(parts: Sequence[Part]) -> tuple[pa.DataType, ...]:
-    rows = _Rows(parts[:1])
-    return tuple(rows.type_of(key) for key in _KEYS)
+    rows = BandedRows(parts[:1])
+    return tuple(rows.type_of(key) for key in KEYS)
 
 
 def _nullable(name: str, type_: pa.DataType, meaning: str) -> pa.Field:
     return described(name, type_, meaning).with_nullable(True)
-
-
-class _Rows:
-    """Files of rows that ascend by user, read from front to back."""
-
-    def __init__(self, parts: Sequence[Part]) -> None:
-        try:
-            self._files = [pq.ParquetFile(part) for part in parts]
-        except (OSError, pa.ArrowException) as error:
-            raise _unreadable(error) from error
-        names = self._files[0].schema_arrow.names
-        self._columns = [name for name in (*_PLACE, "score", "change") if name in names]
-        self._schema = pa.schema(
-            [self._files[0].schema_arrow.field(name).remove_metadata().with_nullable(True) for name in self._columns]
-        )
-        self._groups = iter([(file, group) for file in self._files for group in range(file.num_row_groups)])
-        self._rest = self._schema.empty_table()
-
-    def type_of(self, name: str) -> pa.DataType:
-        return self._schema.field(name).type
-
-    def bounds(self) -> list[object]:
-        """Last user of every row group but the last one with rows."""
-        found = []
-        for file in self._files:
-            place = file.schema_arrow.names.index("user_id")
-            for group in range(file.num_row_groups):
-                statistics = file.metadata.row_group(group).column(place).statistics
-                if statistics is not None and statistics.has_min_max:
-                    found.append(statistics.max)
-        return found[:-1]
-
-    def until(self, last: object | None) -> pa.Table:
-        """The next rows, up to those of user ``last``; None takes all that are left."""
-        taken = [self._rest]
-        try:
-            while last is None or not taken[-1].num_rows or taken[-1]["user_id"][-1].as_py() <= last:
-                file, group = next(self._groups)
-                taken.append(file.read_row_group(group, columns=self._columns).select(self._columns).cast(self._schema))
-        except StopIteration:
-            pass
-        except (OSError, pa.ArrowException) as error:
-            raise _unreadable(error) from error
-        rows = pa.concat_tables(taken).combine_chunks()
-        if last is None:
-            self._rest = rows.slice(0, 0)
-            return rows
-        ours = pc.sum(pc.less_equal(rows["user_id"], pa.scalar(last, self.type_of("user_id")))).as_py() or 0
-        self._rest = rows.slice(ours)
-        return rows.slice(0, ours).combine_chunks()
-
-
-def _unreadable(error: Exception) -> BadTable:
-    return BadTable(
-        f"lists: found a file that cannot be read ({error}), expected parquet as it was published; see recobatch verify"
-    )

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from recobatch.errors import BadTable, RecobatchError, TableBusy
-from recobatch.storage.bucket import ETag
 from recobatch.storage.durable import TEMPORARY, explained, fsync_file, fsync_folder, remove, swap_link, write_file
+from recobatch.storage.etag import ETag
 from recobatch.storage.store_errors import PreconditionFailed
 from recobatch.table import layout
 from recobatch.table.catalog import Catalog, CatalogEntry

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from recobatch.storage.bucket import ETag
+from recobatch.storage.etag import ETag
 from recobatch.table.catalog import Catalog
 from recobatch.table.manifest import Manifest
 from recobatch.table.resume import Unfinished

@@ -14,7 +14,8 @@ from threading import Event, Thread
 from typing import Any
 
 from recobatch.errors import RecobatchError, TableBusy
-from recobatch.storage.bucket import Bucket, ETag
+from recobatch.storage.bucket import Bucket
+from recobatch.storage.etag import ETag
 from recobatch.storage.store_errors import PreconditionFailed
 from recobatch.table.holder import busy, card_of, is_running, read_card
 

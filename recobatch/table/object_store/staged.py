@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from recobatch.errors import RecobatchError
 from recobatch.scoring.shards import ShardReport
-from recobatch.storage.bucket import Bucket, ETag
+from recobatch.storage.bucket import Bucket
+from recobatch.storage.etag import ETag
 from recobatch.storage.scratch import machine_folder, temporary_folder
 from recobatch.storage.store_errors import PreconditionFailed
 from recobatch.table.layout import STAGED, VERSIONS

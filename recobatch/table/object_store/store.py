@@ -15,8 +15,9 @@ from typing import Any
 import pyarrow as pa
 
 from recobatch.errors import BadTable, RecobatchError
-from recobatch.storage.bucket import Bucket, ETag
+from recobatch.storage.bucket import Bucket
 from recobatch.storage.durable import explained
+from recobatch.storage.etag import ETag
 from recobatch.storage.store_errors import PreconditionFailed
 from recobatch.table.catalog import Catalog
 from recobatch.table.folder_store import make_staging, sweep
