@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
-from flows.results.summary import BatchSummary, Change, ModelSummary
+from flows.results.model_summary import ModelSummary
+from flows.results.summary import BatchSummary, Change
 from recobatch.errors import RecobatchError
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from flows.results.comparison import shown
 from recobatch.evaluation.gate import Standing
 
 if TYPE_CHECKING:
-    from flows.results.summary import BatchSummary, ModelSummary
+    from flows.results.model_summary import ModelSummary
+    from flows.results.summary import BatchSummary
 
 
 def choice_remarks(summary: BatchSummary) -> Iterator[str]:

@@ -9,14 +9,8 @@ from typing import Any
 from flows.job import Job, Services
 from flows.outputs import ToScore, TrainedBatch, TrainedInterest, TrainedModel
 from flows.results.changes import PreviousBatch, changes
-from flows.results.summary import (
-    BaselineSummary,
-    BatchSummary,
-    DataSummary,
-    InterestSummary,
-    ModelSummary,
-    TableSummary,
-)
+from flows.results.model_summary import BaselineSummary, InterestSummary, ModelSummary
+from flows.results.summary import BatchSummary, DataSummary, TableSummary
 from flows.results.uncertainty import uncertainty_figures
 from recobatch.addresses import is_uri
 from recobatch.evaluation.gate import Standing

@@ -6,32 +6,18 @@ docs/cli.md names its keys. A new figure is an optional field, which is left out
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
+
+from flows.results.figures import Figures, dicts, known, present
+from flows.results.model_summary import BaselineSummary, InterestSummary, ModelSummary
 
 if TYPE_CHECKING:
     from recobatch.table import Manifest
 
 
-class _Figures:
-    """A dataclass as JSON: a field that is None is left out, unless it is nullable."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
-        return _present(self, *self._nullable)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of ``to_dict``; unknown keys are ignored."""
-        return cls(**_known(cls, values))
-
-    @property
-    def _nullable(self) -> tuple[str, ...]:
-        return ()
-
-
 @dataclass(frozen=True)
-class DataSummary(_Figures):
+class DataSummary(Figures):
     """The ratings of a batch."""
 
     source: str | None = None
@@ -73,92 +59,7 @@ class DataSummary(_Figures):
 
 
 @dataclass(frozen=True)
-class ModelSummary(_Figures):
-    """One model of a batch."""
-
-    mlflow_run_id: str
-    mlflow_url: str | None = None
-    loss: Sequence[float | None] | None = None
-    """Per epoch; None as a whole where the batch did not train the model."""
-    val_loss: Sequence[float | None] | None = None
-    best_epoch: int | None = None
-    validation_mse: float | None = None
-    validation_se: float | None = None
-    """Standard error of ``validation_mse``."""
-    validation_behind: float | None = None
-    """Difference of ``validation_mse`` from the lowest of the batch."""
-    validation_behind_se: float | None = None
-    """Standard error of that difference, from the differences rating by rating."""
-    test_mse: float | None = None
-    test_rmse: float | None = None
-    test_mae: float | None = None
-    cold_rows: int | None = None
-    cold_items: int | None = None
-    cold_users: int | None = None
-    train_seconds: float | None = None
-    compile_seconds: float | None = None
-    trained_on: str | None = None
-    """Ratings that the published model knows: ``all ratings`` or ``train part``; errors are of the latter."""
-    rank_by: str | None = None
-    """What its lists are ranked by."""
-    rankings: Mapping[str, Any] | None = None
-    """Quality of its lists on the test part: of those published, and of other ways to rank below ``other_ways``."""
-    calibrated_on: str | None = None
-    """Ratings that its intervals are calibrated on."""
-    coverage_90: float | None = None
-    """Share of the test ratings within their 90 % intervals."""
-    interval_width: float | None = None
-    """Mean length of these intervals, in rating units."""
-    sd_error_correlation: float | None = None
-    """Correlation of the sd with the absolute error."""
-    crps: float | None = None
-    """Mean continuous ranked probability score of normal distributions, in rating units."""
-    crps_constant: float | None = None
-    """The same with one sd for all pairs."""
-    nll: float | None = None
-    """Mean negative log likelihood of normal distributions."""
-    nll_constant: float | None = None
-    """The same with one sd for all pairs."""
-    coverage_90_by_user_activity: Sequence[float | None] | None = None
-    """By decile; None for a decile with fewer than 300 rows."""
-    coverage_90_by_item_popularity: Sequence[float | None] | None = None
-    """Likewise."""
-
-    @property
-    def _nullable(self) -> tuple[str, ...]:
-        return ("mlflow_url",) if self.loss is None else ("mlflow_url", "validation_mse")
-
-
-@dataclass(frozen=True)
-class BaselineSummary(_Figures):
-    """A predictor without a model."""
-
-    test_mse: float | None = None
-    rankings: Mapping[str, Any] | None = None
-    """Quality of its lists on the test part."""
-
-
-@dataclass(frozen=True)
-class InterestSummary(_Figures):
-    """The model of interest of a batch."""
-
-    mlflow_run_id: str
-    mlflow_url: str | None = None
-    chosen: str | None = None
-    """Method and hyperparameters."""
-    rank_by: str | None = None
-    """The way to rank that was best on ratings held out from training."""
-    validation_ndcg: Mapping[str, float] | None = None
-    """Way to rank → NDCG on these ratings."""
-    train_seconds: float | None = None
-
-    @property
-    def _nullable(self) -> tuple[str, ...]:
-        return ("mlflow_url",)
-
-
-@dataclass(frozen=True)
-class TableSummary(_Figures):
+class TableSummary(Figures):
     """The published table."""
 
     path: str
@@ -172,7 +73,7 @@ class TableSummary(_Figures):
 
 
 @dataclass(frozen=True)
-class PromotionSummary(_Figures):
+class PromotionSummary(Figures):
     """Whether a training on its own moved the alias ``champion`` of the registry."""
 
     promoted: bool
@@ -258,8 +159,8 @@ class BatchSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
-        values = _present(self, "change") | {
-            "data": self.data.to_dict(), "models": _dicts(self.models), "change": self.change and self.change.to_dict(),
+        values = present(self, "change") | {
+            "data": self.data.to_dict(), "models": dicts(self.models), "change": self.change and self.change.to_dict(),
         }  # fmt: skip
         if self.table is not None:
             values["table"] = self.table.to_dict()
@@ -267,7 +168,7 @@ class BatchSummary:
             values["interest"] = self.interest.to_dict()
         if self.promotion is not None:
             values["promotion"] = self.promotion.to_dict()
-        values["baselines"] = _dicts(self.baselines)
+        values["baselines"] = dicts(self.baselines)
         for name in ("baselines", "unchanged"):
             if not values[name]:
                 del values[name]
@@ -278,7 +179,7 @@ class BatchSummary:
         """Inverse of ``to_dict``; unknown keys are ignored, and only the champion and the batch id are required."""
         table, change, interest = values.get("table"), values.get("change"), values.get("interest")
         promotion = values.get("promotion")
-        return cls(**_known(cls, values) | {
+        return cls(**known(cls, values) | {
             "data": DataSummary.from_dict(values.get("data", {})),
             "models": {name: ModelSummary.from_dict(model) for name, model in values.get("models", {}).items()},
             "baselines": {name: BaselineSummary.from_dict(one) for name, one in values.get("baselines", {}).items()},
@@ -294,18 +195,3 @@ class BatchSummary:
             return cls.from_dict(values)
         models = {name: ModelSummary(facts.mlflow_run_id) for name, facts in manifest.models.items()}
         return cls(manifest.version, manifest.champion, models=models)
-
-
-def _present(record: Any, *nullable: str) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
-    """Field → value, without those that are None unless they are nullable."""
-    values = {each.name: getattr(record, each.name) for each in fields(record)}
-    return {name: value for name, value in values.items() if value is not None or name in nullable}
-
-
-def _dicts(records: Mapping[str, _Figures]) -> dict[str, Any]:
-    return {name: record.to_dict() for name, record in records.items()}
-
-
-def _known(record: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    names = {each.name for each in fields(record)}
-    return {name: value for name, value in values.items() if name in names}

@@ -7,15 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.results.changes import PreviousBatch
-from flows.results.summary import (
-    BaselineSummary,
-    BatchSummary,
-    Change,
-    DataSummary,
-    InterestSummary,
-    ModelSummary,
-    TableSummary,
-)
+from flows.results.model_summary import BaselineSummary, InterestSummary, ModelSummary
+from flows.results.summary import BatchSummary, Change, DataSummary, TableSummary
 from recobatch.table import open_table
 from tests.support.small_table import make_model, publish, write_inputs
 from tests.support.summary_keys import undocumented

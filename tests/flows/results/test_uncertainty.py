@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from flows.outputs import CalibratedModel
-from flows.results.summary import BatchSummary, ModelSummary
+from flows.results.model_summary import ModelSummary
+from flows.results.summary import BatchSummary
 from flows.results.uncertainty import uncertainty_figures, uncertainty_remarks
 from recobatch.evaluation.uncertainty import UncertaintyQuality
 
