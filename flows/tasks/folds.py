@@ -109,7 +109,7 @@ def _train_interest(context: _FoldContext) -> StageOutput:
             context.split.train, min_rating=low, max_rating=high, relevant=context.relevant, options=settings.interest,
             k=settings.evaluation.k, seed=settings.seed, has_bayesian=has_bayesian(settings),
         )  # fmt: skip
-        model.for_users(context.split.train).save(out / INTEREST_FILE)  # users without ratings get the average user
+        model.save(out / INTEREST_FILE)
         return report.to_dict()
 
     with stages.timed(stage):

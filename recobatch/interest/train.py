@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import partial
 from statistics import fmean
 
+import numpy as np
+
 from recobatch.errors import BadRatings
 from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions
@@ -83,6 +85,8 @@ def train_interest(
             choice, figures, trials = choices[place], measured[place], arena.trials
             del arena, trainers
         model = Trainer(train, options, seed).train(choice)
+    if len(np.unique(train.user_index)) < train.n_users:
+        model = model.for_users(train)  # users without training ratings get the average user, not a list by item id
     seconds = time.perf_counter() - started
     return model, InterestReport(str(choice), trials, rank_by, figures, len(folds), seconds)
 

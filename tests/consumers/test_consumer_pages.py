@@ -1,4 +1,4 @@
-"""The pages for a web application and for a warehouse: every block runs, and gives what the table holds."""
+"""The pages for a web application, for a warehouse and of the schema: every block gives what the table holds."""
 
 import shlex
 import sys
@@ -9,8 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli.commands import cli
+from recobatch.scoring.predictions import ScoreOptions
+from recobatch.table import open_table
 from tests.support.pages import runnable
 from tests.support.paths import REPO
+from tests.support.small_table import make_calibration, make_model, publish, write_inputs
 from tests.support.snippets import Session
 
 USER = 196
@@ -73,3 +76,17 @@ def test_a_warehouse_reads_loads_and_follows(expected, tmp_path):
         assert exported.execute(order.format("top")).fetchall() == lists
     assert {path.name for path in tmp_path.glob("*.*")} >= {"top.csv.gz", "pairs.parquet", "changes.csv"}
     connection.close()
+
+
+def test_the_sd_of_the_schema_page_is_the_one_that_the_table_can_have_as_a_column(tmp_path):
+    inputs = write_inputs(tmp_path / "inputs", make_model(9, 7), calibration=make_calibration(9, 7))
+    table = open_table(tmp_path / "predictions")
+    snapshot = publish(table, "v1", inputs, options=ScoreOptions(uncertainty=True))
+    [formula] = runnable(REPO / "docs" / "schema.md")
+    with chdir(snapshot.location):
+        by_formula = duckdb.sql(f"{formula.text} ORDER BY ALL").fetchall()
+        in_table = duckdb.sql(
+            "SELECT user_id, item_id, prediction, sd FROM 'champion/*.parquet' ORDER BY ALL"
+        ).fetchall()
+    assert len(in_table) == 9 * 7
+    assert [(*pair, pytest.approx(sd, rel=1e-5)) for *pair, sd in in_table] == by_formula

@@ -13,8 +13,8 @@ from tests.support.pages import READ_IN_ORDER, RUN, SHOWN, blocks, pages, runnab
 from tests.support.paths import REPO
 
 WHOLE_PAGES_ELSEWHERE = {
-    "docs/query/": '"query" / f"{tool}.md"', "docs/schedule.md": "schedule.md", "docs/warehouse.md": "warehouse.md",
-    "docs/web.md": "web.md",
+    "docs/query/": '"query" / f"{tool}.md"', "docs/schedule.md": "schedule.md", "docs/schema.md": "schema.md",
+    "docs/warehouse.md": "warehouse.md", "docs/web.md": "web.md",
 }  # fmt: skip
 """Pages, and how the test that runs them names them."""
 

@@ -56,6 +56,17 @@ def test_the_seed_decides_and_the_threads_do_not(monkeypatch):
     assert report.trials != other.trials
 
 
+def test_users_without_training_ratings_get_the_list_of_the_average_user():
+    data = tastes()
+    train = data.take(data.user_index != 3)
+    model, _ = train_interest(train, **SCALE, options=InterestOptions())
+    factors = model.factors
+    assert np.any(factors.user_factors[3] @ factors.item_factors.T)
+    popular = np.bincount(train.item_index, minlength=train.n_items)
+    scores = factors.user_factors[3] @ factors.item_factors.T
+    assert popular[np.argsort(-scores)[:10]].mean() > popular.mean()
+
+
 def test_changes_neither_its_input_nor_the_global_random_state():
     data, state = tastes(), np.random.get_state()[1].copy()  # noqa: NPY002
     before = data.fingerprint

@@ -188,7 +188,7 @@ def test_the_file_is_written_where_asked(inputs, tmp_path):
 
 
 def test_templates_are_part_of_the_package_and_of_its_wheel():
-    names = {"report.html.j2", "page.css"}
+    names = {"report.html.j2", "evaluation.html.j2", "page.css"}
     assert {file.name for file in files("recobatch.report").joinpath("templates").iterdir()} == names
     shipped = {file.distribution_path for file in WheelBuilder(str(REPO)).recurse_included_files()}
     assert {f"recobatch/report/templates/{name}" for name in names} <= shipped
