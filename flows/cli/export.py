@@ -1,6 +1,5 @@
-"""The command ``export``: a table of a published version as a file for another system."""
+"""The command ``export``: a table of a published version as a file or a database table for another system."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,19 +14,19 @@ if TYPE_CHECKING:
 
 
 def export_table(table: str, name: "Exported", target: str, *, version: str | None, as_json: bool) -> None:
-    """Write a table of the champion to a file, with a progress bar on a terminal.
+    """Write a table of the champion to a file or a Postgres server, with a progress bar on a terminal.
 
     Raises:
-        BadInput: If the target cannot be written to, or DuckDB is missing.
+        BadInput: If the target cannot be written to, or DuckDB or psycopg2 is missing.
         BadTable: If there is no such version, or it has no such table.
         RecobatchError: If writing fails; what was there before stands.
     """
-    check_target(target)
+    shown = check_target(target, name)
     snapshot = open_table(table).snapshot(version)
     display = Display()
     with display.live(), display.stage(f"export {name}", total=rows_to_export(snapshot, name)) as progress:
-        rows = export(snapshot, name, Path(target), progress.advance)
+        rows = export(snapshot, name, target, progress.advance)
     if as_json:
-        echo_json({"table": name, "version": snapshot.version, "rows": rows, "to": target})
+        echo_json({"table": name, "version": snapshot.version, "rows": rows, "to": shown})
     else:
-        click.echo(f"{target}: {rows:,} rows of {name}, version {snapshot.version}")
+        click.echo(f"{shown}: {rows:,} rows of {name}, version {snapshot.version}")

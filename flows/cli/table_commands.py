@@ -90,7 +90,10 @@ def changes(since: str | None, target: Path | None, table: str | None, as_json: 
 @click.argument(
     "name", metavar="[TABLE]", default="top", type=click.Choice(["top", "predictions", "changes", "titles"])
 )  # fmt: skip
-@click.option("--to", "target", required=True, metavar="FILE", help="out.duckdb, out.parquet, out.csv or out.csv.gz.")
+@click.option(
+    "--to", "target", required=True, metavar="TARGET",
+    help="out.duckdb, out.parquet, out.csv, out.csv.gz, or postgresql://user@host/database?table=name.",
+)  # fmt: skip
 @click.option("--all", "all_pairs", is_flag=True, help="Every pair: the same as the table predictions.")
 @click.option("--version", metavar="VERSION", help="An earlier version that is kept.  [default: what readers see]")
 @table_option
@@ -99,7 +102,7 @@ def export(name: str, target: str, all_pairs: bool, version: str | None, table: 
     """Write one table of the champion for another system.
 
     TABLE is top (the best unseen items, the default), predictions, changes or titles. The file appears when it is
-    whole; in a DuckDB file the table is replaced in one transaction.
+    whole; in a DuckDB file or on a Postgres server the table is replaced in one transaction.
     """
     from flows.cli.export import export_table
 

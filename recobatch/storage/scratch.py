@@ -56,9 +56,9 @@ def machine_folder() -> Path:
     return root
 
 
-def sweep(root: Path) -> list[Path]:
-    """Remove folders whose builder died; returns what was removed."""
-    return [folder for folder in root.glob(".*-*") if _OURS.fullmatch(folder.name) and _removed(folder)]
+def sweep(root: Path, name: str = "*") -> list[Path]:
+    """Remove folders whose builder died, those of one name alone where others may lie; returns what was removed."""
+    return [folder for folder in root.glob(f".{name}-*") if _OURS.fullmatch(folder.name) and _removed(folder)]
 
 
 def _make_locked(root: Path, name: str) -> tuple[Path, FolderLock | None]:

@@ -1,10 +1,9 @@
-"""One table of a version, written elsewhere through DuckDB; the only module that imports it.
+"""One table of a version, written elsewhere: a file through DuckDB, which only this module imports, or to Postgres.
 
 The other end changes in one step: a file appears under its name when it is whole, and a table in a database is replaced
-in one transaction.
+in one transaction. An export that was killed is started again from the first row.
 """
 
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recobatch.errors import BadInput, BadTable, RecobatchError
-from recobatch.storage.durable import TEMPORARY, explained
+from recobatch.storage.durable import explained
+from recobatch.storage.scratch import sweep, temporary_folder
+from recobatch.table.postgres import copy_to_postgres, is_postgres, parse_target
 from recobatch.table.published import Published
 
 Exported = Literal["top", "predictions", "changes", "titles"]
@@ -26,6 +27,7 @@ _COPIES = {
     ".csv.gz": "FORMAT csv, HEADER, COMPRESSION gzip",
 }
 _BATCH_ROWS = 1 << 17
+_SCRATCH = "recobatch-export"
 
 
 def rows_to_export(snapshot: Published, name: Exported) -> int:
@@ -37,17 +39,27 @@ def rows_to_export(snapshot: Published, name: Exported) -> int:
     return sum(pq.ParquetFile(part).metadata.num_rows for part in _parts(snapshot, name))
 
 
-def check_target(target: str) -> None:
+def check_target(target: str, name: Exported) -> str:
     """Refuse a target that cannot be written, before anything is read.
 
+    Args:
+        target: A file, or the address of a Postgres server.
+        name: Which table is to be exported.
+
+    Returns:
+        The target as it may be shown: without user and password.
+
     Raises:
-        BadInput: If it is a database server, or a name that tells no format; or if DuckDB is not installed.
+        BadInput: If it is another address or one that is malformed, or a name that tells no format; or if DuckDB or
+            psycopg2 is not installed.
     """
+    if is_postgres(target):
+        return parse_target(target, default=name).shown
     if "://" in target:
         kind = target.partition("://")[0]
         raise BadInput(
-            f"--to: found an address of {kind}, expected a file: out.duckdb, out.parquet, out.csv or out.csv.gz; write "
-            f"a file and load it there (docs/warehouse.md shows COPY for Postgres)"
+            f"--to: found an address of {kind}, expected postgresql://… or a file: out.duckdb, out.parquet, out.csv or "
+            f"out.csv.gz; write a file and load it there"
         )
     if _suffix(target) is None:
         raise BadInput(
@@ -55,15 +67,17 @@ def check_target(target: str) -> None:
             f"correct it"
         )
     _import_duckdb()
+    return target
 
 
-def export(snapshot: Published, name: Exported, target: Path, on_rows: OnRows | None = None) -> int:
-    """Write a table of the champion to a file, or to a table of the same name in a DuckDB file.
+def export(snapshot: Published, name: Exported, target: str, on_rows: OnRows | None = None) -> int:
+    """Write a table of the champion to a file, or to a table of the same name in a DuckDB file or on a Postgres server.
 
     Args:
         snapshot: A published version.
         name: Which table.
-        target: Its suffix says the format. In an existing DuckDB file other tables stay as they are.
+        target: A file, whose suffix says the format, or an address of Postgres, where ``?table=`` gives another name.
+            Other tables in an existing DuckDB file or on a server stay as they are.
         on_rows: Called while rows are read.
 
     Returns:
@@ -74,11 +88,18 @@ def export(snapshot: Published, name: Exported, target: Path, on_rows: OnRows | 
         BadTable: If the version has no such table, or it cannot be read.
         RecobatchError: If the target cannot be written; what was there before stands.
     """
-    check_target(str(target))
-    duckdb = _import_duckdb()
-    parts, suffix = _parts(snapshot, name), _suffix(str(target))
+    check_target(target, name)
+    parts = _parts(snapshot, name)
     schema = pq.ParquetFile(parts[0]).schema_arrow.remove_metadata()
-    rows = pa.RecordBatchReader.from_batches(schema, _batches(parts, schema, on_rows))
+    batches = _batches(parts, schema, on_rows)
+    if is_postgres(target):
+        comment = f"recobatch: {name} of version {snapshot.version}"
+        return copy_to_postgres(parse_target(target, default=name), schema, batches, comment=comment)
+    return _write_file(pa.RecordBatchReader.from_batches(schema, batches), name, Path(target))
+
+
+def _write_file(rows: pa.RecordBatchReader, name: Exported, target: Path) -> int:
+    duckdb, suffix = _import_duckdb(), _suffix(str(target))
     try:
         if suffix != ".duckdb":
             return _replace_file(target, lambda path: _copy(duckdb, rows, path, _COPIES[suffix or ""]))
@@ -119,14 +140,13 @@ def _load(duckdb: Any, rows: pa.RecordBatchReader, path: Path, name: str) -> int
 
 
 def _replace_file(target: Path, write: Callable[[Path], int]) -> int:
-    unfinished = target.with_name(f"{TEMPORARY}{secrets.token_hex(4)}-{target.name}")
-    try:
-        with explained("write the export", target, outcome="what was there stands"):
-            count = write(unfinished)
-            unfinished.replace(target)
-        return count
-    finally:
-        unfinished.unlink(missing_ok=True)
+    # A process that is killed cannot remove its folder; the next export beside it does.
+    with explained("write the export", target, outcome="what was there stands"):
+        sweep(target.parent, _SCRATCH)
+        with temporary_folder(target.parent, _SCRATCH) as folder:
+            count = write(folder / target.name)
+            (folder / target.name).replace(target)
+    return count
 
 
 def _parts(snapshot: Published, name: Exported) -> list[Path | pa.NativeFile]:

@@ -242,8 +242,14 @@ REFUSED: dict[str, Kind] = {
     "an export to another kind of file": Kind(
         ("export", "--to", "out.xlsx"), "found 'out.xlsx', expected a name that ends in .duckdb"
     ),
-    "an export to a database server": Kind(
-        ("export", "--to", "postgresql://host/db"), "found an address of postgresql, expected a file"
+    "an export to another kind of server": Kind(
+        ("export", "--to", "mysql://host/db"), "found an address of mysql, expected postgresql://… or a file"
+    ),
+    "an export to a Postgres server that is not there": Kind(
+        ("export", "--to", "postgresql://ann:hush@127.0.0.1:1/db"), "//127.0.0.1:1/db: found no way to connect"
+    ),
+    "an export to a table of a bad name": Kind(
+        ("export", "--to", "postgresql://127.0.0.1:1/db?table=a;b"), "found 'a;b' as the name of a table, expected "
     ),
     "an unknown user": Kind(("top", "nobody"), "found 'nobody', expected one of the users"),
     # The model.

@@ -1,6 +1,8 @@
 """One table of a version, written to a file or into a DuckDB file in one step."""
 
+import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import pyarrow.csv
@@ -10,7 +12,18 @@ import pytest
 from recobatch.errors import BadInput, BadTable, RecobatchError
 from recobatch.table import open_table
 from recobatch.table.export import check_target, export, rows_to_export
+from tests.support.paths import REPO
 from tests.support.small_table import make_model, publish, write_inputs
+
+KILLED = """
+import sys, time
+from recobatch.table import open_table
+from recobatch.table.export import export
+def stop(rows):
+    print("reading", flush=True)
+    time.sleep(60)
+export(open_table(sys.argv[1]).snapshot(), "predictions", sys.argv[2], stop)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +39,12 @@ def rows_of(snapshot, kind="top"):
 @pytest.mark.parametrize("name", ["out.parquet", "out.csv", "out.csv.gz"])
 def test_a_file_holds_the_rows_in_their_order(tmp_path, snapshot, name):
     seen = []
-    assert export(snapshot, "top", tmp_path / name, seen.append) == sum(seen) == rows_to_export(snapshot, "top") == 150
+    assert (
+        export(snapshot, "top", str(tmp_path / name), seen.append)
+        == sum(seen)
+        == rows_to_export(snapshot, "top")
+        == 150
+    )
     is_csv = ".csv" in name
     found = (pyarrow.csv.read_csv if is_csv else pq.read_table)(tmp_path / name).to_pylist()
     assert [row["item_id"] for row in found] == [row["item_id"] for row in rows_of(snapshot)]
@@ -35,12 +53,12 @@ def test_a_file_holds_the_rows_in_their_order(tmp_path, snapshot, name):
 
 
 def test_a_table_is_replaced_and_others_stay(tmp_path, snapshot):
-    target = tmp_path / "out.duckdb"
+    target = str(tmp_path / "out.duckdb")
     assert export(snapshot, "predictions", target) == 600
-    with duckdb.connect(str(target)) as connection:
+    with duckdb.connect(target) as connection:
         connection.execute("CREATE TABLE top AS SELECT 1 AS old; CREATE TABLE ours AS SELECT 2 AS mine")
     assert export(snapshot, "top", target) == 150
-    with duckdb.connect(str(target), read_only=True) as connection:
+    with duckdb.connect(target, read_only=True) as connection:
         assert connection.sql("FROM top").to_arrow_table().to_pylist() == rows_of(snapshot)
         assert connection.sql("FROM predictions").to_arrow_table().to_pylist() == rows_of(snapshot, "table")
         assert connection.execute("FROM ours").fetchall() == [(2,)]
@@ -59,7 +77,7 @@ def test_an_export_that_breaks_off_leaves_what_was_there(tmp_path, snapshot, nam
         raise RuntimeError("pulled the plug")
 
     with pytest.raises((RuntimeError, RecobatchError)):
-        export(snapshot, "predictions", target, stop)
+        export(snapshot, "predictions", str(target), stop)
     if name == "out.duckdb":
         with duckdb.connect(str(target), read_only=True) as connection:
             assert connection.execute("FROM predictions").fetchall() == [(1,)]
@@ -68,31 +86,48 @@ def test_an_export_that_breaks_off_leaves_what_was_there(tmp_path, snapshot, nam
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.process
+def test_what_a_killed_export_left_is_removed_by_the_next(tmp_path, snapshot):
+    foreign = tmp_path / ".notes-0123456789ab"
+    foreign.mkdir()
+    table = str(Path(snapshot.location).parent.parent)
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, table, str(tmp_path / "out.csv")], stdout=subprocess.PIPE, cwd=REPO, text=True
+    ) as process:
+        assert process.stdout.readline() == "reading\n"
+        assert export(snapshot, "top", str(tmp_path / "other.csv")) == 150  # leaves the living one alone
+        assert len(list(tmp_path.glob(".recobatch-export-*"))) == 1
+        process.kill()
+    assert not (tmp_path / "out.csv").exists()
+    assert export(snapshot, "top", str(tmp_path / "out.csv")) == 150
+    assert sorted(path.name for path in tmp_path.iterdir()) == [foreign.name, "other.csv", "out.csv"]
+
+
 def test_a_duckdb_file_that_is_none_is_refused(tmp_path, snapshot):
     (tmp_path / "out.duckdb").write_bytes(b"no database" * 1000)
     with pytest.raises(RecobatchError, match=r"out\.duckdb: found that DuckDB could not write it"):
-        export(snapshot, "top", tmp_path / "out.duckdb")
+        export(snapshot, "top", str(tmp_path / "out.duckdb"))
 
 
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("postgresql://ann@host/db", "--to: found an address of postgresql, expected a file"),
+        ("mysql://ann@host/db", "--to: found an address of mysql, expected postgresql://… or a file"),
         ("out.xlsx", r"--to: found 'out\.xlsx', expected a name that ends in"),
     ],
 )
 def test_other_targets_are_refused(target, words):
     with pytest.raises(BadInput, match=words):
-        check_target(target)
+        check_target(target, "top")
 
 
 def test_a_missing_table_is_named(tmp_path, snapshot):
     for name in ("changes", "titles"):
         with pytest.raises(BadTable, match=f"found no {name}, expected some to export"):
-            export(snapshot, name, tmp_path / "out.csv")
+            export(snapshot, name, str(tmp_path / "out.csv"))
 
 
 def test_a_missing_duckdb_is_one_clear_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(BadInput, match=r"export: found no DuckDB, .* pip install 'recobatch\[export\]'"):
-        check_target("out.parquet")
+        check_target("out.parquet", "top")

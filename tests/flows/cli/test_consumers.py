@@ -67,5 +67,5 @@ def test_an_export_says_what_it_wrote(call, tmp_path):
     facts = json.loads(call("export", "--all", "--to", tmp_path / "all.csv.gz", "--version", "v2", "--json"))
     assert facts == {"table": "predictions", "version": "v2", "rows": 600, "to": str(tmp_path / "all.csv.gz")}
     assert pq.read_metadata(tmp_path / "out.parquet").num_rows == 150
-    with pytest.raises(BadInput, match="--to: found an address of postgresql"):
-        call("export", "--to", "postgresql://host/db")
+    with pytest.raises(BadInput, match="--to: found an address of mysql"):
+        call("export", "--to", "mysql://host/db")

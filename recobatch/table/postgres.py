@@ -1,0 +1,260 @@
+"""One table of a version, copied into a table of a Postgres server; the only module that imports psycopg2.
+
+Everything happens in one transaction: rows go into a new table, which takes the name of the old one at the end. Whoever
+reads meanwhile sees the old table, and a run that breaks off leaves it as it was.
+"""
+
+import re
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recobatch.errors import BadInput, BadTable, RecobatchError
+
+_ADDRESS = re.compile(r"postgres(ql)?://")
+_NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,62}\.)?[A-Za-z_][A-Za-z0-9_]{0,62}")
+_PORTS = re.compile(r"\d+(,\d*)*")
+_CONNECT_SECONDS, _LOCK_SECONDS = 10, 60
+_READ_BYTES = 1 << 18
+_WRONG_INPUT = ("0A", "22", "28", "2B", "3D", "3F", "42")
+"""Classes of SQLSTATE that a change of the address, the rights or the target solves."""
+_HINTS = {
+    "42501": "grant this user what is missing, or name another user",
+    "42809": "name another one with ?table=",
+    "2BP01": "drop what depends on the table, or name another one with ?table=",
+    "3F000": "create the schema, or name another one",
+    "55P03": f"another session held the table for {_LOCK_SECONDS} seconds: end its transaction and export again",
+}
+_TYPES = {
+    pa.bool_(): "boolean",
+    pa.int8(): "smallint",
+    pa.int16(): "smallint",
+    pa.int32(): "integer",
+    pa.int64(): "bigint",
+    pa.float32(): "real",
+    pa.float64(): "double precision",
+    pa.string(): "text",
+    pa.large_string(): "text",
+}
+# What a row means in COPY's text format, in this order: the backslash that the others bring is not escaped again.
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_GRANTS = """
+SELECT granted.privilege_type, granted.is_grantable, role.rolname
+FROM pg_class CROSS JOIN aclexplode(relacl) AS granted LEFT JOIN pg_roles AS role ON role.oid = granted.grantee
+WHERE pg_class.oid = to_regclass(%s) AND granted.grantee <> relowner
+"""
+
+
+@dataclass(frozen=True)
+class PostgresTable:
+    """A table of a server."""
+
+    dsn: str = field(repr=False)
+    """Address for libpq, possibly with a password."""
+    shown: str
+    """Host, port and database, for messages."""
+    name: tuple[str, ...]
+    """Name, or schema and name."""
+
+
+def is_postgres(target: str) -> bool:
+    """Whether a target is the address of a Postgres server."""
+    return _ADDRESS.match(target) is not None
+
+
+def parse_target(target: str, default: str) -> PostgresTable:
+    """Parse ``postgresql://user@host:port/database?table=name``; everything but ``table`` is for libpq.
+
+    Args:
+        target: The address.
+        default: Name of the table where the address has none.
+
+    Raises:
+        BadInput: If it is malformed, or psycopg2 is not installed. The message never quotes the address: what cannot be
+            parsed may hold a password anywhere.
+    """
+    address, _, query = target.partition("?")
+    options = [option for option in query.split("&") if option]
+    names = [unquote(option[len("table=") :]) for option in options if option.startswith("table=")]
+    name = names[-1] if names else default
+    if not _NAME.fullmatch(name):
+        raise BadInput(
+            f"--to: found {name[:80]!r} as the name of a table, expected letters, digits and underscores, at most 63, "
+            f"or schema.table; correct ?table="
+        )
+    dsn = "?".join(filter(None, [address, "&".join(option for option in options if not option.startswith("table="))]))
+    return PostgresTable(dsn, _shown(dsn), tuple(name.split(".")))
+
+
+def copy_to_postgres(
+    target: PostgresTable, schema: pa.Schema, rows: Iterable[pa.RecordBatch], *, comment: str
+) -> int:  # fmt: skip
+    """Replace a table of a server by these rows, in one transaction.
+
+    Rights that were granted on the old table are granted on the new one, and the first column is indexed.
+
+    Args:
+        target: Where to.
+        schema: Columns and their types.
+        rows: Read one at a time, while they are sent.
+        comment: Of the table.
+
+    Returns:
+        Rows written.
+
+    Raises:
+        BadInput: If the server cannot be reached or refuses the user or the table.
+        BadTable: If a column has a type that is not exported.
+        RecobatchError: If the server fails; the old table stands.
+    """
+    columns = _column_types(schema)
+    psycopg2, stream = _import_psycopg2(), _Stream(map(_text_rows, rows))
+    outcome = "what was there stands"
+    try:
+        with closing(_connect(psycopg2, target)) as connection, connection.cursor() as cursor:
+            count = _replace(psycopg2.sql, cursor, target.name, columns, stream, comment)
+            outcome = f"the table is the old one or the new one, as its comment says ({comment})"
+            connection.commit()
+    except psycopg2.Error as error:
+        if stream.error is not None:  # psycopg2 shows the server's opinion of it alone
+            raise stream.error from None
+        raise _refusal(error, target, outcome) from error
+    return count
+
+
+def _replace(
+    sql: Any, cursor: Any, name: tuple[str, ...], columns: dict[str, str], stream: "_Stream", comment: str  # noqa: ANN401
+) -> int:  # fmt: skip
+    new_name = (*name[:-1], f"{name[-1][:40]}_new_{secrets.token_hex(4)}")
+    old, new = sql.Identifier(*name), sql.Identifier(*new_name)
+
+    def execute(statement: str, *values: Any, **parts: Any) -> None:  # noqa: ANN401
+        cursor.execute(sql.SQL(statement).format(old=old, new=new, **parts), values or None)
+
+    execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
+    typed = [sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(kind)) for column, kind in columns.items()]
+    execute("CREATE TABLE {new} ({columns})", columns=sql.SQL(", ").join(typed))
+    # Frozen rows are visible to a reader whose snapshot is older than they are: it would find the new table empty.
+    cursor.copy_expert(sql.SQL("COPY {} FROM STDIN (FREEZE)").format(new), stream, _READ_BYTES)
+    count = int(cursor.rowcount)
+    execute("CREATE INDEX ON {new} ({first})", first=sql.Identifier(next(iter(columns))))
+    execute("COMMENT ON TABLE {new} IS %s", comment)
+    cursor.execute(_GRANTS, (old.as_string(cursor),))
+    for privilege, may_grant, role in cursor.fetchall():
+        to = sql.SQL("PUBLIC") if role is None else sql.Identifier(role)
+        option = " WITH GRANT OPTION" if may_grant else ""
+        execute(f"GRANT {{privilege}} ON {{new}} TO {{role}}{option}", privilege=sql.SQL(privilege), role=to)
+    execute("DROP TABLE IF EXISTS {old}")
+    execute("ALTER TABLE {new} RENAME TO {name}", name=sql.Identifier(name[-1]))
+    return count
+
+
+class _Stream:
+    """Pieces of bytes as the file that psycopg2 reads; keeps the exception that ended it."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._rest = pieces, memoryview(b"")
+        self.error: BaseException | None = None
+
+    def read(self, size: int) -> bytes:
+        try:
+            while not self._rest:
+                self._rest = memoryview(next(self._pieces))
+        except StopIteration:
+            return b""
+        except BaseException as error:
+            self.error = error
+            raise
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(piece)
+
+
+def _text_rows(batch: pa.RecordBatch) -> bytes:
+    """A batch in the text format of COPY: a row a line, tabs between values, and a mark for no value."""
+    if not batch.num_rows:
+        return b""
+    joined = pc.binary_join_element_wise(
+        *map(_text, batch.columns), "\t", null_handling="replace", null_replacement="\\N"
+    )
+    whole = pa.ListArray.from_arrays(pa.array([0, batch.num_rows], pa.int32()), joined)
+    return pc.binary_join(whole, "\n")[0].as_py().encode() + b"\n"
+
+
+def _text(column: pa.Array) -> pa.Array:
+    if column.type not in (pa.string(), pa.large_string()):
+        return column.cast(pa.string())
+    for plain, escaped in _ESCAPES.items():
+        column = pc.replace_substring(column, plain, escaped)
+    return column.cast(pa.string())
+
+
+def _column_types(schema: pa.Schema) -> dict[str, str]:
+    for column in schema:
+        if column.type not in _TYPES:
+            raise BadTable(
+                f"{column.name}: found values of type {column.type}, expected numbers, texts or booleans to copy to "
+                f"Postgres; export a file"
+            )
+    return {column.name: _TYPES[column.type] for column in schema}
+
+
+def _shown(dsn: str) -> str:
+    """Host, port and database of an address.
+
+    An unescaped character of a password moves the bounds of the parts; that shows in the others.
+    """
+    psycopg2 = _import_psycopg2()
+    try:
+        parts = psycopg2.extensions.parse_dsn(dsn)
+    except psycopg2.Error:
+        parts = {"port": "malformed"}
+    host, port, database = (parts.get(part, "") for part in ("host", "port", "dbname"))
+    if (port and not _PORTS.fullmatch(port)) or "@" in host + database:
+        raise BadInput(
+            "--to: found a malformed address of a Postgres server, expected postgresql://user@host:port/database; "
+            "percent-encode special characters, or pass the password in PGPASSWORD or ~/.pgpass"
+        )
+    return f"postgresql://{host}{port and ':'}{port}/{database}"
+
+
+def _connect(psycopg2: Any, target: PostgresTable) -> Any:  # noqa: ANN401
+    limits = {} if "connect_timeout=" in target.dsn else {"connect_timeout": _CONNECT_SECONDS}
+    try:
+        return psycopg2.connect(target.dsn, client_encoding="utf8", fallback_application_name="recobatch", **limits)
+    except psycopg2.Error as error:
+        raise BadInput(
+            f"{target.shown}: found no way to connect ({_reason(error)}), expected a Postgres server that accepts this "
+            f"user; start it, or correct host, port, user, password or database"
+        ) from error
+
+
+def _refusal(error: Any, target: PostgresTable, outcome: str) -> RecobatchError:  # noqa: ANN401
+    code = error.pgcode or ""
+    kind: Callable[[str], RecobatchError] = BadInput if code[:2] in _WRONG_INPUT else RecobatchError
+    return kind(
+        f"{target.shown}: found that Postgres could not replace the table {'.'.join(target.name)} ({_reason(error)}), "
+        f"expected a server with space where this user may create and drop it; {outcome}; "
+        f"{_HINTS.get(code, 'look at the server and export again')}"
+    )
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0].removeprefix("ERROR:").strip()[:200]
+
+
+def _import_psycopg2() -> Any:  # noqa: ANN401 - the module
+    try:
+        import psycopg2
+        import psycopg2.extensions
+        import psycopg2.sql
+    except ModuleNotFoundError:
+        raise BadInput(
+            "export: found no psycopg2, expected the package installed; install it with pip install 'recobatch[export]'"
+        ) from None
+    return psycopg2
