@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from recobatch.errors import BadInput, BadTable, RecobatchError
+from recobatch.errors import BadInput, RecobatchError
+from recobatch.table.copy_text import column_types, text_rows
 
 _ADDRESS = re.compile(r"postgres(ql)?://")
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,62}\.)?[A-Za-z_][A-Za-z0-9_]{0,62}")
@@ -31,19 +31,6 @@ _HINTS = {
     "3F000": "create the schema, or name another one",
     "55P03": f"another session held the table for {_LOCK_SECONDS} seconds: end its transaction and export again",
 }
-_TYPES = {
-    pa.bool_(): "boolean",
-    pa.int8(): "smallint",
-    pa.int16(): "smallint",
-    pa.int32(): "integer",
-    pa.int64(): "bigint",
-    pa.float32(): "real",
-    pa.float64(): "double precision",
-    pa.string(): "text",
-    pa.large_string(): "text",
-}
-# What a row means in COPY's text format, in this order: the backslash that the others bring is not escaped again.
-_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _GRANTS = """
 SELECT granted.privilege_type, granted.is_grantable, role.rolname
 FROM pg_class CROSS JOIN aclexplode(relacl) AS granted LEFT JOIN pg_roles AS role ON role.oid = granted.grantee
@@ -113,8 +100,8 @@ def copy_to_postgres(
         BadTable: If a column has a type that is not exported.
         RecobatchError: If the server fails; the old table stands.
     """
-    columns = _column_types(schema)
-    psycopg2, stream = _import_psycopg2(), _Stream(map(_text_rows, rows))
+    columns = column_types(schema)
+    psycopg2, stream = _import_psycopg2(), _Stream(map(text_rows, rows))
     outcome = "what was there stands"
     try:
         with closing(_connect(psycopg2, target)) as connection, connection.cursor() as cursor:
@@ -173,35 +160,6 @@ class _Stream:
             raise
         piece, self._rest = self._rest[:size], self._rest[size:]
         return bytes(piece)
-
-
-def _text_rows(batch: pa.RecordBatch) -> bytes:
-    """A batch in the text format of COPY: a row a line, tabs between values, and a mark for no value."""
-    if not batch.num_rows:
-        return b""
-    joined = pc.binary_join_element_wise(
-        *map(_text, batch.columns), "\t", null_handling="replace", null_replacement="\\N"
-    )
-    whole = pa.ListArray.from_arrays(pa.array([0, batch.num_rows], pa.int32()), joined)
-    return pc.binary_join(whole, "\n")[0].as_py().encode() + b"\n"
-
-
-def _text(column: pa.Array) -> pa.Array:
-    if column.type not in (pa.string(), pa.large_string()):
-        return column.cast(pa.string())
-    for plain, escaped in _ESCAPES.items():
-        column = pc.replace_substring(column, plain, escaped)
-    return column.cast(pa.string())
-
-
-def _column_types(schema: pa.Schema) -> dict[str, str]:
-    for column in schema:
-        if column.type not in _TYPES:
-            raise BadTable(
-                f"{column.name}: found values of type {column.type}, expected numbers, texts or booleans to copy to "
-                f"Postgres; export a file"
-            )
-    return {column.name: _TYPES[column.type] for column in schema}
 
 
 def _shown(dsn: str) -> str:

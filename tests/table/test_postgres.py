@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from flows.cli.commands import cli
 from recobatch.errors import BadInput, BadTable, RecobatchError
-from recobatch.table import open_table
+from recobatch.table import open_table, postgres
 from recobatch.table.export import check_target, export, rows_to_export
 from recobatch.table.postgres import copy_to_postgres, parse_target
 from tests.support.paths import REPO
@@ -59,6 +59,8 @@ def database(server):
             cursor.execute("DROP ROLE IF EXISTS ann, bob")
             cursor.execute("CREATE ROLE ann LOGIN PASSWORD 'hush-me'; CREATE ROLE bob LOGIN PASSWORD 'hush-me'")
             cursor.execute("CREATE DATABASE shop OWNER ann")
+    # As it is by default since Postgres 15.
+    sql(f"{server}/shop", "REVOKE CREATE ON SCHEMA public FROM PUBLIC", "GRANT CREATE ON SCHEMA public TO ann")
     return f"postgresql://ann:{PASSWORD}@{server.rpartition('@')[2]}/shop"
 
 
@@ -195,7 +197,7 @@ def test_a_server_that_refuses_is_one_clear_line(published, database, edit, word
 
 
 def test_a_table_that_is_held_too_long_stands(published, database, monkeypatch):
-    monkeypatch.setattr("recobatch.table.postgres._LOCK_SECONDS", 1)
+    monkeypatch.setattr(postgres, "_LOCK_SECONDS", 1)
     sql(database, "CREATE TABLE top AS SELECT 1 AS old")
     with closing(psycopg2.connect(database)) as reader, reader.cursor() as cursor:
         cursor.execute("SELECT * FROM top")
@@ -205,6 +207,31 @@ def test_a_table_that_is_held_too_long_stands(published, database, monkeypatch):
             export(published, "top", database)
     assert refused.value.exit_code == 1
     assert sql(database, "SELECT * FROM top") == [(1,)]
+
+
+def test_a_connection_that_is_lost_leaves_what_was_there(published, database):
+    sql(database, "CREATE TABLE top AS SELECT 1 AS old")
+
+    def cut(_rows):
+        sql(database, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'recobatch'")
+
+    with pytest.raises(RecobatchError, match=r"could not replace the table top .* what was there stands; ") as refused:
+        export(published, "top", database, cut)
+    assert refused.value.exit_code == 1
+    assert sql(database, "SELECT * FROM top") == [(1,)]
+
+
+def test_a_connection_that_is_lost_at_the_commit_leaves_it_open_which_table_stands(published, database, monkeypatch):
+    class Lost:
+        def __init__(self, real):
+            self.cursor, self.close = real.cursor, real.close
+
+        def commit(self):
+            raise psycopg2.OperationalError("server closed the connection unexpectedly\n\tThis probably means")
+
+    monkeypatch.setattr(postgres, "_connect", lambda _, target: Lost(psycopg2.connect(target.dsn)))
+    with pytest.raises(RecobatchError, match=r"unexpectedly\), .* the old one or the new one, as its comment says"):
+        export(published, "top", database)
 
 
 def test_the_command_shows_no_password(published, database):
