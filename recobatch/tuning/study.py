@@ -6,11 +6,8 @@ A line is written and fsynced before its trial counts as finished, so a process 
 that were running.
 """
 
-import json
 import logging
 import math
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +18,7 @@ from recobatch.models.search_space import Choices, Range, SearchSpace, Value
 from recobatch.storage.durable import explained
 from recobatch.storage.folder_lock import try_lock
 from recobatch.tuning.budget import Budget
+from recobatch.tuning.journal import NoLock, append, clear, drop_torn_line
 from recobatch.tuning.result import Trial, TrialState
 
 if TYPE_CHECKING:
@@ -30,9 +28,6 @@ _JOURNAL = "journal.log"
 _LEAST_TRIALS = 12
 """Finished trials below which an importance says nothing."""
 _STATES: dict[str, TrialState] = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
-
-_TRIAL_ENDS = 6
-"""Optuna's code of a line that sets a trial's state."""
 
 Report = Callable[[int, float], None]
 """Takes an epoch and its ``val_loss``; raises to end a trial that is worse than others were at that epoch."""
@@ -150,7 +145,7 @@ def open_study(
         )
     try:
         if fresh:
-            _clear(folder)
+            clear(folder)
         yield Study(folder, _load(folder / _JOURNAL, name, space, shaped_by, seed), space)
     finally:
         lock.close()
@@ -160,7 +155,7 @@ def _load(journal: Path, name: str, space: SearchSpace, shaped_by: str, seed: in
     import optuna
 
     optuna.logging.set_verbosity(logging.ERROR)
-    _drop_torn_line(journal)
+    drop_torn_line(journal)
     try:
         backend = _journal_backend(journal)
         study = optuna.create_study(
@@ -191,50 +186,15 @@ def _require_same(study: "optuna.Study", journal: Path, shaped_by: str) -> None:
     study.set_user_attr("shaped_by", shaped_by)
 
 
-def _clear(folder: Path) -> None:
-    with explained("remove the study", folder, outcome="nothing was searched"):
-        for path in folder.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-
-
-def _drop_torn_line(journal: Path) -> None:
-    """Cut off a last line without an end, which a killed process left; Optuna would join the next one to it."""
-    if journal.exists():
-        with explained("repair the journal", journal, outcome="nothing was searched"), journal.open("r+b") as file:
-            content = file.read()
-            file.truncate(content.rfind(b"\n") + 1)
-
-
 def _journal_backend(journal: Path) -> Any:  # noqa: ANN401 - Optuna's
-    """Optuna's journal file, where only the end of a trial waits for the disk.
-
-    A killed process loses nothing of what it wrote; a power cut may take the epochs of trials that were running.
-    """
+    """Optuna's journal file, written by ``append`` and without a lock of its own."""
     from optuna.storages.journal import JournalFileBackend
 
     class Backend(JournalFileBackend):
         def append_logs(self, logs: list[dict[str, Any]]) -> None:
-            lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-            with journal.open("ab") as file:
-                file.write(lines.encode())
-                file.flush()
-                if any(log.get("op_code") == _TRIAL_ENDS for log in logs):
-                    os.fsync(file.fileno())
+            append(journal, logs)
 
-    return Backend(str(journal), lock_obj=_NoLock())
-
-
-class _NoLock:
-    """Optuna's own lock of the journal is a file that a killed process leaves behind; the folder is locked instead."""
-
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        """Nothing was acquired."""
+    return Backend(str(journal), lock_obj=NoLock())
 
 
 def _suggest(trial: "optuna.Trial", key: str, dimension: Range | Choices) -> Value:
