@@ -109,7 +109,7 @@ def copy_to_postgres(
             outcome = f"the table is the old one or the new one, as its comment says ({comment})"
             connection.commit()
     except psycopg2.Error as error:
-        if stream.error is not None:  # psycopg2 shows the server's opinion of it alone
+        if stream.error is not None:  # psycopg2 raises the server's answer to it instead
             raise stream.error from None
         raise _refusal(error, target, outcome) from error
     return count
