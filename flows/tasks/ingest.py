@@ -16,6 +16,7 @@ from recobatch.errors import RatingsUnreachable, RecobatchError
 from recobatch.ingest import IngestReport, ingest
 from recobatch.sources import datasets
 from recobatch.sources.datasets import Source
+from recobatch.sources.titles import choose_titles
 
 
 def is_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -52,7 +53,8 @@ def _fetch(services: Services) -> Source:
         cache = data.cache.expanduser()
         source = datasets.resolve(data.ratings, cache_dir=cache, on_progress=progress.download)
     services.stages.log("fetch", f"{source.name} from {without_secrets(source.uri)}")
-    return replace(source, read=source.read.updated(data.read_options()))
+    titles = choose_titles(data.items, source.titles)
+    return replace(source, read=source.read.updated(data.read_options()), titles=titles)
 
 
 def _ingest(services: Services, source: Source) -> IngestReport:

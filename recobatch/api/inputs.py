@@ -18,7 +18,7 @@ from recobatch.sources import datasets
 from recobatch.sources.datasets import Source
 from recobatch.sources.side_files import find_side_files
 from recobatch.sources.side_tables import Side, read_side_table
-from recobatch.sources.titles import titles_of
+from recobatch.sources.titles import choose_titles, titles_of
 from recobatch.vocabulary import Vocabulary
 
 Data = Frame | str | Path
@@ -105,12 +105,5 @@ def _as_file(table: Data, side: Side, out: Path) -> Path:
 def _titles(source: Source, items: Data | None) -> pa.Table | None:
     if items is not None and not isinstance(items, str | Path):
         return titles_of(as_arrow(items, "items"))
-    path = source.titles if items is None else Path(items).expanduser()
-    if path is None or path.suffix in {".parquet", ".pq"}:
-        return None if path is None else titles_of(pq.read_table(path))
-    try:
-        return datasets.read_titles(path)
-    except BadInput:
-        if items is None:
-            raise
-        return None  # a table of items needs no titles
+    path = choose_titles(None if items is None else Path(items), source.titles)
+    return None if path is None else datasets.read_titles(path)

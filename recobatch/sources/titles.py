@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from recobatch.errors import BadRatings
 from recobatch.reading.columns import known_role
@@ -17,20 +18,33 @@ _SIBLINGS = ("items.csv", "movies.csv", "titles.csv", "u.item", "movies.dat")
 _TITLE_NAMES = frozenset(
     ("title", "name", "movietitle", "itemtitle", "producttitle", "itemname", "moviename", "productname")
 )
+_PARQUET = frozenset((".parquet", ".pq"))
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
 def find_titles(ratings: Path) -> Path | None:
     """The first file beside the ratings that has an id and a title for each item."""
     candidates = (ratings.parent / name for name in _SIBLINGS)
-    return next((path for path in candidates if path != ratings and _has_titles(path)), None)
+    return next((path for path in candidates if path != ratings and has_titles(path)), None)
+
+
+def choose_titles(items: Path | None, beside: Path | None) -> Path | None:
+    """The file that titles are read from.
+
+    Args:
+        items: A table of the items that a caller named, which need not have titles.
+        beside: As ``find_titles`` returned it.
+    """
+    named = None if items is None else items.expanduser()
+    return named if named is not None and has_titles(named) else beside
 
 
 def read_titles(path: Path) -> pa.Table:
     """Read the titles of items.
 
     Args:
-        path: A csv whose header names an id and a title, or a file named ``u.item`` or ``movies.dat``.
+        path: A csv whose header names an id and a title, a parquet file with such columns, or a file named ``u.item``
+            or ``movies.dat``.
 
     Returns:
         Columns ``item_id`` (int64 where every id is an integer, else string) and ``title``; the first title of an id.
@@ -38,6 +52,8 @@ def read_titles(path: Path) -> pa.Table:
     Raises:
         BadRatings: If it cannot be read, or has no such columns.
     """
+    if path.suffix in _PARQUET:
+        return _of_parquet(path)
     try:
         titles = dict(reversed([pair for pair in _pairs(path) if pair[0]]))
     except (OSError, csv.Error, ValueError) as error:
@@ -72,10 +88,24 @@ def titles_of(table: pa.Table) -> pa.Table | None:
     return pa.table({"item_id": item_id, "title": pa.array([titles[item] for item in kept], pa.string())})
 
 
-def _has_titles(path: Path) -> bool:
+def _of_parquet(path: Path) -> pa.Table:
     try:
+        titles = titles_of(pq.read_table(path, partitioning=None))
+    except (OSError, pa.ArrowException) as error:
+        raise BadRatings(f"{path}: found no titles ({error}), expected a parquet file; correct it") from error
+    if titles is None:
+        raise BadRatings(f"{path}: found no titles, expected columns of an item id and a title; rename its columns")
+    return titles
+
+
+def has_titles(path: Path) -> bool:
+    """Whether ``read_titles`` finds titles in a file; False if it cannot be read."""
+    try:
+        if path.suffix in _PARQUET:
+            _columns(pq.read_schema(path).names)
+            return True
         return next(_pairs(path), None) is not None
-    except (OSError, csv.Error, ValueError):
+    except (OSError, csv.Error, ValueError, pa.ArrowException):
         return False
 
 

@@ -1,7 +1,9 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from recobatch.errors import BadRatings
-from recobatch.sources.titles import find_titles, read_titles
+from recobatch.sources.titles import choose_titles, find_titles, has_titles, read_titles
 
 
 def test_movielens_titles_are_the_same_from_both_layouts(ml100k_dir):
@@ -35,6 +37,23 @@ def test_passes_over_a_file_without_titles(tmp_path, content):
     if content:
         with pytest.raises(BadRatings, match=r"items\.csv: found no titles .*expected a csv with a header"):
             read_titles(path)
+
+
+def test_reads_a_table_of_the_items_in_parquet(tmp_path):
+    path = tmp_path / "catalogue.parquet"
+    pq.write_table(pa.table({"item_id": ["a", "b", None], "year": [1, 2, 3], "title": ["A", None, "C"]}), path)
+    assert has_titles(path)
+    assert choose_titles(path, tmp_path / "u.item") == path
+    assert read_titles(path).to_pylist() == [{"item_id": "a", "title": "A"}]
+    pq.write_table(pa.table({"item_id": ["a"], "year": [1]}), path)
+    assert not has_titles(path)
+    assert choose_titles(path, tmp_path / "u.item") == tmp_path / "u.item"
+    with pytest.raises(BadRatings, match=r"catalogue\.parquet: found no titles"):
+        read_titles(path)
+    path.write_bytes(b"no parquet")
+    assert not has_titles(path)
+    with pytest.raises(BadRatings, match="expected a parquet file"):
+        read_titles(path)
 
 
 def test_a_ratings_file_is_not_its_own_titles(tmp_path):
