@@ -1,6 +1,6 @@
 """All rows of one user in parquet files that are sorted by user."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -38,19 +38,9 @@ def rows_of_user(parts: Sequence[Part], user_id: int | str, *, place: str) -> pa
         return readers[number]
 
     wanted = _as_id(user_id, reader(0).schema_arrow.field("user_id").type, place)
-    low, high, has_gaps = 0, len(parts) - 1, False
-    while low < high:
-        middle = (low + high) // 2
-        bounds = _bounds(reader(middle), reader(middle).num_row_groups - 1)
-        if bounds is None:  # lists of users who rated everything are empty: look at every file
-            low, has_gaps = 0, True
-            break
-        if wanted > bounds[1]:
-            low = middle + 1
-        else:
-            high = middle
+    first, has_gaps = _first_file(reader, len(parts), wanted)
     found = []
-    for number in range(low, len(parts)):
+    for number in range(first, len(parts)):
         groups = [g for g in range(reader(number).num_row_groups) if _holds(reader(number), g, wanted)]
         if groups:
             found.append(_pick(reader(number).read_row_groups(groups, use_threads=False), wanted))
@@ -58,8 +48,23 @@ def rows_of_user(parts: Sequence[Part], user_id: int | str, *, place: str) -> pa
             break
     rows = pa.concat_tables(found) if found else None
     if rows is None or not rows.num_rows:
-        raise BadInput(_unknown(user_id, place, reader(low)))
+        raise BadInput(_unknown(user_id, place, reader(first)))
     return rows
+
+
+def _first_file(reader: Callable[[int], pq.ParquetFile], n_files: int, wanted: int | str) -> tuple[int, bool]:
+    """Number of the first file that can hold the user, and whether any later one can, too, past files without rows."""
+    low, high = 0, n_files - 1
+    while low < high:
+        middle = (low + high) // 2
+        bounds = _bounds(reader(middle), reader(middle).num_row_groups - 1)
+        if bounds is None:  # lists of users who rated everything are empty: look at every file
+            return 0, True
+        if wanted > bounds[1]:
+            low = middle + 1
+        else:
+            high = middle
+    return low, False
 
 
 def _pick(rows: pa.Table, user: int | str) -> pa.Table:
