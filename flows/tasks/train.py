@@ -25,6 +25,8 @@ from recobatch.tracking import TrackedRun
 from recobatch.training.choice import validation_error
 from recobatch.training.fit import TrainingInputs, fit, n_steps
 
+Validated = tuple[float, Path]
+"""Error of a model on held-out training ratings, and the factors of the training that it was measured on."""
 _MOST_POINTS = 100
 """Most steps of a curve in MLflow for a model with many sweeps."""
 _MOST_BESIDE = 5_000_000
@@ -40,20 +42,29 @@ def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
     keras, others = _lanes(job.settings)
 
     def in_numpy() -> tuple[TrainedInterest | None, dict[str, TrainedModel]]:
-        return train_interest(job, ratings, parts), _train(job, others, ratings, parts)
+        interest = train_interest(job, ratings, parts)
+        return interest, {name: _train(job, name, ratings, parts) for name in others}
 
-    def in_keras() -> dict[str, TrainedModel]:
+    def in_keras() -> tuple[dict[str, TrainedModel], dict[str, Validated | None]]:
         stages = [training_stage(job.settings, name, ratings, parts) for name in keras]
         if any(job.work.find(*stage) is None for stage in stages):
             with job.stages.timed("import TensorFlow"):
                 import_tensorflow()
-        return _train(job, keras, ratings, parts)
+        trained = {
+            name: _calibrated(
+                job, _train(job, name, ratings, parts), _validate(job, name, ratings, parts), parts, ratings
+            )
+            for name in keras
+        }
+        # This lane ends first, so it takes the others' second training.
+        return trained, {name: _validate(job, name, ratings, parts) for name in others}
 
     if keras and ratings.report.ratings <= _MOST_BESIDE:
         with one_blas_thread():  # as long as any of them needs it: the limit holds for the whole process
-            trained, (interest, sampled) = side_by_side(in_keras, in_numpy)
+            (trained, validated), (interest, sampled) = side_by_side(in_keras, in_numpy)
     else:
-        (interest, sampled), trained = in_numpy(), in_keras()
+        (interest, sampled), (trained, validated) = in_numpy(), in_keras()
+    sampled = {name: _calibrated(job, model, validated[name], parts, ratings) for name, model in sampled.items()}
     models = {name: _with_interest(model, interest) for name, model in (trained | sampled).items()}
     models = {name: models[name] for name in job.settings.model_names}
     for name, model in models.items():
@@ -72,14 +83,18 @@ def _lanes(settings: Settings) -> tuple[list[str], list[str]]:
     ]
 
 
-def _train(job: Job, names: list[str], ratings: Ratings, parts: Parts) -> dict[str, TrainedModel]:
-    models = {}
-    for name in names:
-        model = train_model.with_options(name=f"train {name}")(job, name, ratings, parts)
-        model, compared = with_validation(job, model, ratings, parts)
-        stage = training_stage(job.settings, name, ratings, parts)
-        models[name] = replace(calibrate(job, model, parts, *stage, compared), compared=compared)
-    return models
+def _train(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedModel:
+    return train_model.with_options(name=f"train {name}")(job, name, ratings, parts)
+
+
+def _calibrated(
+    job: Job, model: TrainedModel, validated: Validated | None, parts: Parts, ratings: Ratings
+) -> TrainedModel:
+    """The model with its error on held-out training ratings and its calibration."""
+    error, compared = validated or (model.report.validation_mse, None)
+    model = replace(model, report=replace(model.report, validation_mse=error))
+    stage = training_stage(job.settings, model.name, ratings, parts)
+    return replace(calibrate(job, model, parts, *stage, compared), compared=compared)
 
 
 def _with_interest(model: TrainedModel, interest: TrainedInterest | None) -> TrainedModel:
@@ -145,23 +160,19 @@ def _is_fact(figure: str) -> bool:
     return figure.endswith("_constant") or figure.startswith("coverage_90_")
 
 
-def with_validation(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -> tuple[TrainedModel, Path | None]:
-    """The model with its error on training ratings that were held out from another training of it, if wanted.
+def _validate(job: Job, name: str, ratings: Ratings, parts: Parts) -> Validated | None:
+    """The error of a model on training ratings that were held out from another training of it, if wanted.
 
     A validation part of the split's own has measured it already. The calibration needs such ratings of every model.
-
-    Returns:
-        The model, and the factors of the other training.
     """
-    fraction, name = job.settings.champion.validation_fraction, model.name
+    fraction = job.settings.champion.validation_fraction
     if not fraction or "validation" in parts.report.sizes:
-        return model, None
-    error, factors = validate_model.with_options(name=f"validate {name}")(job, name, ratings, parts, fraction)
-    return replace(model, report=replace(model.report, validation_mse=error)), factors
+        return None
+    return validate_model.with_options(name=f"validate {name}")(job, name, ratings, parts, fraction)
 
 
 @task(name="validate", cache_policy=NO_CACHE)
-def validate_model(job: Job, name: str, ratings: Ratings, parts: Parts, fraction: float) -> tuple[float, Path]:
+def validate_model(job: Job, name: str, ratings: Ratings, parts: Parts, fraction: float) -> Validated:
     """Mean squared error of a model on a part of the training ratings, after a training on the others; its factors."""
     settings, stage = job.settings, f"validate {name}"
 

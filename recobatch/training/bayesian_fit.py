@@ -13,7 +13,7 @@ from recobatch.models.options import ModelOptions
 from recobatch.training.fit import Fitted, OnEpoch, TrainingInputs
 from recobatch.training.history import History
 
-_FURTHER_SWEEPS = 100
+_FURTHER_SWEEPS = 60
 """Sweeps with all ratings after those with the training part."""
 
 
