@@ -67,6 +67,12 @@ class Session:
             raise TableBusy(self._overtaken(self._store.read_catalog()[0])) from None
         self.catalog = catalog
 
+    def check_unmoved(self) -> None:
+        """Raise ``TableBusy`` if another run has written the catalog since this session found or left it."""
+        now, etag = self._store.read_catalog()
+        if etag != self._etag:
+            raise TableBusy(self._overtaken(now))
+
     def publish(self, staging: Path, manifest: Manifest) -> None:
         """Put a finished staging folder in place and make it the current version."""
         self._store.put(staging, manifest)

@@ -92,7 +92,11 @@ class Staging:
         if champion not in models:
             raise BadSettings(f"champion: found {champion!r}, expected one of {', '.join(sorted(models))}")
         with self.exclusive(f"publish {self.version}") as session:
-            columns = self._check(models, expected_rows)
+            try:
+                columns = self._check(models, expected_rows)
+            except RecobatchError:
+                session.check_unmoved()  # a rival that took this run for dead may have removed its files
+                raise
             files = [self._entry(report) for entry in models.values() for report in (*entry.shards, *entry.top)]
             said = {"version": self.version, "model": champion, "mlflow_run_id": models[champion].mlflow_run_id}
             beside = {TITLES: _checked_titles(titles), USERS: users, ITEMS: items}
