@@ -23,13 +23,9 @@ from flows.cli.options import (
 @force_option
 def run(ratings: str | None, force: bool, fresh: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """The whole job: ingest, train, compare, score, publish."""
-    from flows.cli.start import load_settings_of, started_server
+    from flows.cli.start import run_flow
 
-    with started_server() as server:
-        settings = load_settings_of(ratings, options)
-        from flows.cli.launch import launch
-
-        launch("batch-scoring", settings, server=server, as_json=as_json, fresh=fresh, force=force)
+    run_flow("batch-scoring", ratings, options, as_json=as_json, fresh=fresh, force=force)
 
 
 @click.command()
@@ -42,13 +38,9 @@ def train(ratings: str | None, fresh: bool, as_json: bool, no_register: bool, **
     The champion gets the alias of the registry, from which `recobatch score` starts, if it beats the champion there on
     the same test ratings, and the gates.
     """
-    from flows.cli.start import load_settings_of, started_server
+    from flows.cli.start import run_flow
 
-    with started_server() as server:
-        settings = load_settings_of(ratings, options)
-        from flows.cli.launch import launch
-
-        launch("train-models", settings, server=server, as_json=as_json, fresh=fresh, no_register=no_register)
+    run_flow("train-models", ratings, options, as_json=as_json, fresh=fresh, no_register=no_register)
 
 
 @click.command()
@@ -61,13 +53,9 @@ def score(ratings: str | None, force: bool, fresh: bool, as_json: bool, **option
     Ratings that are new since it was trained are counted, and marked as rated in the table. RATINGS are by default the
     champion's own, as they are now.
     """
-    from flows.cli.start import load_settings_of, started_server
+    from flows.cli.start import run_flow
 
-    with started_server() as server:
-        settings = load_settings_of(ratings, options)
-        from flows.cli.launch import launch
-
-        launch("score-pairs", settings, server=server, as_json=as_json, fresh=fresh, force=force)
+    run_flow("score-pairs", ratings, options, as_json=as_json, fresh=fresh, force=force)
 
 
 @click.command()

@@ -1,18 +1,15 @@
-"""Begin a run: its Prefect server first, since that takes longer than all that this process imports meanwhile."""
+"""Run a flow, its Prefect server first: that takes longer than all that this process imports meanwhile."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flows.cli.options import load_given
 from flows.progress.startup import lap, no_collection
 from flows.server.environment import prepare_environment
 from flows.server.local import LocalServer, prefect_server
-
-if TYPE_CHECKING:
-    from flows.settings.tree import Settings
 
 
 @contextmanager
@@ -29,11 +26,29 @@ def started_server() -> Iterator[LocalServer | None]:
         yield server
 
 
-def load_settings_of(ratings: str | None, options: dict[str, Any]) -> "Settings":
-    """As ``load_given``, with a place in the timings of the run.
+def run_flow(
+    name: str,
+    ratings: str | None,
+    options: dict[str, Any],
+    *,
+    as_json: bool,
+    **parameters: Any,  # noqa: ANN401
+) -> None:
+    """Read the settings and run the flow called ``name`` with them, while its server starts.
+
+    Args:
+        name: As ``launch`` takes it.
+        ratings: As ``load_given`` takes them.
+        options: Likewise.
+        as_json: Whether the summary is printed as JSON.
+        parameters: Of the flow.
 
     Raises:
-        BadSettings: As ``load_given``.
+        RecobatchError: As the settings or the flow raised it.
     """
-    with lap("load settings"), no_collection():
-        return load_given(ratings, options)
+    with started_server() as server:
+        with lap("load settings"), no_collection():
+            settings = load_given(ratings, options)
+        from flows.cli.launch import launch
+
+        launch(name, settings, server=server, as_json=as_json, **parameters)

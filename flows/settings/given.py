@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import (
-    BaseModel,
     GetJsonSchemaHandler,
     SerializationInfo,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from flows.settings.secrets import redact
-from flows.settings.tree import Settings, is_nullable
+from flows.settings.tree import UNSET, Settings, is_nullable, rewrite
 
 
 class GivenSettings(Settings):
@@ -33,7 +33,7 @@ class GivenSettings(Settings):
         """A whole tree stands for the fields that were set in it; a field that was emptied in a form is not set."""
         if isinstance(tree, Settings):
             return tree.model_dump(exclude_unset=True)
-        return _without_emptied(tree, cls) if isinstance(tree, Mapping) else tree
+        return rewrite(tree, cls, _unset_if_emptied) if isinstance(tree, Mapping) else tree
 
     @model_serializer(mode="wrap", when_used="json")
     def _sparse(self, serialize: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
@@ -70,15 +70,5 @@ def _make_sparse(field: JsonSchemaValue) -> None:
         field["enum"] = [True, False, *([None] if "null" in kinds else [])]
 
 
-def _without_emptied(tree: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    kept = dict(tree)
-    for key, value in tree.items():
-        field = model.model_fields.get(key)
-        if field is None:
-            continue
-        below = field.annotation
-        if value is None and not is_nullable(field):
-            del kept[key]
-        elif isinstance(value, Mapping) and isinstance(below, type) and issubclass(below, BaseModel):
-            kept[key] = _without_emptied(value, below)
-    return kept
+def _unset_if_emptied(value: object, field: FieldInfo) -> object:
+    return UNSET if value is None and not is_nullable(field) else value

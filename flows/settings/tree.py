@@ -1,6 +1,6 @@
 """The frozen tree of every setting."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Self, get_args
 
 from pydantic import (
@@ -35,6 +35,8 @@ from recobatch.tracking import TrackingOptions
 from recobatch.training.choice import ChampionOptions
 from recobatch.training.recipe import Recipe
 
+UNSET = object()
+"""What ``rewrite`` leaves out."""
 INTEREST = "interest"
 """Name of the model of interest in MLflow; no other model has it."""
 
@@ -74,7 +76,7 @@ class Settings(Section):
     @classmethod
     def _nulls(cls, tree: object) -> object:
         """The text ``null`` unsets a setting, whichever source it comes from: TOML has no other way to say it."""
-        return _with_nulls(tree, cls) if isinstance(tree, Mapping) else tree
+        return rewrite(tree, cls, _null_as_none) if isinstance(tree, Mapping) else tree
 
     @field_validator("models", mode="before")
     @classmethod
@@ -117,19 +119,30 @@ class Settings(Section):
         return redact(serialize(self))
 
 
-def _with_nulls(tree: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """A tree with None for every ``null`` of a setting that may be None; elsewhere it is a text like any other."""
-    found = dict(tree)
+def rewrite(tree: Mapping[str, Any], model: type[BaseModel], change: Callable[[Any, FieldInfo], Any]) -> dict[str, Any]:
+    """A tree of settings with what ``change`` makes of each value.
+
+    Args:
+        tree: Values by section and name. Unknown names stay as they are, for the validation to refuse.
+        model: Its fields.
+        change: From a value and its field to another value, or to ``UNSET``, which leaves the setting out.
+    """
+    found = {}
     for key, value in tree.items():
         field = model.model_fields.get(key)
+        section = None if field is None else field.annotation
         if field is None:
-            continue
-        below = field.annotation
-        if value == "null" and is_nullable(field):
-            found[key] = None
-        elif isinstance(value, Mapping) and isinstance(below, type) and issubclass(below, BaseModel):
-            found[key] = _with_nulls(value, below)
+            found[key] = value
+        elif isinstance(value, Mapping) and isinstance(section, type) and issubclass(section, BaseModel):
+            found[key] = rewrite(value, section, change)
+        elif (changed := change(value, field)) is not UNSET:
+            found[key] = changed
     return found
+
+
+def _null_as_none(value: object, field: FieldInfo) -> object:
+    """None for the text ``null`` of a setting that may be None; elsewhere it is a text like any other."""
+    return None if value == "null" and is_nullable(field) else value
 
 
 def is_nullable(field: FieldInfo) -> bool:
