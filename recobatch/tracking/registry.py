@@ -104,11 +104,7 @@ def find_champion(connection: Connection) -> RegisteredModel:
     from mlflow.exceptions import MlflowException
 
     name = connection.options.registered_model
-    if not connection.is_up and not connection.open():
-        raise RecobatchError(
-            f"MLflow at {connection.shown}: found no answer, expected the registered champion of {name!r}; "
-            f"start the server or set MLFLOW_TRACKING_URI"
-        )
+    _require_answer(connection, f"the registered champion of {name!r}")
     try:
         version = connection.client.get_model_version_by_alias(name, "champion")
     except MlflowException as error:
@@ -128,11 +124,7 @@ def find_version(connection: Connection, run_id: str) -> RegisteredModel:
     from mlflow.exceptions import MlflowException
 
     name = connection.options.registered_model
-    if not connection.is_up and not connection.open():
-        raise RecobatchError(
-            f"MLflow at {connection.shown}: found no answer, expected the model of the table; start the server or set "
-            f"MLFLOW_TRACKING_URI"
-        )
+    _require_answer(connection, "the model of the table")
     try:
         found = connection.client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
     except MlflowException as error:
@@ -173,3 +165,11 @@ def drop_foreign_challenger(client: "MlflowClient", name: str, batch_id: str) ->
     version = client.get_registered_model(name).aliases.get("challenger")
     if version is not None and client.get_model_version(name, version).tags.get("batch_id") != batch_id:
         client.delete_registered_model_alias(name, "challenger")
+
+
+def _require_answer(connection: Connection, expected: str) -> None:
+    if not connection.is_up and not connection.open():
+        raise RecobatchError(
+            f"MLflow at {connection.shown}: found no answer, expected {expected}; start the server or set "
+            f"MLFLOW_TRACKING_URI"
+        )
