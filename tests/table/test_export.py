@@ -12,18 +12,9 @@ import pytest
 from recobatch.errors import BadInput, BadTable, RecobatchError
 from recobatch.table import open_table
 from recobatch.table.export import check_target, export, rows_to_export
+from tests.support.killed_export import KILLED
 from tests.support.paths import REPO
 from tests.support.small_table import make_model, publish, write_inputs
-
-KILLED = """
-import sys, time
-from recobatch.table import open_table
-from recobatch.table.export import export
-def stop(rows):
-    print("reading", flush=True)
-    time.sleep(60)
-export(open_table(sys.argv[1]).snapshot(), "predictions", sys.argv[2], stop)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +85,7 @@ def test_what_a_killed_export_left_is_removed_by_the_next(tmp_path, snapshot):
     with subprocess.Popen(
         [sys.executable, "-c", KILLED, table, str(tmp_path / "out.csv")], stdout=subprocess.PIPE, cwd=REPO, text=True
     ) as process:
-        assert process.stdout.readline() == "reading\n"
+        assert process.stdout.readline() == "copied 600\n"
         assert export(snapshot, "top", str(tmp_path / "other.csv")) == 150  # leaves the living one alone
         assert len(list(tmp_path.glob(".recobatch-export-*"))) == 1
         process.kill()

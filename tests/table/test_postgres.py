@@ -21,20 +21,12 @@ from recobatch.errors import BadInput, BadTable, RecobatchError
 from recobatch.table import open_table, postgres
 from recobatch.table.export import check_target, export, rows_to_export
 from recobatch.table.postgres import copy_to_postgres, parse_target
+from tests.support.killed_export import KILLED
 from tests.support.paths import REPO
 from tests.support.postgres_server import PASSWORD, postgres_server
 from tests.support.small_table import make_model, publish, write_inputs
 
 pytestmark = pytest.mark.server
-KILLED = """
-import sys, time
-from recobatch.table import open_table
-from recobatch.table.export import export
-def stop(rows):
-    print("copied", rows, flush=True)
-    time.sleep(60)
-export(open_table(sys.argv[1]).snapshot(), "predictions", sys.argv[2], stop)
-"""
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from mlflow import MlflowClient
 
 from recobatch.factors import FactorModel, Link
 from recobatch.model_folder import LoadedModel, ModelFolder
 from recobatch.rated import RatedPairs
+from recobatch.tracking import Tracker, TrackingOptions
 from recobatch.vocabulary import Vocabulary
 from tests.support.databases import mlflow_database
 from tests.support.mlflow_server import Line, free_port, serving
@@ -35,6 +37,17 @@ def root(tmp_path, fresh_database, monkeypatch) -> Path:
     folder.mkdir()
     shutil.copyfile(fresh_database, folder / "mlflow.db")
     return folder
+
+
+@pytest.fixture
+def tracker(root):
+    return Tracker(TrackingOptions(), root)
+
+
+@pytest.fixture
+def client(root):
+    uri = f"sqlite:///{root}/mlflow.db"
+    return MlflowClient(uri, uri)
 
 
 @pytest.fixture(scope="session")
