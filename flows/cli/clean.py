@@ -1,6 +1,5 @@
 """Remove what earlier batches left and nobody needs: the command ``clean``."""
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.cli.output import echo_json
-from recobatch.storage.workspace import Workspace, stale_outputs
+from recobatch.storage.stage_outputs import list_outputs, remove_unused
+from recobatch.storage.workspace import Workspace
 from recobatch.table import open_table
 from recobatch.tracking import has_history
 
@@ -114,8 +114,7 @@ def _reports(root: Path, needed: Mapping[str, str], keep_days: float) -> Iterato
 
 def _outputs(settings: "Settings", root: Path) -> Iterator[_Find]:
     days = settings.work.keep_days
-    for folder, is_stale in stale_outputs(Workspace.open(settings.work.path, root=root).root, keep_days=days):
+    for folder, why_kept in list_outputs(Workspace.open(settings.work.path, root=root).root, keep_days=days):
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        why = f"{'not used' if is_stale else 'used'} within {days:g} days (work.keep_days)"
-        remove = partial(shutil.rmtree, folder, ignore_errors=True) if is_stale else None
-        yield _Find("stage output", folder.name, size, why, remove)
+        why = why_kept or f"not used within {days:g} days (work.keep_days)"
+        yield _Find("stage output", folder.name, size, why, None if why_kept else partial(remove_unused, folder))

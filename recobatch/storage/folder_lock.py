@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class FolderLock:
-    """A locked folder, until it is closed; see ``try_lock``."""
+    """A locked folder or file, until it is closed; see ``try_lock``."""
 
     def __init__(self, handle: int) -> None:
         self._handle = handle
@@ -18,6 +18,9 @@ class FolderLock:
             self.closed = True
             os.close(self._handle)
 
+    def __del__(self) -> None:
+        self.close()
+
 
 def try_lock(folder: Path) -> FolderLock | None:
     """Lock a folder; None if another process has locked it, or if it does not exist any more.
@@ -27,19 +30,36 @@ def try_lock(folder: Path) -> FolderLock | None:
     Raises:
         OSError: If the file system supports no locks.
     """
+    return _try(folder, os.O_DIRECTORY, fcntl.LOCK_EX)
+
+
+def try_lock_file(path: Path, *, shared: bool) -> FolderLock | None:
+    """Lock a file; None if another process has locked it, or if it does not exist any more.
+
+    Args:
+        path: The file.
+        shared: Whether others may lock it in the same way at the same time.
+
+    Raises:
+        OSError: If the file system supports no locks.
+    """
+    return _try(path, 0, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+
+
+def _try(path: Path, kind: int, operation: int) -> FolderLock | None:
     try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        lock = FolderLock(os.open(path, os.O_RDONLY | kind | os.O_CLOEXEC))
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock._handle, operation | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(handle)
+        lock.close()
         return None
     except OSError:
-        os.close(handle)
+        lock.close()
         raise
-    if not folder.exists():
-        os.close(handle)
+    if not path.exists():
+        lock.close()
         return None
-    return FolderLock(handle)
+    return lock

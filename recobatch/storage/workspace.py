@@ -1,17 +1,17 @@
 """The folder of stage outputs, which are reused where they are whole.
 
 A stage's folder is named after a fingerprint of everything that shaped it, is built under another name and renamed
-when whole. So a rerun finds what it may reuse by name alone, and checks it by digest.
+when whole. So a rerun finds what it may reuse by name alone, and checks it by digest. Every build has a name of its
+own, and a run locks the outputs that it uses: another run neither replaces nor removes them.
 """
 
 import json
 import os
-import re
 import shutil
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -19,17 +19,23 @@ from uuid import uuid4
 from recobatch.addresses import object_store_uri
 from recobatch.errors import BadTable, RecobatchError
 from recobatch.storage.durable import explained, is_disk_trouble
-from recobatch.storage.fingerprints import code_fingerprint, file_digest, fingerprint
+from recobatch.storage.fingerprints import code_fingerprint, fingerprint
 from recobatch.storage.scratch import scratch_folder, sweep, temporary_folder
+from recobatch.storage.stage_outputs import (
+    DONE,
+    InUse,
+    finish,
+    last_used,
+    list_outputs,
+    read_whole,
+    remove_unused,
+)
 
 if TYPE_CHECKING:
     from recobatch.storage.shared_files import SharedFiles
 
 USUAL = Path(".recobatch") / "work"
 """Folder of stage outputs within the project."""
-_DONE = "done.json"
-_OURS = re.compile(r"\.?[a-z][\w-]*-[0-9a-f]{12,40}")
-"""Names of outputs, of unfinished outputs, and of the champion's files as 0.1.0 kept them."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,7 @@ class Workspace:
     """Folder of the package whose code shapes the outputs as this package's does."""
     uri: str | None = None
     """Where outputs are kept for other machines too, in an object store."""
+    _in_use: InUse = field(default_factory=InUse, compare=False, repr=False)
 
     @classmethod
     def open(cls, where: str, *, root: Path, fresh: bool = False, caller: Path | None = None) -> "Workspace":
@@ -100,97 +107,90 @@ class Workspace:
         """
         if (done := self.find(name, shaped_by)) is not None:
             return done
-        folder, key = self._place(name, shaped_by)
+        place, key = self._place(name, shaped_by)
         with scratch_folder(self.root, name) as scratch:
             try:
                 report = json.loads(json.dumps(dict(build(scratch))))
-                _finish(scratch, report)
-                self._share(scratch, folder.name)
-                _put_in_place(scratch, folder)
+                finish(scratch, report)
+                self._share(scratch, place)
+                folder = self._put_in_place(scratch, place)
             except BaseException as error:
                 shutil.rmtree(scratch, ignore_errors=True)
                 if is_disk_trouble(error):
-                    with explained("write the stage's output", folder):
+                    with explained("write the stage's output", self.root / place):
                         raise
                 raise
         return StageOutput(folder, report, reused=False, key=key)
 
     def find(self, name: str, shaped_by: Mapping[str, Any]) -> StageOutput | None:
-        """A stage's output as an earlier run made it, if it is whole and may be reused."""
-        folder, key = self._place(name, shaped_by)
-        if self.fresh or (report := _whole(folder) or self._fetched(folder)) is None:
+        """A stage's output as an earlier run made it, if it is whole and may be reused; in use from then on."""
+        if self.fresh:
             return None
-        os.utime(folder)
-        return StageOutput(folder, report, reused=True, key=key)
+        place, key = self._place(name, shaped_by)
+        for folder in chain(self._builds(place), self._fetched(place)):  # fetched only if none is here
+            if (report := self._use(folder)) is not None:
+                return StageOutput(folder, report, reused=True, key=key)
+        return None
 
-    def _share(self, output: Path, name: str) -> None:
+    def _use(self, folder: Path) -> dict[str, Any] | None:
+        """The report of a build that is whole."""
+        report = read_whole(folder) if self._in_use.add(folder) else None
+        if report is None:
+            self._in_use.release(folder)
+        else:
+            os.utime(folder)
+        return report
+
+    def _share(self, output: Path, place: str) -> None:
         """Upload an output, its list of files last, for other machines."""
         if (shared := self.shared()) is not None:
-            listing = (output / _DONE).read_bytes()
-            shared.put_folder(name, output, json.loads(listing)["files"], listing)
+            listing = (output / DONE).read_bytes()
+            shared.put_folder(place, output, json.loads(listing)["files"], listing)
 
-    def _fetched(self, folder: Path) -> dict[str, Any] | None:
-        """Download an output that another machine has shared; None where there is none, or not all of it."""
-        if (shared := self.shared()) is None or (listing := shared.listing(folder.name)) is None:
-            return None
+    def _fetched(self, place: str) -> Iterator[Path]:
+        """Download an output that another machine has shared; nothing where there is none, or not all of it."""
+        if (shared := self.shared()) is None or (listing := shared.listing(place)) is None:
+            return
         with temporary_folder(self.root, "fetched") as scratch:
             try:
                 for name, digest in json.loads(listing)["files"].items():
                     (scratch / name).parent.mkdir(parents=True, exist_ok=True)
                     shared.fetch(digest, scratch / name)
             except BadTable:
-                return None  # pruned meanwhile, or damaged: it is built again
-            (scratch / _DONE).write_bytes(listing)
-            _put_in_place(scratch, folder)
-        return _whole(folder)
+                return  # pruned meanwhile, or damaged: it is built again
+            (scratch / DONE).write_bytes(listing)
+            yield self._put_in_place(scratch, place)
 
-    def _place(self, name: str, shaped_by: Mapping[str, Any]) -> tuple[Path, str]:
+    def _place(self, name: str, shaped_by: Mapping[str, Any]) -> tuple[str, str]:
+        """What the names of all builds of an output begin with, and its key."""
         key = fingerprint({"stage": name, "code": code_fingerprint(self.caller), **shaped_by})
-        return self.root / f"{name}-{key[:20]}", key
+        return f"{name}-{key[:20]}", key
+
+    def _builds(self, place: str) -> list[Path]:
+        """The builds of an output: first the one that this run uses, then the newest."""
+        order = {folder: (folder in self._in_use, last_used(folder)) for folder in self.root.glob(f"{place}-*")}
+        return sorted(order, key=order.__getitem__, reverse=True)
+
+    def _put_in_place(self, scratch: Path, place: str) -> Path:
+        """Rename a finished build, in use from then on, and remove others of the same output that no run uses."""
+        others, folder = self._builds(place), self.root / f"{place}-{uuid4().hex[:12]}"
+        self._in_use.add(folder, now_at=scratch)
+        scratch.rename(folder)
+        for other in others:
+            remove_unused(other)
+        return folder
 
     def prune(self, *, keep_days: float) -> None:
         """Remove unfinished outputs of dead runs, and outputs that no run has used for ``keep_days`` days.
 
-        Folders with other names are left alone.
+        For the end of a run, which uses no output any more. Those that another run uses are left alone, and so are
+        folders with other names.
         """
+        self._in_use.release_all()
         sweep(self.root)
-        for folder, is_stale in stale_outputs(self.root, keep_days=keep_days):
-            if is_stale:
-                shutil.rmtree(folder, ignore_errors=True)
+        for folder, why_kept in list_outputs(self.root, keep_days=keep_days):
+            if why_kept is None:
+                remove_unused(folder)
         if (shared := self.shared()) is not None:
             with suppress(RecobatchError):  # the next run prunes it
                 shared.prune(keep_days=keep_days)
-
-
-def stale_outputs(root: Path, *, keep_days: float) -> list[tuple[Path, bool]]:
-    """The outputs in a workspace, each with whether no run has used it for ``keep_days`` days."""
-    oldest = time.time() - keep_days * 86_400
-    ours = sorted(folder for folder in (root.iterdir() if root.is_dir() else ()) if _OURS.fullmatch(folder.name))
-    return [(folder, folder.stat().st_mtime < oldest) for folder in ours if folder.is_dir()]
-
-
-def _finish(folder: Path, report: Mapping[str, Any]) -> None:
-    files = {str(path.relative_to(folder)): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    (folder / _DONE).write_text(json.dumps({"files": files, "report": report}))
-
-
-def _whole(folder: Path) -> dict[str, Any] | None:
-    """The report of a finished output whose files are all as they were written, else None."""
-    try:
-        done = json.loads((folder / _DONE).read_text())
-        intact = all(file_digest(folder / name) == digest for name, digest in done["files"].items())
-        report = done["report"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return report if intact and isinstance(report, dict) else None
-
-
-def _put_in_place(scratch: Path, folder: Path) -> None:
-    """Rename into place, replacing the output of another run or a damaged one."""
-    try:
-        scratch.rename(folder)
-    except OSError:
-        aside = folder.with_name(f".{folder.name}-{uuid4().hex[:12]}")
-        folder.rename(aside)
-        scratch.rename(folder)
-        shutil.rmtree(aside, ignore_errors=True)

@@ -108,8 +108,9 @@ def test_an_output_of_another_machine_is_reused(s3, tmp_path):
 
     shutil.rmtree(first.path)
     here.prune(keep_days=2)
-    assert here.find("ingest", {"a": 1}) is not None
-    shutil.rmtree(first.path)
+    fetched = here.find("ingest", {"a": 1})
+    assert fetched is not None
+    shutil.rmtree(fetched.path)
     (name,) = here.shared().bucket.sizes("files")
     here.shared().bucket.delete([f"files/{name}"])
     assert not here.stage("ingest", {"a": 1}, build).reused, "one that is not whole is built again"
