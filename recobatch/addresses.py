@@ -3,19 +3,27 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus
 from urllib.request import url2pathname
 
 from recobatch.errors import BadSettings
 
 OBJECT_STORES = ("s3", "gs", "az")
 """Schemes of the object stores that are written to."""
-_USER_INFO = re.compile(r"(\w://)[^/?#\s]*@")
-"""User info ends at the last ``@`` of the authority: a password may contain one, or a quote."""
-_QUERY = re.compile(r"(\w://[^\s?'\"]*)\?[^\s'\"]*")
-_PASSWORD = re.compile(r"\w://[^/?#\s]*:[^/?#\s]*@|https?://[^/?#\s]+@")
-"""A user name alone is not a secret, but on http it may be a token; ``abfs://container@account`` is a container."""
-_SIGNATURE = re.compile(r"\w://[^\s?]*\?(?:[^#]*&)?[^=&#]*(?:sig|token|key|secret|passw|pwd|auth|cred)[^=&#]*=", re.I)
+_URI = re.compile(
+    r"(?P<scheme>.*?)://(?P<user>(?!\[)[^/?#:]*:.*@|[^/?#]*@)?(?P<host>[^/?#]*)(?P<path>[^?#]*)"
+    r"(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?",
+    re.DOTALL,
+)
+"""User info ends at the last ``@`` of the authority. Where it has a colon, it ends at the last ``@`` of all: a password
+with an unencoded slash would pass for a path otherwise, and be shown."""
+_ON_THIS_MACHINE = ("file", "sqlite")
+_URI_IN_TEXT = re.compile(r"(['\"]?)([\w.+-]{1,40}://\S*)")
+"""Up to a blank, since quotes and brackets may belong to a password; those at the very end belong to the text."""
+_SECRET_KEY = re.compile(
+    r"sig|token|key|secret|pass|pwd|auth|cred|jwt|hmac|access|bearer|session|(?<![a-z])sas(?![a-z])|^(?:code|pw|sid)$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -38,16 +46,27 @@ class Address:
         """Distinguish a path from a URI, which contains ``://``.
 
         Raises:
+            BadSettings: If user info is followed by another ``@``, or contains what has to be percent-encoded.
             ValueError: If the host of a URI is malformed.
         """
-        if not is_uri(text):
+        found = _URI.fullmatch(text)
+        if found is None:
             return cls(text, path=text)
-        parts = urlsplit(text)
-        return cls(text, parts.scheme, parts.netloc, parts.path, parts.query, parts.fragment)
+        check_encoded(text)
+        user, host = found["user"] or "", found["host"]
+        if host.count("[") != host.count("]"):
+            raise ValueError("a bracket of the host is missing")
+        query, fragment = found["query"] or "", found["fragment"] or ""
+        return cls(text, found["scheme"].lower(), f"{user}{host}", found["path"], query, fragment)
 
     @property
     def is_uri(self) -> bool:
         return is_uri(self.text)
+
+    @property
+    def user_info(self) -> str:
+        """``user:password`` as it is written in the authority; empty if there is none."""
+        return self.authority.rpartition("@")[0]
 
     @property
     def local(self) -> Path | None:
@@ -91,21 +110,54 @@ def is_uri(where: str) -> bool:
     return "://" in where
 
 
-def holds_secret(text: str) -> bool:
-    """Whether an address contains a password, or a query like that of a signed address.
+def check_encoded(uri: str) -> None:
+    """Check that the user info of a URI ends where every reader of it finds its end.
 
-    A token within the path is not detected.
+    Raises:
+        BadSettings: If it contains what has to be percent-encoded, or another ``@`` follows it.
     """
-    return bool(_PASSWORD.search(text) or _SIGNATURE.search(text))
+    found = _URI.fullmatch(uri)
+    if found is not None and re.search(r"[/?#\s]", found["user"] or ""):
+        raise BadSettings(
+            f"{without_secrets(uri)}: found an @ behind a slash, question mark, # or blank in the address, expected "
+            f"one at most, behind the password; write these as %2F, %3F, %23 and %20 in a password, and @ elsewhere as "
+            f"%40"
+        )
+
+
+def holds_secret(text: str) -> bool:
+    """Whether an address contains a password, or a query or fragment like that of a signed address.
+
+    A user name alone is not a secret, but on http it may be a token; ``abfs://container@account`` is a container. A
+    token within the path is not detected.
+    """
+    found = _URI.fullmatch(text)
+    if found is None or found["scheme"] in _ON_THIS_MACHINE:
+        return False
+    user = found["user"] or ""
+    has_password = ":" in user or (bool(user) and found["scheme"].lower().endswith(("http", "https")))
+    fields = re.split(r"[&;?]", f"{found['query'] or ''}&{found['fragment'] or ''}")
+    keys = (unquote_plus(field.partition("=")[0]) for field in fields if "=" in field)
+    return has_password or any(_SECRET_KEY.search(key) for key in keys)
 
 
 def without_secrets(uri: str) -> str:
     """A path or URI without user, password and query, which may contain a signature."""
-    if not is_uri(uri) or uri.startswith("file:"):
+    found = _URI.fullmatch(uri)
+    if found is None or found["scheme"] in _ON_THIS_MACHINE:
         return uri
-    return re.split(r"[?#]", _USER_INFO.sub(r"\1", uri), maxsplit=1)[0]
+    page = re.match(r"/[\w/.%-]*", found["fragment"] or "")  # the page of an application, such as MLflow's
+    return f"{found['scheme']}://{found['host']}{found['path']}{f'#{page[0]}' if page else ''}"
 
 
 def masked(text: str) -> str:
     """A text with every address in it masked."""
-    return _QUERY.sub(r"\1", _USER_INFO.sub(r"\1", text))
+    return _URI_IN_TEXT.sub(_masked_in_text, text)
+
+
+def _masked_in_text(found: re.Match[str]) -> str:
+    quote, run = found.groups()
+    uri = run.rstrip("])},;:.")
+    if quote:
+        uri = uri.removesuffix(quote)
+    return f"{quote}{without_secrets(uri)}{run[len(uri) :]}"

@@ -1,6 +1,7 @@
 """Whether an HTTP server answers at all, asked without the retries of a vendor's client."""
 
 import contextlib
+import http.client
 import ssl
 import urllib.error
 import urllib.request
@@ -22,4 +23,7 @@ def probe(url: str, seconds: float) -> None:
     any_certificate.check_hostname = False
     any_certificate.verify_mode = ssl.CERT_NONE
     with contextlib.suppress(urllib.error.HTTPError):
-        urllib.request.urlopen(url, timeout=seconds, context=any_certificate).close()  # nosec B310
+        try:
+            urllib.request.urlopen(url, timeout=seconds, context=any_certificate).close()  # nosec B310
+        except http.client.InvalidURL as error:
+            raise ValueError(str(error)) from None

@@ -1,10 +1,15 @@
 """The parts of an address, the secrets in it, and what is left of it where it is shown."""
 
+import string
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from recobatch.addresses import Address, holds_secret, is_uri, masked, without_secrets
+from recobatch.addresses import Address, check_encoded, holds_secret, is_uri, masked, without_secrets
+from recobatch.errors import BadSettings
 
 SECRET = {
     "s3://key:hush@bucket/a/b.csv": "s3://bucket/a/b.csv",
@@ -19,6 +24,22 @@ SECRET = {
     "sftp://ann:hu@sh@host/a.csv": "sftp://host/a.csv",
     "https://ann:p@hush@host/x": "https://host/x",
     "https://ann:it's-hush@host/a.csv": "https://host/a.csv",
+    'https://ann:it"s-hush@host/a.csv': "https://host/a.csv",
+    "https://ann:hu/sh-hush@host/a.csv": "https://host/a.csv",
+    "https://ann:12/hush@host/a.csv": "https://host/a.csv",
+    "https://ann:hu#sh-hush@host/a.csv": "https://host/a.csv",
+    "https://ann:hu?sh-hush@host/a.csv": "https://host/a.csv",
+    "https://ann:hush@[::1]:80/a.csv": "https://[::1]:80/a.csv",
+    "https://host/a.csv?pass=hush": "https://host/a.csv",
+    "https://host/a.csv?code=hush'hush": "https://host/a.csv",
+    "https://host/a.csv?jwt=hush": "https://host/a.csv",
+    "https://host/a.csv?v=1&sas=hush": "https://host/a.csv",
+    "https://host/a.csv?hmac=hush": "https://host/a.csv",
+    "https://host/a.csv?v=1;access=hush": "https://host/a.csv",
+    "https://host/a.csv?%73%69g=hush": "https://host/a.csv",
+    "https://host/a.csv#access_token=hush": "https://host/a.csv",
+    "https://host/#/page?access_token=hush": "https://host/#/page",
+    "https://host/a.csv?v=1#/page&token=hush": "https://host/a.csv#/page",
 }
 HARMLESS = {
     "/data/odd?name#1.csv": "/data/odd?name#1.csv",
@@ -30,6 +51,11 @@ HARMLESS = {
     "s3://bucket/a.csv?region=eu-west-1": "s3://bucket/a.csv",
     "abfs://container@account.example/a.csv": "abfs://account.example/a.csv",
     "sqlite:////srv/mlflow.db": "sqlite:////srv/mlflow.db",
+    "sqlite:////srv/a:b@c#d/mlflow.db": "sqlite:////srv/a:b@c#d/mlflow.db",
+    "https://host/ann@home/a.csv": "https://host/ann@home/a.csv",
+    "http://[::1]:80/ann@home/a.csv": "http://[::1]:80/ann@home/a.csv",
+    "https://host/a.csv?country_code=DE&kansas=1": "https://host/a.csv",
+    "http://host:5000/#/experiments/1/runs/2": "http://host:5000/#/experiments/1/runs/2",
 }
 
 
@@ -75,3 +101,66 @@ def test_an_address_is_parsed_once(text, parts):
 def test_only_paths_and_file_uris_are_on_this_machine(text, local, name):
     assert Address.parse(text).local == local
     assert Address.parse(text).name == name
+
+
+SAFE = string.ascii_lowercase + string.digits
+names = st.text(SAFE, min_size=1, max_size=8)
+hosts = st.builds("{}.{}{}".format, names, names, st.sampled_from(["", ":1", ":8080"]))
+paths = st.lists(names, max_size=3).map(lambda parts: "".join(f"/{part}" for part in parts))
+printed = st.characters(min_codepoint=33, max_codepoint=0x2FFF, exclude_categories=("Z", "C"))
+"""Of a secret that is part of a longer text; a blank would end its address there."""
+encodings = st.sampled_from([str, lambda text: quote(text, safe="")])
+
+
+@st.composite
+def secret_addresses(draw, alphabet=printed):
+    """An address and the secret in it: ``SECRET`` with anything around it."""
+    secret = draw(encodings)(f"{draw(st.text(alphabet, max_size=6))}SECRET{draw(st.text(alphabet, max_size=6))}")
+    scheme, host, path = draw(st.sampled_from(["http", "https", "s3", "sftp", "postgresql"])), draw(hosts), draw(paths)
+    key = draw(
+        st.sampled_from(["pass", "Code", "jwt", "sas", "hmac", "access", "X-Amz-Signature", "api_key", "p%61ss"])
+    )
+    before = draw(st.sampled_from(["", "v=1&", "v=1;"]))
+    return draw(
+        st.sampled_from(
+            [
+                f"{scheme}://{draw(names)}:{secret}@{host}{path}",
+                f"{scheme}://{draw(names)}:{secret}@{host}{path}?v=3",
+                f"{scheme}://{draw(names)}:x@{host}{path}?{before}{key}={secret}",
+                f"{scheme}://{host}{path}?{before}{key}={quote(secret, safe='')}",
+                f"{scheme}://{host}{path}#{before}{key}={quote(secret, safe='')}",
+            ]
+        )
+    )
+
+
+def parsed_or_refused(address):
+    """What may be shown of the parts of an address, or the message that refuses it."""
+    try:
+        parsed = Address.parse(address)
+    except BadSettings as refused:
+        return str(refused)
+    return f"{parsed.scheme}{parsed.authority.rpartition('@')[2]}{parsed.path}"
+
+
+@settings(max_examples=1000)
+@given(secret_addresses(st.characters(exclude_categories=("Cs",))))
+@example("https://ann:p@ss w/SECRET#@host.x/a")
+def test_nothing_of_a_secret_is_left_of_an_address(address):
+    assert holds_secret(address)
+    assert "SECRET" not in without_secrets(address)
+    assert "SECRET" not in parsed_or_refused(address)
+
+
+@settings(max_examples=1000)
+@given(secret_addresses(), st.sampled_from(["'{}'", '"{}"', "({})", "it={}, ", "{}: found", "['{}', 'b@c']", "{}"]))
+def test_nothing_of_a_secret_is_left_of_a_text_with_an_address_in_it(address, around):
+    assert "SECRET" not in masked(f"401, url={around.format(address)} and {around.format(address)}")
+
+
+@pytest.mark.parametrize("address", ["https://ann:pa/ss@host/x", "https://ann:p s@host/x", "http://host:80/ann@home"])
+def test_a_password_that_hides_its_end_is_refused(address):
+    with pytest.raises(BadSettings, match=r"^https?://[a-z/]*: found an @ behind a slash.*expected one .*as %2F"):
+        check_encoded(address)
+    with pytest.raises(BadSettings):
+        Address.parse(address)

@@ -12,6 +12,7 @@ from flows.cli.output import echo_json
 from flows.results.choice import standing_remark
 from flows.results.comparison import Comparison, comparison_table
 from flows.settings.tree import INTEREST
+from recobatch.addresses import without_secrets
 from recobatch.errors import BadInput
 
 if TYPE_CHECKING:
@@ -102,9 +103,10 @@ def _past_batches(settings: "Settings", batch_ids: Sequence[str], newest: int) -
         require_answer(settings.tracking, Path.cwd())
         runs = Tracker(settings.tracking, Path.cwd()).past_runs(*dict.fromkeys(batch_ids), newest=newest)
     if not runs:
+        shown = without_secrets(settings.tracking.resolve_uri(Path.cwd()))
         raise BadInput(
-            f"MLflow at {settings.tracking.resolve_uri(Path.cwd())}: found no batch, expected one to compare; run "
-            f"recobatch run first, or set MLFLOW_TRACKING_URI"
+            f"MLflow at {shown}: found no batch, expected one to compare; run recobatch run first, "
+            f"or set MLFLOW_TRACKING_URI"
         )
     if not batch_ids:
         runs.reverse()

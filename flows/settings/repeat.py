@@ -39,4 +39,6 @@ def as_text(value: object) -> str:
     """A value as ``--set`` takes it, without passwords."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
+    if isinstance(value, str):
+        return without_secrets(value)
     return "null" if value is None else masked(str(value))

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recobatch.addresses import masked, without_secrets
+from recobatch.addresses import check_encoded, masked, without_secrets
 from recobatch.probe import probe
 from recobatch.tracking.database import prepare_database
 from recobatch.tracking.options import TrackingOptions
@@ -29,6 +29,7 @@ class Connection:
         self.options = options
         self.root = root
         self.uri = options.resolve_uri(root)
+        check_encoded(self.uri)
         self.is_up = False
         self._is_loss_logged = False
         self._client: MlflowClient | None = None
