@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pyarrow as pa
 
-from flows.cli.output import echo_json
+from flows.cli.output import echo, echo_json
 from recobatch.errors import BadTable
 from recobatch.table import Published, open_table
 from recobatch.table.changes import changes_between, lists_of, save_changes
@@ -51,17 +50,15 @@ def print_changes(table: str, since: str | None, target: Path | None, *, as_json
     if as_json:
         echo_json({"version": now.version, "since": before.version, **facts, "file": target and str(target)})
         return
-    click.echo(
-        f"version {now.version} since {before.version}: " + ", ".join(f"{n:,} {kind}" for kind, n in facts.items())
-    )
+    echo(f"version {now.version} since {before.version}: " + ", ".join(f"{n:,} {kind}" for kind, n in facts.items()))
     if target is not None:
-        click.echo(f"written to {target}")
+        echo(f"written to {target}")
         return
     for row in first:
         places = f"{row['rank_before'] or '–':>4} → {row['rank'] or '–':<4}"
-        click.echo(f"  user {row['user_id']}  item {row['item_id']}  {row['change']:<8}{places}")
+        echo(f"  user {row['user_id']}  item {row['item_id']}  {row['change']:<8}{places}")
     if (left := counts.total() - len(first)) > 0:
-        click.echo(f"  … and {left:,} more; --to FILE writes them all")
+        echo(f"  … and {left:,} more; --to FILE writes them all")
 
 
 def _no_parent(now: Published) -> str:

@@ -7,9 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from flows.cli.output import echo_json
+from flows.cli.output import echo, echo_json
 from recobatch.storage.stage_outputs import list_outputs, remove_unused
 from recobatch.storage.workspace import Workspace
 from recobatch.table import open_table
@@ -66,8 +64,8 @@ def clean(settings: "Settings", *, keep_days: float, dry_run: bool, as_json: boo
         return
     for verb, finds in (("would remove" if dry_run else "removed", removed), ("kept", kept)):
         for find in finds:
-            click.echo(f"{verb} {find.kind} {find.name}, {find.bytes / 1e6:.1f} MB: {find.reason}")
-    click.echo(f"{'would free' if dry_run else 'freed'} {sum(find.bytes for find in removed) / 1e6:.1f} MB")
+            echo(f"{verb} {find.kind} {find.name}, {find.bytes / 1e6:.1f} MB: {find.reason}")
+    echo(f"{'would free' if dry_run else 'freed'} {sum(find.bytes for find in removed) / 1e6:.1f} MB")
 
 
 def _kept_versions(settings: "Settings", root: Path) -> dict[str, str]:

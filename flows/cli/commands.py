@@ -3,6 +3,7 @@
 import atexit
 import gc
 import sys
+from pathlib import Path
 
 import click
 
@@ -10,6 +11,7 @@ from flows.cli import flow_commands, project_commands, table_commands
 from flows.cli.failures import run_command
 from flows.cli.signals import raise_on_signals
 from recobatch import __version__
+from recobatch.errors import BadInput
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -20,6 +22,13 @@ def cli() -> None:
     RATINGS is a dataset name (movielens-100k, the default), a path or a URI: csv, tsv or parquet, compressed or not,
     with or without a header.
     """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise BadInput(
+            f"found no working folder ({error.strerror}), expected the project's; it was removed or moved: change to "
+            f"one that exists"
+        ) from None
 
 
 for command in (

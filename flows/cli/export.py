@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import click
-
-from flows.cli.output import echo_json
+from flows.cli.output import echo, echo_json
 from flows.progress.display import Display
 from recobatch.table import open_table
 from recobatch.table.export import check_target, export, rows_to_export
@@ -29,4 +27,4 @@ def export_table(table: str, name: "Exported", target: str, *, version: str | No
     if as_json:
         echo_json({"table": name, "version": snapshot.version, "rows": rows, "to": shown})
     else:
-        click.echo(f"{shown}: {rows:,} rows of {name}, version {snapshot.version}")
+        echo(f"{shown}: {rows:,} rows of {name}, version {snapshot.version}")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from flows.cli.output import echo_json
+from flows.cli.output import echo, echo_json
 from flows.cli.signals import signal_behind
 from recobatch.errors import RecobatchError
 
@@ -55,7 +55,7 @@ def run_command(command: Callable[[], Any], *, as_json: bool) -> int:
 def _fail(
     message: str, exit_code: int, kind: str, *, as_json: bool, findings: Mapping[str, Any] | None = None
 ) -> int:  # fmt: skip
-    click.echo(f"recobatch: {message}", err=True)
+    echo(f"recobatch: {message}", err=True)
     if as_json:
         echo_json({**(findings or {}), **_failure(message, exit_code, kind)})
     return exit_code

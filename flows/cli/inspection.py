@@ -8,9 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-import click
-
-from flows.cli.output import echo_json
+from flows.cli.output import echo, echo_json
 
 
 def print_settings(given: Mapping[str, Any], assignments: Sequence[str], *, as_json: bool) -> None:
@@ -31,7 +29,7 @@ def print_settings(given: Mapping[str, Any], assignments: Sequence[str], *, as_j
     shown = {key: as_text(attrgetter(key)(settings)) for key in sources}
     name_width, value_width = max(map(len, shown)), min(40, max(map(len, shown.values())))
     for key, value in shown.items():
-        click.echo(f"{key:<{name_width}}  {value:<{value_width}}  {sources[key]}")
+        echo(f"{key:<{name_width}}  {value:<{value_width}}  {sources[key]}")
 
 
 def _value(tree: Mapping[str, Any], key: str) -> object:
@@ -61,7 +59,7 @@ def print_models(*, as_json: bool) -> None:
         return
     width = max(map(len, models))
     for name, model in models.items():
-        click.echo(f"{name:<{width}}  {model['summary']} Presets: {', '.join(model['presets']) or 'none'}.")
+        echo(f"{name:<{width}}  {model['summary']} Presets: {', '.join(model['presets']) or 'none'}.")
 
 
 def _summary(module: str) -> str:

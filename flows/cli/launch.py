@@ -1,6 +1,5 @@
 """Run one flow from the command line: its server, its display, its last words."""
 
-import json
 import logging
 import os
 import sys
@@ -8,9 +7,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-import click
-
 from flows.cli.evaluate import print_result
+from flows.cli.output import echo_json
 from flows.progress.display import Display
 from flows.progress.json_log import log_as_json
 from flows.progress.startup import lap, no_collection
@@ -166,7 +164,7 @@ def _flush_logs() -> None:
 
 def _print(result: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(result, default=str))
+        echo_json(result)
         return
     if "evaluation_id" in result:
         print_result(result)

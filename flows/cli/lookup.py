@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import pyarrow.parquet as pq
 
 from flows.cli.failures import FailedCheck
-from flows.cli.output import echo_json
+from flows.cli.output import echo, echo_json
 from recobatch.addresses import is_uri
 from recobatch.errors import BadTable
 from recobatch.scoring.top import best_items, best_of_parts
@@ -60,9 +59,9 @@ def print_top(
     width = max((len(str(row["item_id"])) for row in rows), default=4)
     for row in rows:
         title = f"  {row['title']}" if row.get("title") else ""
-        click.echo(f"{row['rank']:>4}  {row['prediction']:.3f}{_interval(row)}  {row['item_id']!s:>{width}}{title}")
+        echo(f"{row['rank']:>4}  {row['prediction']:.3f}{_interval(row)}  {row['item_id']!s:>{width}}{title}")
         if row.get("because"):
-            click.echo(f"{'':>4}  because of {reason_text(row['because'])}")
+            echo(f"{'':>4}  because of {reason_text(row['because'])}")
 
 
 def _interval(row: dict[str, Any]) -> str:
@@ -106,7 +105,7 @@ def print_verified(table: str, version: str | None, *, as_json: bool) -> None:
     if as_json:
         echo_json(facts)
     else:
-        click.echo(f"{table}: version {report.version} is whole: {report.rows:,} predictions in {report.files} files")
+        echo(f"{table}: version {report.version} is whole: {report.rows:,} predictions in {report.files} files")
 
 
 def print_versions(table: str, *, as_json: bool) -> None:
@@ -130,7 +129,7 @@ def print_versions(table: str, *, as_json: bool) -> None:
     elif not as_json:
         width = max(len(row["version"]) for row in rows)
         for row in rows:
-            click.echo(f"{'*' if row['version'] == current else ' '} {row['version']:<{width}}  {_line(row)}")
+            echo(f"{'*' if row['version'] == current else ' '} {row['version']:<{width}}  {_line(row)}")
     if trouble is not None:
         raise FailedCheck(trouble, facts)
 
@@ -162,4 +161,4 @@ def print_rollback(table: str, version: str | None, *, as_json: bool) -> None:
     if as_json:
         echo_json({"version": snapshot.version, "champion": snapshot.champion})
     else:
-        click.echo(f"{table}: now at version {snapshot.version}, champion {snapshot.champion}")
+        echo(f"{table}: now at version {snapshot.version}, champion {snapshot.champion}")

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from flows.cli.options import json_option, load_given, preset_option, set_option, table_option
+from flows.cli.output import echo
 
 
 @click.command()
@@ -86,4 +87,4 @@ def synth(n_users: int, n_items: int, n_ratings: int, seed: int, path: Path) -> 
     from recobatch.sources.synthetic import write_synthetic
 
     write_synthetic(path, n_users=n_users, n_items=n_items, n_ratings=n_ratings, seed=seed)
-    click.echo(f"{path}: {n_ratings:,} ratings of {n_users:,} users and {n_items:,} items")
+    echo(f"{path}: {n_ratings:,} ratings of {n_users:,} users and {n_items:,} items")

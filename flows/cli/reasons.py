@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.cli.output import echo_json
+from flows.cli.output import echo, echo_json
 from recobatch.api import Recommender
 from recobatch.bayesian import BayesianState
 from recobatch.encode import encode
@@ -41,7 +40,7 @@ def print_similar(settings: "Settings", item_id: str, *, k: int, as_json: bool) 
         return
     for place, row in enumerate(rows, 1):
         title = f"  {row['title']}" if row.get("title") else ""
-        click.echo(f"{place:>4}  {row['similarity']:.3f}  {row['item_id']}{title}")
+        echo(f"{place:>4}  {row['similarity']:.3f}  {row['item_id']}{title}")
 
 
 def reasons_for(

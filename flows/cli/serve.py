@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import click
-
+from flows.cli.output import echo
 from flows.server.environment import prepare_environment
 from flows.server.local import prefect_server
 
@@ -28,7 +27,8 @@ def serve_batches(settings: Mapping[str, Any], *, cron: str | None, timezone: st
 
         if server is not None:
             server.wait_until_ready()
-            click.echo(f"Prefect server for as long as this runs: {server.api_url.removesuffix('/api')}", err=True)
+            echo(f"Prefect server for as long as this runs: {server.api_url.removesuffix('/api')}", err=True)
+            echo(f"Its page asks for a password: {server.where_password}", err=True)
         notice_lost_runs()
         schedule = Cron(cron, timezone=timezone) if cron else None
         batch_scoring.serve(

@@ -11,6 +11,7 @@ from prefect.logging import get_run_logger
 from flows.progress.artifact import ProgressPage
 from flows.progress.display import StageProgress, current_display
 from flows.progress.startup import STARTED
+from recobatch.escaping import printable
 
 _PAGE_SECONDS = 2.0
 """Longest wait for the last progress to arrive at its page."""
@@ -49,7 +50,7 @@ class StageLog:
         seconds = self._seconds.get(stage, 0.0)
         fields = {"batch_id": self.batch_id, "stage": stage, "seconds": round(seconds, 3), "reused": reused}
         how = "reused" if reused else f"{seconds:.2f} s"
-        get_run_logger().info("%s: %s (%s)", stage, message, how, extra={**fields, "counts": counts})
+        get_run_logger().info("%s: %s (%s)", stage, printable(message), how, extra={**fields, "counts": counts})
 
     def note_reused(self, what: str) -> None:
         """Note that an earlier run had made something."""

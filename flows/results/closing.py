@@ -11,6 +11,7 @@ from flows.results.comparison import Comparison, comparison_table
 from flows.results.rankings import remarks
 from flows.results.summary import BatchSummary, TableSummary
 from flows.results.uncertainty import uncertainty_remarks
+from recobatch.escaping import printable
 from recobatch.table.queries import duckdb_command, pandas_query, top_command
 
 
@@ -22,14 +23,14 @@ def print_closing(summary: BatchSummary, out: TextIO) -> None:
     if any(model.test_mae is not None for model in summary.models.values()):
         console.print(comparison_table(Comparison.of(summary)))
     for remark in (*choice_remarks(summary), *uncertainty_remarks(summary), *remarks(summary)):
-        console.print(remark, highlight=False, markup=False)
+        console.print(printable(remark), highlight=False, markup=False)
     if summary.data.scored_only:
-        console.print(_news(summary), highlight=False, markup=False)
+        console.print(printable(_news(summary)), highlight=False, markup=False)
     console.print(_timings(summary.timings, summary.seconds), highlight=False)
     if summary.reused:
         console.print(f"Made by an earlier run: {', '.join(summary.reused)}.", highlight=False, markup=False)
     if summary.table is not None:
-        console.print(_table(summary.table, summary.data.first_user), highlight=False, markup=False)
+        console.print(printable(_table(summary.table, summary.data.first_user)), highlight=False, markup=False)
 
 
 def _unchanged(summary: BatchSummary) -> str:

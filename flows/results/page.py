@@ -21,6 +21,7 @@ from flows.results.uncertainty import uncertainty_remarks
 from flows.server.outage import is_reachable
 from recobatch.addresses import without_secrets
 from recobatch.errors import GateRefused
+from recobatch.escaping import code_markdown, plain_markdown
 
 log = logging.getLogger("prefect.flows.result")
 
@@ -75,11 +76,11 @@ def markdown(summary: BatchSummary, *, tracking: str, root: Path, refused: str =
     """
     parts = [f"## {_headline(summary, refused)}"]
     if refused:
-        parts.append(f"> {_plain(refused)}")
+        parts.append(f"> {plain_markdown(refused)}")
     parts += [
         _data(summary),
         "\n".join(_models(Comparison.of(summary))),
-        _plain(" ".join((*choice_remarks(summary), *uncertainty_remarks(summary), *remarks(summary)))),
+        plain_markdown(" ".join((*choice_remarks(summary), *uncertainty_remarks(summary), *remarks(summary)))),
     ]
     if summary.change is not None:
         parts.append(_change(summary.change))
@@ -110,8 +111,8 @@ def _in_short(summary: BatchSummary, refused: str) -> str:
 def _data(summary: BatchSummary) -> str:
     data = summary.data
     quarantined = f"; {data.quarantined:,} rows quarantined" if data.quarantined else ""
-    source = f" from `{data.source}`" if data.source is not None else ""
-    news = f"\n\nCurrent ratings: {_plain(data.news['told'])}." if data.news else ""
+    source = f" from {code_markdown(data.source)}" if data.source is not None else ""
+    news = f"\n\nCurrent ratings: {plain_markdown(data.news['told'])}." if data.news else ""
     return f"Batch `{summary.batch_id}`: {_sizes(data)}{source}{quarantined}.{news}"
 
 
@@ -154,7 +155,7 @@ def _change(change: Change) -> str:
 def _table(summary: BatchSummary, root: Path) -> str:
     if summary.table is None:
         return ""
-    return f"### The table\n\nVersion `{summary.table.version}` in `{_place(summary.table.path, root)}`"
+    return f"### The table\n\nVersion `{summary.table.version}` in {code_markdown(_place(summary.table.path, root))}"
 
 
 def _links(summary: BatchSummary, tracking: str, root: Path) -> Iterator[str]:
@@ -167,10 +168,10 @@ def _links(summary: BatchSummary, tracking: str, root: Path) -> Iterator[str]:
         yield f"- [{name} in MLflow]({url})"
     if not pages:
         runs = " and ".join(f"`{model.mlflow_run_id}`" for model in summary.models.values())
-        yield f"- In MLflow: `mlflow ui --backend-store-uri {tracking}`, then {runs}"
+        yield f"- In MLflow: {code_markdown(f'mlflow ui --backend-store-uri {tracking}')}, then {runs}"
     places = [f"[in MLflow]({page}/artifacts/report.html)" for page in list(pages.values())[:1]]
     if summary.report:
-        places.append(f"`{_place(summary.report, root)}`")
+        places.append(code_markdown(_place(summary.report, root)))
     if places:
         yield f"- The report: {', and '.join(places)}"
 
@@ -197,8 +198,3 @@ def _timings(summary: BatchSummary) -> Iterator[str]:
 def _place(path: str, root: Path) -> str:
     """An absolute path, since a reader may be anywhere; a URI as it is."""
     return path if "://" in path else str(root / path)
-
-
-def _plain(text: str) -> str:
-    """Text that may hold ids of users and items, escaped so that none acts as markdown or HTML."""
-    return re.sub(r"([\\`*\[\]|])", r"\\\1", text).replace("<", "&lt;")

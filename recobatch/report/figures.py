@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from recobatch.escaping import spreadsheet_cell
 from recobatch.report import charts
 from recobatch.report.coverage_chart import draw_coverage
 from recobatch.report.evaluation_summary import EvaluationSummary, ItemError
@@ -83,5 +84,5 @@ def _items_csv(items: Sequence[ItemError]) -> str:
     for group, listed in (("best", items[:10]), ("worst", items[10:][-10:][::-1])):
         for item in listed:
             values = (f"{value:.3f}" for value in (item.rating, item.prediction, item.rmse))
-            writer.writerow([group, item.title, item.n_rows, *values])
+            writer.writerow([group, spreadsheet_cell(item.title), item.n_rows, *values])
     return file.getvalue()

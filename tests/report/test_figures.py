@@ -1,4 +1,5 @@
 import csv
+import io
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 from recobatch.report import charts
+from recobatch.report.evaluation_summary import ItemError
+from recobatch.report.figures import _items_csv
 from recobatch.report.page import write_report
 from recobatch.report.style import figure_settings, standalone, to_svg
 
@@ -94,6 +97,11 @@ def test_best_and_worst_items_with_titles(artifacts):
     assert best == sorted(best)
     assert worst == sorted(worst, reverse=True)
     assert rows[0]["item"].startswith("Film <")
+
+
+def test_a_title_is_no_formula_in_a_spreadsheet():
+    rows = list(csv.DictReader(io.StringIO(_items_csv([ItemError("=HYPERLINK(1)", 3, 4.0, 3.9, 0.5)]))))
+    assert rows[0]["item"] == "'=HYPERLINK(1)"
 
 
 @pytest.mark.parametrize("title", ["$x^2$ and $y", "日本の映画", "=1+1", "A & B < C"])

@@ -85,6 +85,21 @@ def test_a_look_up_imports_neither_pandas_nor_settings_nor_a_server(tmp_path):
     assert not loaded & {"prefect", "mlflow", "tensorflow", "keras", "pandas", "pydantic", "rich", "recobatch.table"}
 
 
+@pytest.mark.parametrize("command", ["run", "versions", "serve", "compare"])
+def test_a_folder_that_was_removed_is_named(command, tmp_path, monkeypatch, capsys):
+    from flows.cli import commands as module
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").mkdir()
+    os.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setattr("sys.argv", ["recobatch", command])
+    with pytest.raises(SystemExit) as exit_:
+        module.main()
+    assert exit_.value.code == 2
+    assert "found no working folder (No such file or directory), expected the project's" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from markdown_it import MarkdownIt
 
 from flows.results.assets import ratings_asset, table_asset
 from flows.results.changes import PreviousBatch, changes
@@ -115,3 +116,14 @@ def test_assets_have_names_that_prefect_accepts_and_no_secret():
     assert ratings_asset("https://me:s3cret@host/r.csv?sig=s3cret", ROOT).key == "https://host/r.csv"
     assert ratings_asset("simplecache::S3://bucket/r.csv", ROOT).key == "simplecaches3://bucket/r.csv"
     assert len(ratings_asset("x" * 900, ROOT).key) == 512
+
+
+def test_names_of_files_and_folders_are_no_html():
+    evil = "a` <img src=x onerror=alert(1)> ``.csv"
+    text = page(
+        data=replace(RESULT.data, source=evil), table=replace(RESULT.table, path=f"{evil}\n\n<b>"), report=f".r/{evil}"
+    )
+    shown = MarkdownIt().enable("table").render(text)
+    assert "<img" not in shown
+    assert "<b>" not in shown
+    assert shown.count("&lt;img src=x onerror=alert(1)&gt;") == 3
