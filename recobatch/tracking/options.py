@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from recobatch.errors import BadSettings
+
 
 class TrackingOptions(BaseModel):
     """Where runs are tracked, under which names, and how long a slow server is waited for."""
@@ -26,8 +28,20 @@ class TrackingOptions(BaseModel):
     )
 
     def resolve_uri(self, root: Path) -> str:
-        """The tracking URI in force: the setting, else the environment, else ``mlflow.db`` under ``root``."""
-        return self.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+        """The tracking URI in force: the setting, else the environment, else ``mlflow.db`` under ``root``.
+
+        Raises:
+            BadSettings: If the address of that database would end within the path.
+        """
+        if given := self.uri or os.environ.get("MLFLOW_TRACKING_URI"):
+            return given
+        path = root.resolve() / "mlflow.db"
+        if "?" in str(path):
+            raise BadSettings(
+                f"{path}: found a question mark in the path of the project, expected none, since the address of its "
+                f"MLflow database ends there; rename the folder, or set MLFLOW_TRACKING_URI"
+            )
+        return f"sqlite:///{path}"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recobatch.errors import BadSettings
+from recobatch.errors import BadSettings, RecobatchError
 from recobatch.ingest import IngestOptions, ingest
 from recobatch.interactions import RAW_COLUMNS
 from recobatch.reading import ReadOptions
@@ -84,3 +84,9 @@ def test_refuses_more_ratings_than_pairs_and_other_suffixes(tmp_path):
     with pytest.raises(BadSettings, match=r"found the suffix '\.xlsx', expected \.parquet or \.csv"):
         write_synthetic(tmp_path / "r.xlsx", n_users=2, n_items=3, n_ratings=4, seed=0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_refuses_the_file_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RecobatchError, match=r"file/x.csv: found that the disk refused to write the ratings"):
+        write_synthetic(tmp_path / "file" / "x.csv", n_users=3, n_items=3, n_ratings=4, seed=1)

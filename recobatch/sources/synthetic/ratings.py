@@ -1,6 +1,8 @@
 """Long-tailed pairs, rated by a low-rank truth with noise."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NotRequired, Self, TypedDict, Unpack
@@ -13,6 +15,7 @@ import pyarrow.parquet as pq
 from recobatch.errors import BadSettings
 from recobatch.interactions import RAW_COLUMNS
 from recobatch.sources.synthetic.pairs import draw_pairs
+from recobatch.storage.durable import explained
 
 _FIRST_TIME, _LAST_TIME = 789_652_009, 1_574_327_703
 """Of MovieLens 25M."""
@@ -128,22 +131,30 @@ def write_synthetic(path: Path, **shape: Unpack[Shape]) -> Path:
 
     Raises:
         BadSettings: If the suffix is another one, or as ``synthesize``.
+        RecobatchError: If the disk refuses the file.
     """
     stem, kind, packing = _split_name(path)
     table, truth = synthesize(**shape)
-    staged = path.with_name(f".{path.name}.tmp")
-    try:
+    truth_path = path.with_name(f"{stem}.truth.npz")
+    with explained("write the ratings", path, outcome="nothing was written"), _staged(path) as staged:
         if kind == "parquet":
             pq.write_table(table, staged, compression="zstd", compression_level=1)
         else:
             with pa.output_stream(str(staged), compression=packing) as stream:
                 pa.csv.write_csv(table, stream, pa.csv.WriteOptions(quoting_style="none"))
-        truth_path = path.with_name(f"{stem}.truth.npz")
         truth.save(truth_path)
+    return truth_path
+
+
+@contextmanager
+def _staged(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` for its content, which gets its name when it is whole."""
+    staged = path.with_name(f".{path.name}.tmp")
+    try:
+        yield staged
         staged.replace(path)
     finally:
         staged.unlink(missing_ok=True)
-    return truth_path
 
 
 _PACKINGS = {"": None, ".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
