@@ -17,10 +17,12 @@ from flows.server.local import LocalServer
 from recobatch.interactions import EncodedInteractions
 from tests.support.databases import prefect_home
 from tests.support.movielens import write_layouts
+from tests.support.prefect_api import AUTH_STRING
 
 # Before anything imports Prefect, MLflow or TensorFlow: they read these once.
 for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", *(name for name in os.environ if name.startswith("RECOBATCH_"))):
     os.environ.pop(name, None)
+os.environ["PREFECT_API_AUTH_STRING"] = AUTH_STRING
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="recobatch-prefect-")
 atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

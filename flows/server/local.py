@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from flows.server.access import AUTH_STRING, auth_string, prepare_home, server_environment
 from flows.server.first_start import wait_for_tables
 from recobatch.errors import RecobatchError
 
@@ -26,14 +27,20 @@ _STARTUP_SECONDS = 120.0
 
 
 class LocalServer:
-    """A Prefect API on a free loopback port, in a child process that ends with this one."""
+    """A Prefect API on a free loopback port, behind a password, in a child process that ends with this one."""
 
     def __init__(self, *, with_scheduler: bool = False) -> None:
         """Start it.
 
         Args:
             with_scheduler: Whether it plans scheduled runs and serves the UI, as it must for more than one run.
+                The password is kept in Prefect's home then.
+
+        Raises:
+            RecobatchError: If Prefect's home cannot be written.
         """
+        prepare_home(_home())
+        self._auth_string = auth_string(kept_in=_home() if with_scheduler else None)
         self._environment = {} if with_scheduler else {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
         self._preferred_port = 4200 if with_scheduler else 0
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe that nobody reads would block the server
@@ -46,8 +53,7 @@ class LocalServer:
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(listener.fileno()), str(os.getpid())],
             pass_fds=[listener.fileno()],
-            # The UI in the browser calls the API at this address; its default is port 4200.
-            env={**os.environ, "PREFECT_SERVER_UI_API_URL": self.api_url, **self._environment},
+            env={**server_environment(self._port, self._auth_string), **self._environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
@@ -55,6 +61,17 @@ class LocalServer:
             start_new_session=True,
         )
         listener.close()
+
+    @property
+    def client_environment(self) -> dict[str, str]:
+        """Variables by which a process finds the server and may use it."""
+        return {"PREFECT_API_URL": self.api_url, "PREFECT_API_AUTH_STRING": self._auth_string}
+
+    @property
+    def where_password(self) -> str:
+        """Where a person finds the password, which is not printed: output is kept and read by others."""
+        path = _home() / AUTH_STRING
+        return f"the whole line in {path}" if path.exists() else "the one that PREFECT_SERVER_API_AUTH_STRING set"
 
     def wait_until_ready(self) -> Self:
         """Block until the API answers.
@@ -127,12 +144,19 @@ def prefect_server(*, with_scheduler: bool = False) -> Iterator[LocalServer | No
         yield None
         return
     server = LocalServer(with_scheduler=with_scheduler)
-    os.environ["PREFECT_API_URL"] = server.api_url
+    given = os.environ.get("PREFECT_API_AUTH_STRING")
+    os.environ.update(server.client_environment)
     try:
         yield server
     finally:
-        del os.environ["PREFECT_API_URL"]
+        del os.environ["PREFECT_API_URL"], os.environ["PREFECT_API_AUTH_STRING"]
+        if given is not None:
+            os.environ["PREFECT_API_AUTH_STRING"] = given
         server.stop()
+
+
+def _home() -> Path:
+    return Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
 
 
 def _end_with_parent(parent: int) -> None:
@@ -148,7 +172,8 @@ def _end_with_parent(parent: int) -> None:
 def _serve(listener: socket.socket) -> None:
     import uvicorn
 
-    started = wait_for_tables(Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser())
+    os.umask(0o077)  # the database holds the parameters and logs of every run
+    started = wait_for_tables(_home())
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -158,7 +183,7 @@ def _serve(listener: socket.socket) -> None:
                 gc.enable()
                 started()
 
-    create = "prefect.server.api.server:create_app"
+    create = "flows.server.access:create_app"
     config = uvicorn.Config(create, factory=True, log_level="error", lifespan="on")
     Server(config).run(sockets=[listener])
 

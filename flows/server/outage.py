@@ -26,6 +26,8 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from flows.server.access import AUTH_STRING
+from recobatch.addresses import without_secrets
 from recobatch.errors import RecobatchError
 from recobatch.probe import probe
 
@@ -42,7 +44,7 @@ _RECONNECTIONS = 1
 def answers(api_url: str, seconds: float = _ANSWER_SECONDS) -> bool:
     """Whether anything answers at the address of a Prefect API; a refusal is an answer too."""
     try:
-        probe(f"{api_url}/health", seconds)
+        probe(f"{without_secrets(api_url)}/health", seconds)
     except (OSError, ValueError):
         return False
     return True
@@ -60,8 +62,8 @@ def require_server(api_url: str) -> None:
         if answers(api_url, _BUSY_SECONDS):
             return
     raise RecobatchError(
-        f"{api_url}: found no answer at this address, expected the Prefect server that PREFECT_API_URL names; "
-        f"start that server, or unset PREFECT_API_URL to use one for this run alone"
+        f"{without_secrets(api_url)}: found no answer at this address, expected the Prefect server that "
+        f"PREFECT_API_URL names; start that server, or unset PREFECT_API_URL to use one for this run alone"
     )
 
 
@@ -74,7 +76,7 @@ class _CircuitBreaker:
     _CLOSED_SECONDS, _OPEN_SECONDS, _PAUSE_SECONDS = 2.0, 30.0, 0.5
 
     def __init__(self, api_url: str | None) -> None:
-        self._api_url = api_url
+        self._api_url = api_url and without_secrets(api_url)
         self._is_reachable = True
         self._probe_at = time.monotonic()
         self._probing = threading.Lock()
@@ -184,8 +186,15 @@ def _never_begun(error: Exception) -> Exception:
     require_server(api_url)
     if not isinstance(error, PrefectHTTPStatusError):
         return error
+    shown = without_secrets(api_url)
+    if error.response.status_code in (401, 403):
+        return RecobatchError(
+            f"{shown}: found that the Prefect server wants another password ({error.response.status_code} "
+            f"{error.response.reason_phrase}), expected the one in PREFECT_API_AUTH_STRING; set it to the server's "
+            f"name:password, which recobatch serve keeps in {AUTH_STRING} in its PREFECT_HOME"
+        )
     return RecobatchError(
-        f"{api_url}: found that the Prefect server refused to begin the run ({error.response.status_code} "
+        f"{shown}: found that the Prefect server refused to begin the run ({error.response.status_code} "
         f"{error.response.reason_phrase}), expected one that works; nothing was published; look at its log, or free "
         f"space if the disk of its database is full ({os.environ.get('PREFECT_HOME')} unless it runs elsewhere)"
     )

@@ -37,6 +37,7 @@ def _dask(stack: ExitStack) -> TaskRunner[Any]:
     """Workers of the cluster that Dask's own ``DASK_SCHEDULER_ADDRESS`` names, else of one that ends with the run."""
     try:
         import dask  # lazy: an optional extra
+        from distributed.security import Security
         from prefect_dask import DaskTaskRunner
     except ImportError as error:
         raise BadSettings(
@@ -45,9 +46,18 @@ def _dask(stack: ExitStack) -> TaskRunner[Any]:
         ) from error
     logging.getLogger("distributed").setLevel(logging.WARNING)  # it logs every connection
     address = dask.config.get("scheduler-address", None)
-    # By itself its page would be open to every machine around, at a port that one run at a time can have.
-    own = {"dashboard_address": "127.0.0.1:0"}
-    runner = DaskTaskRunner(address=address) if address else DaskTaskRunner(cluster_kwargs=own)
+    runner = (
+        DaskTaskRunner(address=address)
+        if address
+        else DaskTaskRunner(
+            cluster_kwargs={
+                # By itself its page would be open to every machine around, at a port that one run at a time can have.
+                "dashboard_address": "127.0.0.1:0",
+                # Scheduler and workers run what they are sent, and any user of the machine can reach loopback.
+                "security": Security.temporary(),
+            }
+        )
+    )
     stack.enter_context(runner)
     try:
         _ = runner.client  # connects, or starts the cluster

@@ -81,11 +81,17 @@ def fsync_file(path: Path) -> None:
         os.close(handle)
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Replace a file in one step: a reader sees the old content or the new. Fsync its folder afterwards."""
+def write_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+    """Replace a file in one step: a reader sees the old content or the new. Fsync its folder afterwards.
+
+    Args:
+        path: The file.
+        content: All of it.
+        mode: Permissions, of which the umask leaves out some.
+    """
     unfinished = path.with_name(f"{TEMPORARY}{path.name}-{secrets.token_hex(4)}")
     try:
-        with unfinished.open("xb") as file:
+        with open(unfinished, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

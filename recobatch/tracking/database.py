@@ -41,6 +41,7 @@ def _create(path: Path) -> None:
     from mlflow.store.tracking import sqlalchemy_store as _tables  # noqa: F401
 
     attempt = path.parent / f".{path.name}.new-{secrets.token_hex(4)}"
+    attempt.touch(mode=0o600)  # parameters and tags are for those who may read the project's settings
     engine = sqlalchemy.create_engine(f"sqlite:///{attempt}")
     mlflow_db._initialize_tables(engine)
     engine.dispose()

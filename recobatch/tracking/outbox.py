@@ -92,7 +92,7 @@ class Journal:
         """
         label = re.sub(r"[^\w.]", "_", label)
         folder = outbox / f"{time.time_ns() // 1_000_000}-{label}-{secrets.token_hex(4)}"
-        folder.mkdir(parents=True)
+        folder.mkdir(mode=0o700, parents=True)  # records hold the settings
         lock = try_lock(folder)
         if lock is None:  # another process that delivers left-overs looked at the folder in this very moment
             return cls.create(outbox, label, state)

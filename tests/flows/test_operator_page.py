@@ -1,13 +1,12 @@
 """What an operator finds on a run's page: the result, the progress, the table as an asset."""
 
-import json
 import re
 import time
-import urllib.request
 
 import pytest
 
 from tests.support.flow_runs import MODELS, QUICK, latest_flow_run
+from tests.support.prefect_api import post
 
 
 @pytest.fixture
@@ -23,13 +22,7 @@ def few_csv(ratings_csv):
 def ask(server):
     """POST to the API: ``ask("artifacts/filter", …)`` → JSON."""
 
-    def ask(path, body):
-        request = urllib.request.Request(f"{server}/{path}", json.dumps(body).encode())
-        request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-
-    return ask
+    return lambda path, body: post(f"{server}/{path}", body)
 
 
 @pytest.fixture

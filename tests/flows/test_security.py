@@ -24,7 +24,8 @@ from tests.support.pickles import pickles_in
 
 PROGRAM = [sys.executable, "-c", "from flows.cli.commands import main; main()"]
 RUN = [*PROGRAM, "run", "--set=train.epochs=2", "--set=model.n_factors=4", "--set=gate.baseline=none", "--json"]
-USER = "ann:hush-password"
+USER = "ann:hush-it's\"password"
+"""With both quotes, as they stand in an address: a text that shows the address in quotes ends neither of them there."""
 SECRETS = {
     "AWS_ACCESS_KEY_ID": "hush-aws-id",
     "AWS_SECRET_ACCESS_KEY": "hush-aws-key",
@@ -54,7 +55,7 @@ class Guarded(http.server.SimpleHTTPRequestHandler):
 
     def do_GET(self):
         told = self.headers.get("Authorization", "").removeprefix("Basic ")
-        if base64.b64decode(told).decode() == USER and self.path.endswith("?sig=hush-signature"):
+        if base64.b64decode(told).decode() == USER and self.path.endswith("?code=hush-signature"):
             super().do_GET()
         else:
             self.send_error(401)
@@ -115,7 +116,7 @@ def run(shelf, tmp_path_factory):
         **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}, **SECRETS,
         "HOME": str(project), "TMPDIR": str(project / "tmp"),
         "MLFLOW_TRACKING_URI": f"http://{USER}@127.0.0.1:{port}",
-        "RECOBATCH_DATA__RATINGS": f"http://{USER}@{shelf}/ratings.csv?sig=hush-signature",
+        "RECOBATCH_DATA__RATINGS": f"http://{USER}@{shelf}/ratings.csv?code=hush-signature",
     }  # fmt: skip
     (project / "tmp").mkdir()
     with serving(mlflow, f"http://127.0.0.1:{port}", tracked):
@@ -147,7 +148,7 @@ def test_no_secret_is_kept_anywhere_but_the_address_without_it(run, shelf):
 def test_a_run_that_fails_keeps_no_secret_either(recobatch, at_project, shelf, monkeypatch):
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("RECOBATCH_DATA__RATINGS", f"http://{USER}@{shelf}/gone.csv?sig=hush-signature")
+    monkeypatch.setenv("RECOBATCH_DATA__RATINGS", f"http://{USER}@{shelf}/gone.csv?code=hush-signature")
     outcome = recobatch("run", "--table", "failing")
     assert outcome.code == 2, outcome.err
     assert outcome.refusal.startswith(f"http://{shelf}/gone.csv: could not fetch it")
@@ -157,6 +158,15 @@ def test_a_run_that_fails_keeps_no_secret_either(recobatch, at_project, shelf, m
     assert "prefect.db" in keeping
     assert len(keeping) > 1, "Prefect stores what a flow raises, and that is what may hold a secret"
     assert pickles_in(Path(os.environ["PREFECT_HOME"], "storage")) == []
+
+
+def test_the_password_of_a_prefect_server_that_is_away_is_not_printed(tmp_path):
+    environment = {**os.environ, "PREFECT_API_URL": f"http://{USER}@127.0.0.1:9/api", "HOME": str(tmp_path)}
+    environment.pop("PREFECT_API_AUTH_STRING")
+    done = subprocess.run([*RUN, "none.csv"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    Run(done.returncode, done.stdout + done.stderr, [tmp_path]).check_that_nothing_is_kept()
+    assert "http://127.0.0.1:9/api: found no answer at this address" in done.stderr
 
 
 def test_nothing_that_a_run_leaves_is_pickled(run):

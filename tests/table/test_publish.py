@@ -1,6 +1,7 @@
 """What a publish leaves on the disk, and what it refuses."""
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +53,19 @@ def test_layout_is_what_consumers_rely_on(published):
     assert (
         pq.read_table(root / pointer["table"]).num_rows == pq.read_table(root / "current" / "champion").num_rows == 2400
     )
+
+
+@pytest.mark.parametrize(("umask", "unwanted"), [(0o022, 0o022), (0o077, 0o077)])
+def test_published_files_follow_the_umask(tmp_path, inputs, umask, unwanted):
+    before = os.umask(umask)
+    try:
+        publish(table := open_table(tmp_path / "predictions"), "v1", inputs)
+    finally:
+        os.umask(before)
+    for path in table.root.rglob("*"):
+        mode = path.lstat().st_mode
+        if not path.is_symlink():
+            assert mode & 0o777 == (0o777 if path.is_dir() else 0o666) & ~unwanted, path
 
 
 def test_every_file_names_its_version_model_and_run(published):

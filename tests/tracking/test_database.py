@@ -38,6 +38,7 @@ def test_two_processes_at_once_make_one_whole_database(tmp_path):
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
     assert is_whole(path)
+    assert path.stat().st_mode & 0o077 == 0, "parameters and tags are nobody else's"
     assert [entry.name for entry in path.parent.iterdir() if ".new-" in entry.name] == []
 
 

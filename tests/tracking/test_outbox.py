@@ -24,6 +24,10 @@ def test_records_are_pending_until_they_are_acknowledged(tmp_path):
     assert journal.state.run_id == "r"
 
 
+def test_nobody_else_may_read_a_journal(tmp_path):
+    assert Journal.create(tmp_path / "spool", "m").folder.stat().st_mode & 0o077 == 0
+
+
 def test_a_journal_in_use_is_not_left_over(tmp_path):
     journal = Journal.create(tmp_path, "m")
     assert list(Journal.left_over(tmp_path)) == []

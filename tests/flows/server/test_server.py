@@ -13,6 +13,7 @@ import pytest
 from flows.server.local import LocalServer, _listen, prefect_server
 from recobatch.errors import RecobatchError
 from tests.support.listening import family, listening_sockets
+from tests.support.prefect_api import post
 
 _RUN = """
 import sys, time
@@ -64,18 +65,18 @@ def test_all_that_a_schedule_opens_is_on_loopback(prefect_api, tmp_path):
 def wait_for_deployment(api, process):
     """Until the schedule is served: all that will listen does so by then."""
     deadline = time.monotonic() + 120
-    request = urllib.request.Request(f"{api}/deployments/count", b"{}", {"Content-Type": "application/json"})
     while time.monotonic() < deadline and process.poll() is None:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            if json.load(answer):
-                return
+        if post(f"{api}/deployments/count", {}):
+            return
         time.sleep(0.2)
     pytest.fail(f"nothing is served (exit code {process.poll()})")
 
 
 def test_the_ui_asks_the_server_that_it_comes_from(prefect_api):
     with urllib.request.urlopen(f"{prefect_api.removesuffix('/api')}/ui-settings", timeout=10) as answer:
-        assert json.load(answer)["api_url"] == prefect_api
+        told = json.load(answer)
+    assert told["api_url"] == prefect_api
+    assert told["auth"] == "BASIC", "by which its page asks for the password"
 
 
 @pytest.mark.server
@@ -94,8 +95,8 @@ def test_kill_9_takes_the_server_along(tmp_path):
 
 @pytest.mark.server
 def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "file" / "below"))
+    (tmp_path / "prefect.db").write_text("not a database " * 100)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     server = LocalServer()
     try:
         with pytest.raises(RecobatchError, match=r"found the Prefect server ended with code \d+ .*set PREFECT_API_URL"):

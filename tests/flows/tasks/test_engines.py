@@ -7,6 +7,7 @@ import dask
 import distributed
 import pyarrow.parquet as pq
 import pytest
+from distributed.security import Security
 
 from flows.settings.load import load_settings
 from flows.tasks.engines import shard_runner
@@ -24,6 +25,15 @@ def test_all_that_two_runs_with_dask_open_is_on_loopback(server):
         opened = listening_sockets(family(os.getpid())) - before
     assert len(opened) > 4
     assert {address for address, _ in opened} == {"127.0.0.1"}
+
+
+def test_dask_takes_no_work_from_others(server):
+    with shard_runner(DASK) as runner:
+        address = runner.client.scheduler.address
+        assert runner.client.submit(sum, [1, 2]).result(timeout=60) == 3
+        for other, security in {address.replace("tls", "tcp"): None, address: Security.temporary()}.items():
+            with pytest.raises(OSError, match=r"Timed out|closed"):
+                distributed.Client(other, security=security, timeout=2)
 
 
 def test_the_cluster_that_dask_is_told_of_computes_the_same_bits(recobatch, ratings_csv, at_project, caplog):
