@@ -27,6 +27,7 @@ def publish(
         snapshot = staging.publish(
             entries, champion=champion.name, expected_rows=expected_rows, extra=extra, titles=titles,
             users=user_table(loaded, calibration), items=item_table(loaded, calibration, titles),
+            iceberg=job.settings.table.iceberg,
         )  # fmt: skip
         job.table.retain(job.settings.table.keep)
     describe_asset(version=snapshot.version, champion=snapshot.champion, rows=snapshot.rows, batch_id=job.batch_id)

@@ -13,12 +13,13 @@ from recobatch.table.catalog import CatalogEntry
 from recobatch.table.ids import published_items, published_users
 from recobatch.table.manifest import FileEntry, Manifest, ModelEntry, ModelFacts
 from recobatch.table.opening import open_table
+from recobatch.table.options import TableOptions
 from recobatch.table.overlap import mean_overlap
 from recobatch.table.published import Published
 from recobatch.table.resume import Unfinished
 from recobatch.table.staged import StagedFiles
 from recobatch.table.staging import Staging
-from recobatch.table.table import Table, TableOptions
+from recobatch.table.table import Table
 from recobatch.table.verify import VerifyReport
 
 __all__ = [

@@ -71,6 +71,7 @@ class Staging:
         titles: pa.Table | None = None,
         users: pa.Table | None = None,
         items: pa.Table | None = None,
+        iceberg: bool = False,
     ) -> Published:
         """Check what was staged against what was expected, and make it the table that readers see.
 
@@ -82,6 +83,8 @@ class Staging:
             titles: ``item_id`` and ``title``, for people to read.
             users: What is known of each user.
             items: What is known of each item.
+            iceberg: Whether Iceberg's metadata of the champion's predictions and lists are written too; they need
+                recobatch[iceberg].
 
         Raises:
             BadSettings: If the champion is not among the models.
@@ -104,6 +107,7 @@ class Staging:
             if (changes := self._write_changes(models[champion], session.catalog.version)) is not None:
                 files.append(changes)
             files += self._write_views(files, champion, columns)
+            files += self._write_iceberg(models[champion]) if iceberg else []
             manifest = Manifest(
                 self.version, session.catalog.next_sequence, datetime.now(UTC).isoformat(timespec="seconds"), champion,
                 columns, {name: ModelFacts.of(entry) for name, entry in models.items()}, tuple(files),
@@ -164,7 +168,7 @@ class Staging:
         with explained(f"write {name}", path):
             pq.write_table(table.cast(schema), path, compression="zstd")
             content = path.read_bytes()
-        return FileEntry(name, table.num_rows, len(content), hashlib.sha256(content).hexdigest())
+        return _entry_of(name, content, table.num_rows)
 
     def _write_changes(self, champion: ModelEntry, current: str) -> FileEntry | None:
         """What changes in the lists that readers see; None where there is nothing to compare."""
@@ -179,23 +183,46 @@ class Staging:
 
     def _write_views(self, files: Sequence[FileEntry], champion: str, columns: Sequence[Column]) -> list[FileEntry]:
         """SQL that names the version's place after publishing."""
-        root = self.store.location if self.store.is_remote else str(Path(self.store.location).resolve())
         item_type = next(column.type for column in columns if column.name == "item_id")
         texts = view_files(
-            f"{root}/{VERSIONS}/{self.version}", version=self.version, champion=champion,
-            files=[entry.path for entry in files], item_type=item_type,
+            self._place, version=self.version, champion=champion, files=[entry.path for entry in files],
+            item_type=item_type,
         )  # fmt: skip
         with explained("write the views", self.path):
             return [self._write_text(name, text.encode()) for name, text in texts.items()]
 
+    def _write_iceberg(self, champion: ModelEntry) -> list[FileEntry]:
+        from recobatch.table.iceberg import write_iceberg  # lazy: an optional extra
+
+        parts = {"predictions": champion.shards, "top": champion.top}
+        tables = {
+            name: {report.path.relative_to(self.path).as_posix(): report.bytes for report in reports}
+            for name, reports in parts.items()
+            if reports
+        }
+        place = self._place if self.store.is_remote else f"file://{self._place}"  # no engine decodes such a path
+        with explained("write Iceberg's metadata", self.path):
+            names = write_iceberg(self.path, place, tables, lambda name: self.files.open(self.path / name))
+            return [_entry_of(name, (self.path / name).read_bytes()) for name in names]
+
+    @property
+    def _place(self) -> str:
+        """Path or URI of the version after publishing."""
+        root = self.store.location if self.store.is_remote else str(Path(self.store.location).resolve())
+        return f"{root}/{VERSIONS}/{self.version}"
+
     def _write_text(self, name: str, content: bytes) -> FileEntry:
         (self.path / name).write_bytes(content)
-        return FileEntry(name, 0, len(content), hashlib.sha256(content).hexdigest())
+        return _entry_of(name, content)
 
     def _link(self, name: str, table: str, champion: str) -> None:
         link = self.path / name
         link.unlink(missing_ok=True)
         link.symlink_to(Path(table) / f"model={champion}")
+
+
+def _entry_of(name: str, content: bytes, rows: int = 0) -> FileEntry:
+    return FileEntry(name, rows, len(content), hashlib.sha256(content).hexdigest())
 
 
 def _checked_titles(titles: pa.Table | None) -> pa.Table | None:

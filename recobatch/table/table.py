@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from recobatch.errors import BadSettings, BadTable, RecobatchError
 from recobatch.table.catalog import Catalog, CatalogEntry
 from recobatch.table.layout import safe_name
@@ -17,15 +15,6 @@ from recobatch.table.staged import StagedFiles
 from recobatch.table.staging import Staging
 from recobatch.table.store import Store
 from recobatch.table.verify import VerifyReport, check_files, check_sizes, verify_snapshot
-
-
-class TableOptions(BaseModel):
-    """How the table is kept."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    keep: int = Field(default=3, ge=1)
-    """Snapshots kept after a publish: the current one, its good predecessor, then the newest, rolled back ones last"""
 
 
 class Table:

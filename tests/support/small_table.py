@@ -111,6 +111,7 @@ def publish(
     rank_by: RankBy = "prediction",
     titles: pa.Table | None = None,
     keep: int = 3,
+    iceberg: bool = False,
 ) -> Published:
     """One whole batch as the flows do it: lock, clean, stage or resume, score, publish, retain."""
     loaded = inputs.load()
@@ -130,6 +131,7 @@ def publish(
             titles=titles,
             users=user_table(loaded, calibration),
             items=item_table(loaded, calibration, titles),
+            iceberg=iceberg,
         )
         table.retain(keep)
     return snapshot
