@@ -1,17 +1,17 @@
 """Objects below one URI: the door to obstore, and one clear line when the store refuses."""
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 
 from recobatch.errors import BadSettings
+from recobatch.storage.attempts import persistent
 from recobatch.storage.etag import ETag
 from recobatch.storage.ranges import Ranges
 from recobatch.storage.store_errors import PreconditionFailed, reason_of, store_explained
@@ -28,10 +28,7 @@ _SINGLE = 160 * 2**20
 """Most bytes of a file that is uploaded in one request, and so under a condition; it is in memory meanwhile."""
 _UPLOAD_TIMEOUT = timedelta(minutes=10)
 """For one request of an upload: 160 MB at 300 kB a second. Small requests have half a minute."""
-_CONFLICTS = 6
-"""Attempts at a write that the store answers with 409, since another request for the same name is under way."""
 _INSECURE = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
-_T = TypeVar("_T")
 
 
 class Bucket:
@@ -90,10 +87,13 @@ class Bucket:
         """A small object with its state, or none if there is no such object."""
         import obstore
 
+        def get() -> tuple[bytes, ETag]:
+            found = obstore.get(self._store, name)
+            return bytes(found.bytes()), ETag.of(found.meta)
+
         with self._explained(f"read {name}"):
             try:
-                found = obstore.get(self._store, name)
-                return bytes(found.bytes()), ETag.of(found.meta)
+                return persistent(get)
             except FileNotFoundError:
                 return None
 
@@ -110,7 +110,7 @@ class Bucket:
         mode: Any = "create" if over is None else over.condition()
         with self._explained(f"write {name}"):
             try:
-                return _unless_conflicting(
+                return persistent(
                     lambda: ETag.of(obstore.put(self._store, name, content, mode=mode, use_multipart=False))
                 )
             except (AlreadyExistsError, PreconditionError) as error:
@@ -155,7 +155,7 @@ class Bucket:
 
         with self._explained(f"write {name}"):
             try:
-                return _unless_conflicting(put)
+                return persistent(put)
             except AlreadyExistsError as error:
                 raise PreconditionFailed(name) from error
 
@@ -165,7 +165,7 @@ class Bucket:
 
         with self._explained(f"look at {name}"):
             try:
-                meta = obstore.head(self._store, name)
+                meta = persistent(lambda: obstore.head(self._store, name))
             except FileNotFoundError:
                 return None
         return meta["size"], ETag.of(meta)
@@ -176,7 +176,7 @@ class Bucket:
 
         with self._explained(f"look at {name}"):
             try:
-                meta = obstore.head(self._store, name)
+                meta = persistent(lambda: obstore.head(self._store, name))
             except FileNotFoundError:
                 return None
         return (datetime.now(UTC) - meta["last_modified"]).total_seconds()
@@ -186,7 +186,7 @@ class Bucket:
         import obstore
 
         with self._explained(f"list {folder}"):
-            entries = obstore.list(self._store, folder).collect()
+            entries = persistent(lambda: obstore.list(self._store, folder).collect())
         now = datetime.now(UTC)
         return {e["path"].removeprefix(f"{folder}/"): (now - e["last_modified"]).total_seconds() for e in entries}
 
@@ -195,7 +195,7 @@ class Bucket:
         import obstore
 
         with self._explained(f"list {folder or 'it'}"):
-            found = obstore.list_with_delimiter(self._store, folder or None)
+            found = persistent(lambda: obstore.list_with_delimiter(self._store, folder or None))
         return [_last(path) for path in found["common_prefixes"]], [_last(entry["path"]) for entry in found["objects"]]
 
     def sizes(self, folder: str) -> dict[str, int]:
@@ -203,7 +203,7 @@ class Bucket:
         import obstore
 
         with self._explained(f"list {folder}"):
-            entries = obstore.list(self._store, folder).collect()
+            entries = persistent(lambda: obstore.list(self._store, folder).collect())
         return {entry["path"].removeprefix(f"{folder}/"): entry["size"] for entry in entries}
 
     def fetch(self, name: str, to: Path) -> None:
@@ -223,7 +223,7 @@ class Bucket:
 
         if size is None:
             with self._explained(f"open {name}"):
-                size = obstore.head(self._store, name)["size"]
+                size = persistent(lambda: obstore.head(self._store, name)["size"])
         return pa.PythonFile(Ranges(size, lambda start, end: self._range(name, start, end)), mode="r")
 
     def delete(self, names: Sequence[str]) -> None:
@@ -232,30 +232,16 @@ class Bucket:
 
         with self._explained("delete objects"):
             if names:
-                obstore.delete(self._store, list(names))
+                persistent(lambda: obstore.delete(self._store, list(names)))
 
     def _range(self, name: str, start: int, end: int) -> bytes:
         import obstore
 
         with self._explained(f"read {name}"):
-            return bytes(obstore.get_range(self._store, name, start=start, end=end))
+            return persistent(lambda: bytes(obstore.get_range(self._store, name, start=start, end=end)))
 
     def _explained(self, action: str) -> AbstractContextManager[None]:
         return store_explained(self.uri, action)
-
-
-def _unless_conflicting(write: Callable[[], _T]) -> _T:
-    """Repeat a write that the store answers with 409: it was not done, and nothing is known of the name."""
-    from obstore.exceptions import AlreadyExistsError
-
-    for attempt in range(1, _CONFLICTS):
-        try:
-            return write()
-        except AlreadyExistsError as error:
-            if "409 Conflict" not in str(error):
-                raise
-            time.sleep(min(2.0, 0.05 * 2**attempt))
-    return write()
 
 
 def _last(path: str) -> str:

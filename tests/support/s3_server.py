@@ -29,6 +29,8 @@ class S3Server:
     strike: Strike | None = None
     tamper: Callable[[dict], str | None] = lambda _: None
     """Sees the environment of every request first, and may change it, or answer with the status that it returns."""
+    halve: Callable[[dict], bool] = lambda _: False
+    """Whether the connection breaks in the middle of the answer to a request, of which it sees the environment."""
     requests: list[str] = field(default_factory=list)
     """Method and path of every request since ``reset``."""
 
@@ -48,9 +50,14 @@ class S3Server:
             "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
         }  # fmt: skip
 
-    def reset(self, strike: Strike | None = None, tamper: Callable[[dict], str | None] = lambda _: None) -> None:
+    def reset(
+        self,
+        strike: Strike | None = None,
+        tamper: Callable[[dict], str | None] = lambda _: None,
+        halve: Callable[[dict], bool] = lambda _: False,
+    ) -> None:
         with self._one:
-            self.strike, self.tamper, self.requests = strike, tamper, []
+            self.strike, self.tamper, self.halve, self.requests = strike, tamper, halve, []
 
     def stop(self) -> None:
         self._server.shutdown()
@@ -67,7 +74,8 @@ class S3Server:
                 return _refuse(start_response, status)
             strike = self.strike if self.strike and len(self.requests) == self.strike.at else None
             if strike is None:
-                return list(self._app(environ, start_response))
+                body = b"".join(self._app(environ, start_response))
+                return [body[: len(body) // 2] if self.halve(environ) else body]
             if not strike.afterwards and strike.act():
                 return _refuse(start_response)
             told = []
