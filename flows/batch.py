@@ -10,7 +10,7 @@ from flows.results.page import show_result
 from flows.results.summarize import at_end, summarize_training, with_timings
 from flows.settings.given import GivenSettings
 from flows.tasks.finalize import finalize, finalize_earlier
-from flows.tasks.fingerprints import inputs_fingerprint
+from flows.tasks.fingerprints import inputs_fingerprint, scored_fingerprint
 from flows.tasks.ingest import ingest_ratings
 from flows.tasks.lists import compare_lists
 from flows.tasks.publish import publish_table
@@ -61,7 +61,11 @@ def batch_scoring(
                 summary = with_overlap(summary, overlap := compare_lists(job, champion, entries, staging))
                 facts = check_against_published(job, champion, entries, parts.report.ratings_spread, overlap)
                 versions = register_models(job, batch, until_published=True)
-                kept = {"summary": with_timings(job, summary).to_dict(), "facts": facts.to_dict()}
+                runs = {name: model.mlflow_run_id for name, model in models.items()}
+                kept = {
+                    "summary": with_timings(job, summary).to_dict(), "facts": facts.to_dict(),
+                    "scored": scored_fingerprint(job.settings, champion.name, runs, ratings),
+                }  # fmt: skip
                 snapshot = publish_table(
                     job, staging, entries, champion, expected_rows=expected_rows(job.settings, champion),
                     titles=ratings.titles(), extra=notes(inputs, batch) | kept,

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def choice_remarks(summary: BatchSummary) -> Iterator[str]:
-    """How far the champion is ahead on the ratings that chose it, which ratings it knows, and whether it was promoted.
+    """How far the champion is ahead on the ratings that chose it, which ratings it knows, and whether it was promoted;
+    and why a model that was published is not published again.
 
     One sentence each.
     """
@@ -26,6 +27,8 @@ def choice_remarks(summary: BatchSummary) -> Iterator[str]:
         yield standing_remark(summary.champion, errors)
     if champion.trained_on == "all ratings":
         yield "Its published predictions know all ratings; its errors are those of the model before it was given them."
+    for name, reason in summary.left_out.items():
+        yield f"The table has no predictions of {name} any more: {reason}."
     if summary.promotion is not None:
         yield f"In the registry, {summary.champion} is {summary.promotion.reason}."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from flows.results.summary import BatchSummary, DataSummary, TableSummary
 from flows.results.uncertainty import uncertainty_figures
 from recobatch.addresses import is_uri
 from recobatch.evaluation.gate import Standing
-from recobatch.scoring.extension import RatingsDelta
+from recobatch.scoring.ratings_delta import RatingsDelta
 from recobatch.table import Published
 
 KNOWN = {"all": "all ratings", "train": "train part"}
@@ -86,8 +87,9 @@ def _spread(standing: Standing | None) -> dict[str, Any]:
 
 
 def summarize_scoring(
-    job: Job, champion: ToScore, delta: RatingsDelta | None, before: PreviousBatch | None
-) -> BatchSummary:
+    job: Job, champion: ToScore, models: Mapping[str, ToScore], delta: RatingsDelta | None,
+    left_out: Mapping[str, str],
+) -> BatchSummary:  # fmt: skip
     """The summary of a batch that only scores; its report is that of the champion's training, where it is here."""
     loaded = champion.files.load()
     data = DataSummary(
@@ -95,15 +97,19 @@ def summarize_scoring(
         first_user=loaded.users.ids[0].as_py(), news=None if delta is None else {**delta.to_dict(), "told": str(delta)},
         scored_only=True,
     )  # fmt: skip
-    mse = champion.test_mse
-    model = ModelSummary(
-        champion.mlflow_run_id, job.tracker.run_url(champion.mlflow_run_id), test_mse=mse,
-        test_rmse=None if mse is None else math.sqrt(mse), rank_by=champion.rank_by,
-        trained_on=KNOWN[champion.trained_on],
-    )  # fmt: skip
+    scored = {name: _scored_model(job, model) for name, model in models.items()}
     report = find_report(job, champion.tags.get("batch_id", ""))
-    summary = BatchSummary(job.batch_id, champion.name, data=data, models={champion.name: model}, report=report)
+    summary = BatchSummary(job.batch_id, champion.name, data=data, models=scored, report=report, left_out=left_out)
+    before = PreviousBatch.published(job.table.current())
     return with_timings(job, replace(summary, change=changes(summary, before)))
+
+
+def _scored_model(job: Job, model: ToScore) -> ModelSummary:
+    mse = model.test_mse
+    return ModelSummary(
+        model.mlflow_run_id, job.tracker.run_url(model.mlflow_run_id), test_mse=mse,
+        test_rmse=None if mse is None else math.sqrt(mse), rank_by=model.rank_by, trained_on=KNOWN[model.trained_on],
+    )  # fmt: skip
 
 
 def summarize_table(services: Services, snapshot: Published) -> TableSummary:

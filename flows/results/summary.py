@@ -156,6 +156,8 @@ class BatchSummary:
     """Why no rankings were measured."""
     promotion: PromotionSummary | None = None
     """None where a publish moves the registry's champion."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Model of the table before → why the new one does not have it."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -169,7 +171,7 @@ class BatchSummary:
         if self.promotion is not None:
             values["promotion"] = self.promotion.to_dict()
         values["baselines"] = dicts(self.baselines)
-        for name in ("baselines", "unchanged"):
+        for name in ("baselines", "unchanged", "left_out"):
             if not values[name]:
                 del values[name]
         return values | {"reused": list(self.reused)}

@@ -1,4 +1,4 @@
-"""The champion, extended to the current ratings: what is new since its training, and unknown users and items."""
+"""The models to score, brought to the current ratings: what changed since their training."""
 
 import json
 import os
@@ -20,13 +20,15 @@ from recobatch.errors import BadInput, RatingsNotFound
 from recobatch.features import Features
 from recobatch.model_folder import CALIBRATION_FILE, INTEREST_FILE, LoadedModel, ModelFolder, load_interest
 from recobatch.scoring.closed_form import CurrentFeatures, follow_ratings
-from recobatch.scoring.extension import CurrentRatings, RatingsDelta, Unknown, extend
+from recobatch.scoring.extension import CurrentRatings, extend
 from recobatch.scoring.interest_extension import extend_interest
+from recobatch.scoring.ratings_delta import RatingsDelta, Unknown
 from recobatch.scoring.uncertainty import extend_calibration
 from recobatch.sources import datasets
 from recobatch.sources.side_files import find_side_files
 from recobatch.sources.side_tables import Side, read_side_table_like
 from recobatch.storage.fingerprints import file_digest
+from recobatch.storage.workspace import StageOutput
 from recobatch.vocabulary import Vocabulary
 
 
@@ -61,43 +63,65 @@ def current_ratings(services: Services, champion: Mapping[str, str]) -> Ratings 
 
 
 @task(name="extend champion", cache_policy=NO_CACHE)
-def extend_champion(services: Services, champion: ToScore, ratings: Ratings) -> tuple[ToScore, RatingsDelta]:
-    """Count what is new since the champion was trained, and let it follow the current ratings.
+def extend_models(
+    services: Services, champion: ToScore, others: Mapping[str, ToScore], ratings: Ratings
+) -> tuple[dict[str, ToScore], RatingsDelta]:
+    """Count what is new since the champion was trained, and let the models follow the current ratings.
 
     A sampled champion computes users whose ratings changed, new users and new items in closed form. To another one,
-    ``score.unknown=biases`` adds unknown ids. The users' interest is computed from the current ratings.
+    ``score.unknown=biases`` adds unknown ids. The users' interest is computed from the current ratings. The other
+    models have the users and items of the champion.
+
+    Args:
+        services: Of the run.
+        champion: The champion.
+        others: Models of the champion's batch by name.
+        ratings: The current ratings.
 
     Returns:
-        The champion to be scored, and what is new.
+        The models to be scored by name, the champion first, and what is new.
     """
-    tags, files = champion.tags, champion.files
-    unknown: Unknown = "ratings" if files.state.exists() else services.settings.score.unknown
+    unknown: Unknown = "ratings" if champion.files.state.exists() else services.settings.score.unknown
+    with services.stages.timed("extend"):
+        models = {champion.name: (done := _extend(services, champion, ratings, unknown))}
+        for name, model in others.items():
+            added: Unknown = "ratings" if model.files.state.exists() else "biases"
+            models[name] = _extend(services, model, ratings, "leave_out" if unknown == "leave_out" else added)
+    delta = RatingsDelta.from_dict(done.report)
+    ids = ("unknown_users", "unknown_items", "gone_users", "gone_items")
+    counts = {name: getattr(delta, name).count for name in ids}
+    counts |= {"new_ratings": delta.new_ratings, "deleted_ratings": delta.deleted_ratings}
+    services.stages.log("extend", str(delta), reused=done.reused, **counts)
+    known = {champion.name: champion, **others}
+    return {name: replace(known[name], files=ModelFolder(each.path)) for name, each in models.items()}, delta
+
+
+def _extend(services: Services, model: ToScore, ratings: Ratings, unknown: Unknown) -> StageOutput:
+    tags, files = model.tags, model.files
     until = int(tags["newest_rating"]) if "newest_rating" in tags else None
-    tables = _side_files(services, ratings) if unknown == "ratings" else {}
+    follows = files.state.exists()
+    tables = _side_files(services, ratings) if follows else {}
 
     def build(out: Path) -> dict[str, Any]:
         known, now = files.load(), _load(ratings)
         extended, delta = extend(known, now, unknown=unknown, trained_until=until)
-        if unknown == "ratings":
+        if follows:
             state = BayesianState.load(files.state)
             features = _features(state, extended, tables)
-            extended, _ = follow_ratings(known, extended, state, now, features, n_threads=os.cpu_count() or 1)
+            extended, _ = follow_ratings(
+                known, extended, state, now, features, complete=delta.complete, n_threads=os.cpu_count() or 1
+            )
         extended.save(out)
         if (interest := files.interest) is not None:
-            extend_interest(load_interest(interest), known, extended, now).save(out / INTEREST_FILE)
-        if (calibration := champion.files.load_calibration()) is not None:
+            moved = extend_interest(load_interest(interest), known, extended, now, complete=delta.complete)
+            moved.save(out / INTEREST_FILE)
+        if (calibration := files.load_calibration()) is not None:
             extend_calibration(calibration, known, extended).save(out / CALIBRATION_FILE)
         return delta.to_dict()
 
-    with services.stages.timed("extend"):
-        digests = {side: file_digest(path) for side, path in tables.items()}
-        shaped_by = {"champion": tags.get("sha256", ""), "until": until, "ratings": ratings.key, "unknown": unknown}
-        done = services.work.stage("extend", {**shaped_by, "side_tables": digests}, build)
-    delta = RatingsDelta.from_dict(done.report)
-    users, items = delta.unknown_users.count, delta.unknown_items.count
-    counts = {"new_ratings": delta.new_ratings, "unknown_users": users, "unknown_items": items}
-    services.stages.log("extend", str(delta), reused=done.reused, **counts)
-    return replace(champion, files=ModelFolder(done.path)), delta
+    digests = {side: file_digest(path) for side, path in tables.items()}
+    shaped_by = {"model": tags.get("sha256", ""), "until": until, "ratings": ratings.key, "unknown": unknown}
+    return services.work.stage("extend", {**shaped_by, "side_tables": digests}, build)
 
 
 def _side_files(services: Services, ratings: Ratings) -> dict[Side, Path]:

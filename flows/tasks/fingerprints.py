@@ -44,11 +44,21 @@ def inputs_fingerprint(settings: Settings, ratings: Ratings) -> str:
     return published_fingerprint(_shaping_table(settings), code_fingerprint(CODE), ratings=_identity(ratings))
 
 
-def scored_fingerprint(settings: Settings, champion: ToScore, ratings: Ratings | None) -> str:
-    """Of everything that shapes a table that the registered champion makes."""
-    model = {"champion": champion.mlflow_run_id, "sha256": champion.tags.get("sha256")}
-    read = None if ratings is None else _identity(ratings)
-    return published_fingerprint(_shaping_table(settings), code_fingerprint(CODE), ratings=read, champion=model)
+def scored_fingerprint(settings: Settings, champion: str, runs: Mapping[str, str], ratings: Ratings | None) -> str:
+    """Of everything that shapes a table that registered models make.
+
+    A batch that trains them makes the same table, and keeps this fingerprint too.
+
+    Args:
+        settings: Of the run; those that only training reads do not count.
+        champion: Name of the champion.
+        runs: MLflow run by model.
+        ratings: The current ratings, where they were read.
+    """
+    shaping = {"score": settings.score.model_dump(mode="json", exclude={"threads"}), "top": settings.top.model_dump()}
+    read = None if ratings is None else {"ratings": ratings.report.fingerprint, "titles": _titles(ratings)}
+    models = {"champion": champion, "runs": dict(runs)}
+    return published_fingerprint(shaping, code_fingerprint(CODE), ratings=read, champion=models)
 
 
 def predictions_fingerprint(settings: Settings, models: Mapping[str, ToScore]) -> str:
@@ -64,9 +74,12 @@ def predictions_fingerprint(settings: Settings, models: Mapping[str, ToScore]) -
 
 
 def _identity(ratings: Ratings) -> dict[str, str | None]:
-    titles = ratings.source.titles
     side = {"side_tables": ratings.side.key} if ratings.side.key else {}
-    return {"ratings": ratings.report.fingerprint, "titles": file_digest(titles) if titles else None, **side}
+    return {"ratings": ratings.report.fingerprint, "titles": _titles(ratings), **side}
+
+
+def _titles(ratings: Ratings) -> str | None:
+    return file_digest(ratings.source.titles) if ratings.source.titles else None
 
 
 def _shaping_table(settings: Settings) -> dict[str, Any]:

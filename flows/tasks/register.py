@@ -1,23 +1,18 @@
-"""The registry: every model of a batch becomes a version; the champion is fetched for scoring."""
+"""The registry: every model of a batch becomes a version, and aliases name the champion and the challenger."""
 
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from flows.job import Job, Services
-from flows.outputs import ToScore, TrainedBatch, TrainedModel
+from flows.outputs import TrainedBatch, TrainedModel
 from flows.results.assets import describe_asset, materializing, model_asset, ratings_asset
-from flows.tasks.ingest import is_transient
-from recobatch.scoring.list_quality import way_to_rank
-from recobatch.scoring.ranker import RankBy
+from flows.tasks.registered import table_tag
 from recobatch.tracking import Alias, RegisteredVersion
-from recobatch.training.fit import TrainedOn
 
 _NOTE = Path(".recobatch", "aliases-moved")
 """File with the last version whose aliases were moved."""
@@ -45,7 +40,7 @@ def register_models(job: Job, batch: TrainedBatch, *, until_published: bool) -> 
             version = job.tracker.register(
                 model.run,
                 description=f"{model.name}, test MSE {_test_mse(model):.4f}, on {batch.ratings.source.name}",
-                tags=_version_tags(job.batch_id, model, batch),
+                tags=_version_tags(job, model, batch),
                 pending=alias if until_published else None,
             )
             if alias is not None:
@@ -53,10 +48,10 @@ def register_models(job: Job, batch: TrainedBatch, *, until_published: bool) -> 
     return versions
 
 
-def _version_tags(batch_id: str, model: TrainedModel, batch: TrainedBatch) -> dict[str, str]:
+def _version_tags(job: Job, model: TrainedModel, batch: TrainedBatch) -> dict[str, str]:
     ratings, test = batch.ratings, model.report.test
     return {
-        "model": model.name, "batch_id": batch_id, "dataset": ratings.source.name,
+        "model": model.name, "batch_id": job.batch_id, "table": table_tag(job), "dataset": ratings.source.name,
         "dataset_fingerprint": ratings.report.fingerprint, "test_mse": f"{test.mse:.6f}",
         "rank_by": batch.lists.rank_by[model.name], "trained_on": model.report.trained_on,
         "test_rmse": f"{test.rmse:.6f}", "test_mae": f"{test.mae:.6f}", **ratings.tags(),
@@ -124,25 +119,3 @@ def _note_moved(services: Services, version: str) -> None:
 
 def _test_mse(model: TrainedModel) -> float:
     return model.report.test.mse
-
-
-@task(
-    name="fetch champion",
-    retries=2,
-    retry_delay_seconds=[1, 5],
-    retry_condition_fn=is_transient,
-    cache_policy=NO_CACHE,
-)
-def fetch_champion(services: Services, folder: Path) -> ToScore:
-    """Download the registered champion's factors, their digests checked, into a folder that no other run uses."""
-    with services.stages.timed("fetch champion"):
-        champion = services.tracker.champion()
-        files = champion.download(Path(tempfile.mkdtemp(dir=folder)))  # one for every attempt
-    name = champion.tags.get("model", "champion")
-    services.stages.log("fetch champion", f"{name}, version {champion.version}")
-    test_mse = float(champion.tags["test_mse"]) if "test_mse" in champion.tags else None
-    best = cast(RankBy, champion.tags.get("rank_by", "prediction"))
-    has_interest = files.interest is not None
-    rank_by = way_to_rank(services.settings.top.rank_by, best, files.load().model, has_interest=has_interest)
-    trained_on = cast(TrainedOn, champion.tags.get("trained_on", "train"))
-    return ToScore(name, champion.run_id, files, test_mse, champion.tags, rank_by, trained_on)

@@ -68,7 +68,7 @@ def check_gate(batch: TrainedBatch, settings: Settings) -> None:
 @task(name="drift gate", cache_policy=NO_CACHE)
 def check_against_published(
     job: Job, model: ToScore, entries: Mapping[str, ModelEntry], ratings_spread: Spread | None = None,
-    overlap: float | None = None,
+    overlap: float | None = None, missing: Mapping[str, str] | None = None,
 ) -> BatchFacts:  # fmt: skip
     """Refuse a batch that moved too far from the published one.
 
@@ -78,6 +78,7 @@ def check_against_published(
         entries: The scored models.
         ratings_spread: Of the ratings, where they were read.
         overlap: As ``compare_lists`` returned it.
+        missing: Model of the published table → why the batch does not have it, where that is known.
 
     Returns:
         The figures that the next batch is compared with.
@@ -87,10 +88,10 @@ def check_against_published(
     facts = BatchFacts(len(loaded.rated.item_index), ratings_spread, model.name, model.test_mse, predictions)
     published = job.table.current()
     if published is not None and (left_out := sorted(published.manifest.models.keys() - entries.keys())):
+        reasons = [f"{name} ({(missing or {}).get(name, 'not among the models of this batch')})" for name in left_out]
         get_run_logger().warning(
-            "version %s has predictions of %s too, this one has those of %s alone: `recobatch score`, and score.models="
-            "champion, publish the champion; `recobatch run` publishes every model", published.version,
-            " and ".join(left_out), model.name,
+            "version %s has predictions of models that this one does not have: %s; `recobatch run` publishes every "
+            "model", published.version, ", ".join(reasons),
         )  # fmt: skip
     if published is None or not (figures := published.manifest.extra.get("facts")):
         return facts

@@ -8,7 +8,7 @@ from flows.job import Services
 from flows.results.page import show_result
 from flows.results.summarize import summarize_unchanged
 from flows.results.summary import BatchSummary
-from recobatch.table import Published
+from recobatch.table import CatalogEntry, Published
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def find_unchanged(services: Services, inputs: str) -> Unchanged | None:
     snapshot = table.current()
     if snapshot is None:
         return None
-    if snapshot.manifest.inputs == inputs:
+    if CatalogEntry.of(snapshot.manifest).is_made_from(inputs):
         if problems := table.damage():
             log.warning("version %s is damaged and published again: %s", snapshot.version, problems[0])
             return None
@@ -45,7 +45,7 @@ def find_unchanged(services: Services, inputs: str) -> Unchanged | None:
         services.stages.log("compare", message)
         table.clean()
         return Unchanged(snapshot)
-    if back := next((each.version for each in table.rolled_back() if each.inputs == inputs), None):
+    if back := next((each.version for each in table.rolled_back() if each.is_made_from(inputs)), None):
         log.warning(
             "version %s was made from the same inputs and was rolled back; version %s stays current (--force publishes "
             "again)",

@@ -13,7 +13,7 @@ from recobatch.model_folder import LoadedModel, ModelFolder
 from recobatch.rated import RatedPairs
 from recobatch.vocabulary import Vocabulary
 
-_SAME_RATINGS = 0.5
+SAME_RATINGS = 0.5
 """Share of the rated pairs that two states of the same ratings have in common at least, as a part of the smaller."""
 _FEWEST_ROWS = 30
 """Test rows below which two errors are not compared."""
@@ -55,7 +55,7 @@ def shared_pairs(reigning: LoadedModel, new: LoadedModel) -> float:
 
 def is_of_same_ratings(reigning: LoadedModel, new: LoadedModel) -> bool:
     """Whether two models were trained on states of the same ratings, grown, cut or sampled."""
-    return shared_pairs(reigning, new) >= _SAME_RATINGS
+    return shared_pairs(reigning, new) >= SAME_RATINGS
 
 
 def compare_with_reigning(reigning: ModelFolder, new: ModelFolder, test: EncodedInteractions) -> Comparison | None:

@@ -12,7 +12,7 @@ from recobatch.rated import RatedPairs
 from recobatch.scoring.extension import CurrentRatings, over_scored_ids
 
 _COVERED = 0.5
-"""The current ratings are all ratings, and not those since the training, if they hold that share of the pairs of it."""
+"""Of ratings since the training, a user's are all of theirs if they hold that share of the pairs of the training."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +25,12 @@ class CurrentFeatures:
 
 def follow_ratings(
     champion: LoadedModel, extended: LoadedModel, state: BayesianState, now: CurrentRatings,
-    features: CurrentFeatures = CurrentFeatures(), *, n_threads: int = 1,
+    features: CurrentFeatures = CurrentFeatures(), *, complete: bool, n_threads: int = 1,
 ) -> tuple[LoadedModel, int]:  # fmt: skip
     """Compute the users whose ratings changed, the new users and the new items from the current ratings.
 
-    Where the current ratings hold less than half of the training pairs, they are those since the training: users of
-    the champion then keep their rows, but for those of whom the ratings hold half or more.
+    Where the current ratings are those since the training, the champion's users keep their rows, but for those of whom
+    the ratings hold half of the training pairs or more.
 
     Args:
         champion: As it was registered.
@@ -38,6 +38,7 @@ def follow_ratings(
         state: Of the champion, with the inputs of the fit.
         now: The current ratings.
         features: Of ids that the fit does not know, over the users and items of ``extended``.
+        complete: As ``RatingsDelta`` has it.
         n_threads: Threads; they do not change the result.
 
     Returns:
@@ -48,7 +49,7 @@ def follow_ratings(
         fit.find(scored.ids) for fit, scored in ((champion.users, extended.users), (champion.items, extended.items))
     )
     known, new, new_items = _by_items(ratings, fit_items, len(champion.items))
-    chosen = np.flatnonzero(_is_changed(champion, extended, state, known, fit_users))
+    chosen = np.flatnonzero(_is_changed(champion, extended, state, known, fit_users, complete=complete))
     of_users = _joined(state.users, fit_users, features.users)
     model = extended.model
     user_factors, user_bias = model.user_factors.copy(), model.user_bias.copy()
@@ -86,21 +87,21 @@ def _by_items(
 
 def _is_changed(
     champion: LoadedModel, extended: LoadedModel, state: BayesianState, known: EncodedInteractions,
-    fit_users: np.ndarray,
+    fit_users: np.ndarray, *, complete: bool,
 ) -> np.ndarray:  # fmt: skip
     """Whether a user is new, or has other ratings of the fit's items than the fit knew: bool, shape ``(n_users,)``."""
     is_new = fit_users < 0
     if state.digests is None:
         return is_new
     before = np.where(is_new, np.uint64(0), state.digests[fit_users])
+    is_changed = rating_digests(known) != before
+    if complete:
+        return is_new | is_changed
     user, item = champion.rated.pairs()
     place = extended.users.find(champion.users.ids)[user]
     is_current = RatedPairs.collect(known).contains(place, item)
-    if is_current.mean() >= _COVERED:
-        return is_new | (rating_digests(known) != before)
     total = np.bincount(place, minlength=len(fit_users))
-    covered = np.bincount(place, is_current, len(fit_users)) >= _COVERED * total
-    return is_new | (covered & (rating_digests(known) != before))
+    return is_new | is_changed & (np.bincount(place, is_current, len(fit_users)) >= _COVERED * total)
 
 
 def _of_users(ratings: EncodedInteractions, chosen: np.ndarray) -> EncodedInteractions:

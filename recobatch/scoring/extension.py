@@ -1,7 +1,7 @@
-"""A champion and the current ratings → the changes since its training, and the champion with unknown ids added."""
+"""A champion and the current ratings → the changes since its training, and the champion over the current ids."""
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -11,13 +11,11 @@ from recobatch.errors import BadRatings
 from recobatch.interactions import EncodedInteractions
 from recobatch.model_folder import LoadedModel
 from recobatch.rated import RatedPairs
+from recobatch.scoring.ratings_delta import ChangedIds, RatingsDelta, Unknown, count_of
 from recobatch.vocabulary import Vocabulary
 
-Unknown = Literal["leave_out", "biases", "ratings"]
-"""Treatment of users and items that the champion does not know; ``ratings`` computes them from their ratings."""
-
-_SHOWN = 5
-_DONE = {"leave_out": "left out", "biases": "scored from biases alone", "ratings": "scored from their ratings"}
+_COVERED = 0.5
+"""The current ratings are all ratings, and not those since the training, if they hold that share of the pairs of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,103 +27,55 @@ class CurrentRatings:
     items: Vocabulary
 
 
-@dataclass(frozen=True)
-class UnknownIds:
-    """Ids in the ratings that the champion does not know."""
-
-    count: int
-    first: tuple[int | str, ...]
-    """The first five, ascending."""
-
-    @classmethod
-    def of(cls, ids: pa.Array) -> Self:
-        first = ids.take(pc.array_sort_indices(ids)[:_SHOWN])
-        return cls(len(ids), tuple(first.to_pylist()))
-
-    def __str__(self) -> str:
-        return ", ".join(map(str, self.first)) + (", …" if self.count > len(self.first) else "")
-
-
-@dataclass(frozen=True)
-class RatingsDelta:
-    """Difference between the current ratings and the champion's training ratings."""
-
-    ratings: int
-    """Number of current ratings."""
-    new_ratings: int
-    """Ratings of pairs that were unrated, or that were rated again after training."""
-    rated_again: int
-    """New ratings of pairs that had been rated, by time; 0 if times are unknown."""
-    users_with_new_ratings: int
-    unknown_users: UnknownIds
-    unknown_items: UnknownIds
-    unknown: Unknown
-    """Their treatment."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Inverse of ``to_dict``."""
-        ids = {
-            name: UnknownIds(values[name]["count"], tuple(values[name]["first"]))
-            for name in ("unknown_users", "unknown_items")
-        }
-        return cls(**{**values, **ids})
-
-    def __str__(self) -> str:
-        """One line for logs and terminals."""
-        text = (
-            f"{_count(self.new_ratings, 'new rating')} of {_count(self.users_with_new_ratings, 'user')} since training"
-        )
-        unknown = [
-            f"{_count(ids.count, f'unknown {noun}')} ({ids})"
-            for noun, ids in (("user", self.unknown_users), ("item", self.unknown_items))
-            if ids.count
-        ]
-        done = _DONE[self.unknown]
-        return f"{text}; {' and '.join(unknown)} {done}" if unknown else text
-
-
 def extend(
     champion: LoadedModel, now: CurrentRatings, *, unknown: Unknown, trained_until: int | None
 ) -> tuple[LoadedModel, RatingsDelta]:
     """Compare the current ratings with a champion's training ratings, and extend the champion to the current ids.
 
+    The current ratings replace those of the training if they hold at least half of its pairs: what was deleted is then
+    no longer rated, and users and items without any rating leave. Else they are those since the training, and are
+    added to its pairs.
+
     Args:
         champion: The registered model: factors, ids, and the pairs of its training ratings.
         now: The current ratings; all of them, or only those since training.
-        unknown: ``leave_out`` keeps the champion's users and items. ``biases`` adds unknown ones with the mean row of
-            the known ones, weighted by their ratings. That equals the model's biases once its factors are centred, and
-            also holds for models without biases, whose zero vector would predict a rating of 0. An unknown user gets
-            the link of the mean score of an item, an unknown item that of a user. ``ratings`` adds them likewise, for
-            ``follow_ratings`` to compute.
+        unknown: ``leave_out`` adds no users and items to the champion's. ``biases`` adds unknown ones with the mean row
+            of the known ones, weighted by their ratings. That equals the model's biases once its factors are centred,
+            and also holds for models without biases, whose zero vector would predict a rating of 0. An unknown user
+            gets the link of the mean score of an item, an unknown item that of a user. ``ratings`` adds them likewise,
+            for ``follow_ratings`` to compute.
         trained_until: Unix seconds of the newest training rating; None if unknown.
 
     Returns:
-        The inputs of scoring, with all training and current pairs as rated, and the changes since training. Known users
-        and items keep their factors bit by bit.
+        The inputs of scoring with the rated pairs of now, and the changes since training. Known users and items keep
+        their factors bit by bit.
 
     Raises:
-        BadRatings: If the champion's ids are integers and the current ones strings.
+        BadRatings: If the champion's ids are integers and some of the current ones are not.
     """
-    users = _Side.match(champion.users, now.users, "user", add_unknown=unknown != "leave_out")
-    items = _Side.match(champion.items, now.items, "item", add_unknown=unknown != "leave_out")
+    current = [
+        _Current.find(*each) for each in ((champion.users, now.users, "user"), (champion.items, now.items, "item"))
+    ]
+    is_kept = _is_current(champion.rated, now.interactions, *current)
+    complete = bool(len(is_kept)) and float(is_kept.mean()) >= _COVERED
+    users, items = (
+        _Side.match(known, side, add_unknown=unknown != "leave_out", drop_gone=complete)
+        for known, side in zip((champion.users, champion.items), current, strict=True)
+    )
     delta = _compare(champion.rated, now.interactions, users, items, unknown, trained_until)
-    if users.is_same and items.is_same:
-        model = champion.model
-    else:
+    delta = replace(delta, complete=complete, deleted_ratings=int((~is_kept).sum()) if complete else 0)
+    model = champion.model
+    if not (users.is_same and items.is_same):
         weights = np.diff(champion.rated.indptr), np.bincount(champion.rated.item_index, minlength=len(champion.items))
         model = replace(
-            champion.model,
-            user_factors=users.spread(champion.model.user_factors, weights[0]),
-            user_bias=users.spread(champion.model.user_bias, weights[0]),
-            item_factors=items.spread(champion.model.item_factors, weights[1]),
-            item_bias=items.spread(champion.model.item_bias, weights[1]),
+            model,
+            user_factors=users.spread(model.user_factors, weights[0]),
+            user_bias=users.spread(model.user_bias, weights[0]),
+            item_factors=items.spread(model.item_factors, weights[1]),
+            item_bias=items.spread(model.item_bias, weights[1]),
         )
-    return LoadedModel(model, users.extended, items.extended, _all_rated(champion.rated, now, users, items)), delta
+    then = None if complete else champion.rated
+    return LoadedModel(model, users.extended, items.extended, _rated(then, now, users, items)), delta
 
 
 def over_scored_ids(extended: LoadedModel, now: CurrentRatings) -> EncodedInteractions:
@@ -141,46 +91,82 @@ def over_scored_ids(extended: LoadedModel, now: CurrentRatings) -> EncodedIntera
 
 
 @dataclass(frozen=True, eq=False)
+class _Current:
+    """The current users, or items, as the champion knows them."""
+
+    ids: pa.Array
+    """Of the champion's type."""
+    known_index: np.ndarray
+    """Champion's index of each, -1 for an unknown one."""
+
+    @classmethod
+    def find(cls, champion: Vocabulary, now: Vocabulary, noun: str) -> Self:
+        if pa.types.is_integer(champion.ids.type) and not pa.types.is_integer(now.ids.type):
+            odd = ChangedIds.of(now.ids.filter(pc.invert(pc.match_substring_regex(now.ids, r"^-?\d{1,18}$"))))
+            verb = "is no integer" if odd.count == 1 else "are no integers"
+            shown = (
+                f"{count_of(odd.count, f'{noun} id')} that {verb} ({odd.quoted})"
+                if odd.count
+                else f"{noun} ids as text"
+            )
+            raise BadRatings(
+                f"ratings: found {shown} among {len(now):,}, expected integers as in the champion's training ratings; "
+                f"correct or remove these rows, or train again"
+            )
+        ids = now.ids.cast(champion.ids.type)
+        return cls(ids, champion.find(ids))
+
+
+@dataclass(frozen=True, eq=False)
 class _Side:
     """The users, or the items: of the champion, of the current ratings, and of the scored table."""
 
     unknown: pa.Array
     """Current ids that the champion does not know."""
+    gone: pa.Array
+    """The champion's ids that leave."""
     known_index: np.ndarray
     """Champion's index of each current id, -1 for an unknown one."""
     extended: Vocabulary
     """Ids of the scored table."""
     from_champion: np.ndarray
-    """Index in ``extended`` of each of the champion's ids."""
+    """Index in ``extended`` of each of the champion's ids; -1 if it leaves."""
     from_now: np.ndarray
     """Index in ``extended`` of each current id; -1 if it is left out."""
+    is_same: bool
+    """Whether ``extended`` has the champion's ids."""
 
     @classmethod
-    def match(cls, champion: Vocabulary, now: Vocabulary, noun: str, *, add_unknown: bool) -> Self:
-        if pa.types.is_integer(champion.ids.type) and not pa.types.is_integer(now.ids.type):
-            shown = ", ".join(map(repr, now.ids[:_SHOWN].to_pylist()))
-            raise BadRatings(
-                f"ratings: found {noun} ids that are text ({shown}), expected integers as in the champion's training "
-                f"ratings; pass ratings with the same type of ids, or train again"
-            )
-        ids = now.ids.cast(champion.ids.type)
-        known_index = champion.find(ids)
-        unknown = ids.filter(pa.array(known_index < 0))
-        if not (add_unknown and len(unknown)):
-            return cls(unknown, known_index, champion, np.arange(len(champion)), known_index)
-        extended = Vocabulary.build(pa.concat_arrays([champion.ids, unknown]))
-        return cls(unknown, known_index, extended, extended.find(champion.ids), extended.find(ids))
-
-    @property
-    def is_same(self) -> bool:
-        return len(self.extended) == len(self.from_champion)
+    def match(cls, champion: Vocabulary, now: _Current, *, add_unknown: bool, drop_gone: bool) -> Self:
+        unknown = now.ids.filter(pa.array(now.known_index < 0))
+        stays = np.ones(len(champion), dtype=bool)
+        if drop_gone:
+            stays[:] = False
+            stays[now.known_index[now.known_index >= 0]] = True
+        gone = champion.ids.filter(pa.array(~stays))
+        added = unknown if add_unknown else unknown[:0]
+        if not (len(gone) or len(added)):
+            everyone = np.arange(len(champion))
+            return cls(unknown, gone, now.known_index, champion, everyone, now.known_index, is_same=True)
+        extended = Vocabulary.build(pa.concat_arrays([champion.ids.filter(pa.array(stays)), added]))
+        places = extended.find(champion.ids), extended.find(now.ids)
+        return cls(unknown, gone, now.known_index, extended, *places, is_same=False)
 
     def spread(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """The champion's rows at their new indices, and their weighted mean at all others."""
+        """The champion's rows at their new indices, and the weighted mean of all of them at all others."""
         out = np.empty((len(self.extended), *rows.shape[1:]), dtype=rows.dtype)
         out[:] = np.average(rows, axis=0, weights=weights if weights.any() else None)
-        out[self.from_champion] = rows
+        stays = self.from_champion >= 0
+        out[self.from_champion[stays]] = rows[stays]
         return out
+
+
+def _is_current(rated: RatedPairs, now: EncodedInteractions, users: _Current, items: _Current) -> np.ndarray:
+    """Whether each of the champion's rated pairs is among the current ratings: bool, shape ``(n_rated,)``."""
+    user, item = users.known_index[now.user_index], items.known_index[now.item_index]
+    known = (user >= 0) & (item >= 0)
+    current = RatedPairs.of_pairs(user[known], item[known], n_users=rated.n_users, n_items=rated.n_items)
+    return current.contains(*rated.pairs())
 
 
 def _compare(
@@ -194,23 +180,19 @@ def _compare(
     is_new = ~was_rated | again
     return RatingsDelta(
         ratings=len(now), new_ratings=int(is_new.sum()), rated_again=int(again.sum()),
-        users_with_new_ratings=len(np.unique(now.user_index[is_new])), unknown_users=UnknownIds.of(users.unknown),
-        unknown_items=UnknownIds.of(items.unknown), unknown=unknown,
+        users_with_new_ratings=len(np.unique(now.user_index[is_new])), unknown_users=ChangedIds.of(users.unknown),
+        unknown_items=ChangedIds.of(items.unknown), unknown=unknown, complete=False, deleted_ratings=0,
+        gone_users=ChangedIds.of(users.gone), gone_items=ChangedIds.of(items.gone),
     )  # fmt: skip
 
 
-def _all_rated(rated: RatedPairs, now: CurrentRatings, users: _Side, items: _Side) -> RatedPairs:
-    """The rated pairs of the training and of the current ratings, within the scored ids."""
-    then_user, then_item = rated.pairs()
-    now_user = users.from_now[now.interactions.user_index]
-    now_item = items.from_now[now.interactions.item_index]
-    scored = (now_user >= 0) & (now_item >= 0)
-    return RatedPairs.of_pairs(
-        np.concatenate([users.from_champion[then_user], now_user[scored]]),
-        np.concatenate([items.from_champion[then_item], now_item[scored]]),
-        n_users=len(users.extended), n_items=len(items.extended),
-    )  # fmt: skip
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def _rated(then: RatedPairs | None, now: CurrentRatings, users: _Side, items: _Side) -> RatedPairs:
+    """The rated pairs of the current ratings, and those of the training if given, within the scored ids."""
+    user, item = users.from_now[now.interactions.user_index], items.from_now[now.interactions.item_index]
+    scored = (user >= 0) & (item >= 0)
+    user, item = user[scored], item[scored]
+    if then is not None:
+        then_user, then_item = then.pairs()
+        user = np.concatenate([users.from_champion[then_user], user])
+        item = np.concatenate([items.from_champion[then_item], item])
+    return RatedPairs.of_pairs(user, item, n_users=len(users.extended), n_items=len(items.extended))

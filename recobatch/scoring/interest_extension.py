@@ -11,22 +11,23 @@ from recobatch.rated import RatedPairs
 from recobatch.scoring.extension import CurrentRatings, over_scored_ids
 
 _COVERED = 0.5
-"""A user's interest is computed from the current ratings if they hold at least that share of the training ratings."""
+"""Of ratings since the training, a user's are all of theirs if they hold that share of the pairs of the training."""
 
 
 def extend_interest(
-    interest: InterestModel, champion: LoadedModel, extended: LoadedModel, now: CurrentRatings
+    interest: InterestModel, champion: LoadedModel, extended: LoadedModel, now: CurrentRatings, *, complete: bool
 ) -> InterestModel:
     """Compute the users' interest from the current ratings, in closed form.
 
-    A user of whom the current ratings hold less than half of the training pairs keeps the interest of the training:
-    the current ratings are then only those since. Unknown items get an interest of 0.
+    Where the current ratings are those since the training, a user of whom they hold less than half of the training
+    pairs keeps the interest of the training. Unknown items get an interest of 0.
 
     Args:
         interest: The champion's, over its users and items.
         champion: As it was registered.
         extended: As ``extend`` returned it.
         now: The current ratings.
+        complete: As ``RatingsDelta`` has it.
 
     Returns:
         The model over the users and items of ``extended``.
@@ -34,8 +35,7 @@ def extend_interest(
     ratings = over_scored_ids(extended, now)
     moved = interest.over_items(extended.items.find(champion.items.ids), len(extended.items))
     fresh, known = moved.for_users(ratings), extended.users.find(champion.users.ids)
-    kept = np.flatnonzero(_coverage(champion, extended, ratings) < _COVERED)
-    if not len(kept):
+    if complete or not len(kept := np.flatnonzero(_coverage(champion, extended, ratings) < _COVERED)):
         return fresh
     place = np.full(len(extended.users), -1)
     place[known] = np.arange(len(known))

@@ -23,20 +23,27 @@ class CatalogEntry:
     """The version that was current when it was published, where that is known."""
     inputs: str | None = None
     """Fingerprint of what it was made from, where known; empty if that was published again after a roll-back."""
+    scored: str | None = None
+    """Likewise, of what its models make it from without being trained again."""
 
     @classmethod
     def of(cls, manifest: Manifest) -> "CatalogEntry":
-        return cls(manifest.version, manifest.sequence, manifest.parent, manifest.inputs)
+        return cls(manifest.version, manifest.sequence, manifest.parent, manifest.inputs, manifest.scored)
+
+    def is_made_from(self, inputs: str) -> bool:
+        """Whether a fingerprint is one of those of what it was made from."""
+        return inputs in (self.inputs, self.scored)
 
     def dump(self) -> dict[str, Any]:
-        return {"sequence": self.sequence, "parent": self.parent, "inputs": self.inputs}
+        scored = {} if self.scored is None else {"scored": self.scored}
+        return {"sequence": self.sequence, "parent": self.parent, "inputs": self.inputs, **scored}
 
     @classmethod
     def load(cls, version: str, content: Any) -> "CatalogEntry":  # noqa: ANN401 - JSON
         """Read an entry; in earlier tables it is the sequence number alone."""
         if isinstance(content, int):
             return cls(version, content)
-        return cls(version, int(content["sequence"]), content["parent"], content["inputs"])
+        return cls(version, int(content["sequence"]), content["parent"], content["inputs"], content.get("scored"))
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,8 @@ class Catalog:
         entry = CatalogEntry.of(manifest)
         back, before = dict(self.rolled_back), self.snapshots.get(self.version)
         if entry.version not in self.snapshots and entry.inputs:
-            back = {v: replace(each, inputs="") if each.inputs == entry.inputs else each for v, each in back.items()}
+            again = {version for version, each in back.items() if each.is_made_from(entry.inputs)}
+            back |= {version: replace(back[version], inputs="", scored=None) for version in again}
         if before is not None and before.sequence > entry.sequence:
             back[before.version] = before
         back.pop(entry.version, None)

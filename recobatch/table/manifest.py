@@ -127,8 +127,16 @@ class Manifest:
     @property
     def inputs(self) -> str | None:
         """Fingerprint of what the snapshot was made from, where the batch keeps one in ``extra``."""
-        inputs = self.extra.get("inputs")
-        return None if inputs is None else str(inputs)
+        return self._noted("inputs")
+
+    @property
+    def scored(self) -> str | None:
+        """Likewise, of what its models make the same snapshot from without being trained again."""
+        return self._noted("scored")
+
+    def _noted(self, name: str) -> str | None:
+        value = self.extra.get(name)
+        return None if value is None else str(value)
 
     @property
     def main(self) -> Literal["table", "top"]:

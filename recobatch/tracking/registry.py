@@ -3,9 +3,10 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Self
 
+from recobatch.addresses import without_secrets
 from recobatch.errors import BadInput, BadTable, RecobatchError
 from recobatch.model_folder import (
     CALIBRATION_FILE,
@@ -21,6 +22,7 @@ from recobatch.tracking.model_folder import MEASURED
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 DIGESTS_TAG = "sha256"
 """Tag of a version: the sha256 of every file by name, as JSON."""
@@ -40,6 +42,14 @@ class RegisteredModel:
     """As given on registration, and the digests of the files under ``sha256``."""
     description: str
     client: "MlflowClient"
+
+    @classmethod
+    def of(cls, version: "ModelVersion", connection: Connection) -> Self:
+        """From MLflow's own."""
+        return cls(
+            version.name, int(version.version), version.run_id, dict(version.tags), version.description or "",
+            connection.client,
+        )  # fmt: skip
 
     def download(self, folder: Path) -> ModelFolder:
         """Fetch the files that scoring reads into ``folder``, of the optional ones those that the version has.
@@ -78,11 +88,26 @@ class RegisteredModel:
         from mlflow.artifacts import download_artifacts
 
         location = self.client.get_model_version_download_uri(self.name, str(self.version)).rstrip("/")
-        return Path(
-            download_artifacts(
-                artifact_uri=f"{location}/{part}", dst_path=str(folder), tracking_uri=self.client.tracking_uri
+        uri = f"{location}/{part}"
+        try:
+            return Path(
+                download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=self.client.tracking_uri)
             )
-        )
+        except Exception as error:
+            if self._is_there(uri):
+                raise
+            raise BadTable(
+                f"{self.name} version {self.version}: found no such artifact as {without_secrets(uri)}, expected that "
+                f"of its registration; restore it, point the champion at another version, or train again"
+            ) from error
+
+    def _is_there(self, uri: str) -> bool:
+        """Whether an artifact exists, which was not downloaded; what MLflow raises then depends on its store."""
+        from mlflow.artifacts import list_artifacts
+
+        folder, _, name = uri.rpartition("/")
+        listed = list_artifacts(artifact_uri=folder, tracking_uri=self.client.tracking_uri)
+        return any(PurePosixPath(each.path).name == name for each in listed)
 
     @property
     def _digests(self) -> dict[str, str]:
@@ -114,30 +139,45 @@ def find_champion(connection: Connection) -> RegisteredModel:
             f"MLflow at {connection.shown}: found no champion of {name!r}, expected a registered one; "
             f"run `recobatch train` first"
         ) from None
-    return RegisteredModel(
-        name, int(version.version), version.run_id, dict(version.tags), version.description or "", connection.client
-    )  # fmt: skip
+    return RegisteredModel.of(version, connection)
 
 
 def find_version(connection: Connection, run_id: str) -> RegisteredModel:
     """The version that a run logged; see ``Tracker.version_of``."""
-    from mlflow.exceptions import MlflowException
-
-    name = connection.options.registered_model
-    _require_answer(connection, "the model of the table")
-    try:
-        found = connection.client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-    except MlflowException as error:
-        raise RecobatchError(f"MLflow at {connection.shown}: {error}") from error
+    found = _search(connection, f"run_id = '{run_id}'", "the model of the table")
     if not found:
         raise BadInput(
-            f"MLflow at {connection.shown}: found no version of {name!r} from run {run_id}, expected the one that made "
-            f"the table; set MLFLOW_TRACKING_URI to where it was registered"
+            f"MLflow at {connection.shown}: found no version of {connection.options.registered_model!r} from run "
+            f"{run_id}, expected the one that made the table; set MLFLOW_TRACKING_URI to where it was registered"
         )
-    version = max(found, key=lambda each: int(each.version))
-    return RegisteredModel(
-        name, int(version.version), run_id, dict(version.tags), version.description or "", connection.client
-    )  # fmt: skip
+    return found[-1]
+
+
+def find_batch(connection: Connection, batch_id: str) -> dict[str, RegisteredModel]:
+    """The newest versions of a batch's models, by name; see ``Tracker.versions_of``."""
+    found = _search(connection, f"tags.batch_id = '{batch_id}'", f"the models of batch {batch_id}")
+    return {version.tags.get("model", ""): version for version in found}
+
+
+def find_newest(connection: Connection, table: str) -> RegisteredModel | None:
+    """The newest version that was trained for a table; see ``Tracker.newest_version``."""
+    if "'" in table:  # no filter of MLflow can hold it
+        return None
+    found = _search(connection, f"tags.table = '{table}'", "the models of the table")
+    return found[-1] if found else None
+
+
+def _search(connection: Connection, wanted: str, expected: str) -> list[RegisteredModel]:
+    """Versions in ascending order; ``expected`` is for the message if the server does not answer."""
+    from mlflow.exceptions import MlflowException
+
+    _require_answer(connection, expected)
+    name = connection.options.registered_model
+    try:
+        found = connection.client.search_model_versions(f"name = '{name}' and {wanted}")
+    except MlflowException as error:
+        raise RecobatchError(f"MLflow at {connection.shown}: {error}") from error
+    return sorted((RegisteredModel.of(each, connection) for each in found), key=lambda each: each.version)
 
 
 def move_pending_aliases(connection: Connection, batch_id: str) -> dict[str, int]:

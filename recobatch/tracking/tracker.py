@@ -18,7 +18,9 @@ from recobatch.tracking.params import flatten_params
 from recobatch.tracking.registry import (
     PENDING_ALIAS,
     RegisteredModel,
+    find_batch,
     find_champion,
+    find_newest,
     find_version,
     move_pending_aliases,
 )
@@ -194,6 +196,22 @@ class Tracker:
             RecobatchError: If the server does not answer.
         """
         return find_version(self._connection, run_id)
+
+    def versions_of(self, batch_id: str) -> dict[str, RegisteredModel]:
+        """The registered versions of a batch, by the name of their model.
+
+        Raises:
+            RecobatchError: If the server does not answer.
+        """
+        return find_batch(self._connection, batch_id)
+
+    def newest_version(self, table: str) -> RegisteredModel | None:
+        """The newest version with this tag ``table``; None if there is none.
+
+        Raises:
+            RecobatchError: If the server does not answer.
+        """
+        return find_newest(self._connection, table)
 
     def past_runs(self, *batch_ids: str, newest: int = 5) -> list[PastRun]:
         """The runs of earlier batches, newest first.

@@ -64,7 +64,7 @@ def night(champion, state, ratings, features=None):
     extended, delta = extend(champion, now, unknown="ratings", trained_until=None)
     assert delta.unknown == "ratings"
     given = CurrentFeatures(items=features) if features is not None else CurrentFeatures()
-    return follow_ratings(champion, extended, state, now, given)
+    return follow_ratings(champion, extended, state, now, given, complete=delta.complete)
 
 
 def errors(loaded, test):

@@ -11,8 +11,9 @@ from recobatch.factors import FactorModel, Link
 from recobatch.interactions import EncodedInteractions
 from recobatch.model_folder import LoadedModel
 from recobatch.rated import RatedPairs
-from recobatch.scoring.extension import CurrentRatings, RatingsDelta, extend
+from recobatch.scoring.extension import CurrentRatings, extend
 from recobatch.scoring.predictions import score_block
+from recobatch.scoring.ratings_delta import RatingsDelta
 from recobatch.vocabulary import Vocabulary
 from tests.support.small_table import make_model
 
@@ -51,6 +52,11 @@ def rated_ids(loaded):
     return set(zip(loaded.users.decode(users).to_pylist(), loaded.items.decode(items).to_pylist(), strict=True))
 
 
+def are_complete(then, now):
+    """Whether ratings are all ratings, and not those since the training."""
+    return len({*then} & {*now}) >= len({*then}) / 2
+
+
 def run(champion, rows, unknown="biases", until=TRAINED_UNTIL, **kind):
     return extend(champion, ratings_of(rows, **kind), unknown=unknown, trained_until=until)
 
@@ -61,19 +67,18 @@ links = st.sampled_from(Link)
 
 
 @given(pairs, pairs, links, kinds)
-def test_one_row_for_every_known_or_new_id_and_known_predictions_keep_their_bits(then, now, link, text):
+def test_one_row_for_every_id_that_stays_or_is_new_and_known_predictions_keep_their_bits(then, now, link, text):
     champion = champion_of(then, link=link, text=text)
     loaded, _ = run(champion, [(*pair, 0) for pair in now], text=text)
     for part, ids in enumerate((loaded.users.ids, loaded.items.ids)):
-        expected = {pair[part] for pair in [*then, *now]}
+        expected = {pair[part] for pair in (now if are_complete(then, now) else [*then, *now])}
         assert ids.to_pylist() == ids_of(sorted(expected), text).to_pylist()
     assert (loaded.model.n_users, loaded.model.n_items) == (len(loaded.users), len(loaded.items))
     everyone = np.divmod(np.arange(len(champion.users) * len(champion.items)), len(champion.items))
-    at_new_places = (
-        loaded.users.encode(champion.users.decode(everyone[0])),
-        loaded.items.encode(champion.items.decode(everyone[1])),
-    )
-    assert np.array_equal(loaded.model.predict_pairs(*at_new_places), champion.model.predict_pairs(*everyone))
+    places = loaded.users.find(champion.users.ids)[everyone[0]], loaded.items.find(champion.items.ids)[everyone[1]]
+    stays = (places[0] >= 0) & (places[1] >= 0)
+    there, here = ([side[stays] for side in sides] for sides in (places, everyone))
+    assert np.array_equal(loaded.model.predict_pairs(*there), champion.model.predict_pairs(*here))
 
 
 @given(pairs, pairs, links)
@@ -84,13 +89,15 @@ def test_an_unknown_user_is_predicted_the_mean_score_of_each_item_and_an_item_th
     scores = model.user_factors.astype(float) @ model.item_factors.T.astype(float)
     scores += model.user_bias[:, None] + model.item_bias
     of_user, of_item = np.bincount(champion.rated.pairs()[0]), np.bincount(champion.rated.item_index)
+    known_user = champion.users.find(loaded.users.ids)
+    new_user = known_user < 0
+    known_item = champion.items.find(loaded.items.ids)
+    new_item = known_item < 0
     means = {
-        (True, False): np.average(scores, axis=0, weights=of_user),
-        (False, True): np.average(scores, axis=1, weights=of_item),
+        (True, False): np.average(scores, axis=0, weights=of_user)[known_item[~new_item]],
+        (False, True): np.average(scores, axis=1, weights=of_item)[known_user[~new_user]],
         (True, True): np.average(np.average(scores, axis=0, weights=of_user), weights=of_item),
     }
-    new_user = champion.users.find(loaded.users.ids) < 0
-    new_item = champion.items.find(loaded.items.ids) < 0
     predictions = score_block(loaded.model, slice(0, len(loaded.users)))
     for (is_user, is_item), mean in means.items():
         block = predictions[new_user == is_user][:, new_item == is_item]
@@ -114,12 +121,14 @@ def test_a_centred_model_predicts_an_unknown_user_from_global_and_item_bias():
 
 
 @given(pairs, pairs, st.sampled_from(["leave_out", "biases"]))
-def test_what_was_rated_then_or_now_is_rated_as_far_as_it_is_scored(then, now, unknown):
-    champion = champion_of(then)
-    loaded, _ = run(champion, [(*pair, 0) for pair in now], unknown)
+def test_what_is_rated_now_is_rated_as_far_as_it_is_scored(then, now, unknown):
+    """And what was rated at the training, where the ratings are those since."""
+    champion, complete = champion_of(then), are_complete(then, now)
+    loaded, delta = run(champion, [(*pair, 0) for pair in now], unknown)
     users, items = set(loaded.users.ids.to_pylist()), set(loaded.items.ids.to_pylist())
-    assert rated_ids(loaded) == {pair for pair in [*then, *now] if pair[0] in users and pair[1] in items}
-    if unknown == "leave_out":
+    rated = now if complete else [*then, *now]
+    assert rated_ids(loaded) == {pair for pair in rated if pair[0] in users and pair[1] in items}
+    if unknown == "leave_out" and not (delta.gone_users.count or delta.gone_items.count):
         assert (loaded.model, loaded.users, loaded.items) == (champion.model, champion.users, champion.items)
 
 
@@ -137,17 +146,32 @@ def test_news_are_counted_as_a_set_would(then, rows, has_times):
     for part, told in ((0, news.unknown_users), (1, news.unknown_items)):
         strangers = sorted({row[part] for row in rows} - {pair[part] for pair in then})
         assert (told.count, told.first) == (len(strangers), tuple(strangers[:5]))
+    assert news.complete == are_complete(then, [row[:2] for row in rows])
+    assert news.deleted_ratings == (len({*then} - {row[:2] for row in rows}) if news.complete else 0)
+    for part, told in ((0, news.gone_users), (1, news.gone_items)):
+        gone = sorted({pair[part] for pair in then} - {row[part] for row in rows}) if news.complete else []
+        assert (told.count, told.first) == (len(gone), tuple(gone[:5]))
     assert RatingsDelta.from_dict(news.to_dict()) == news
 
 
-def test_the_story_for_people():
+def test_the_line_for_people():
     champion = champion_of([(1, 10), (2, 20)])
-    rows = [(1, 20, 0), *((user, 10, 0) for user in range(3, 10)), (2, 21, 0)]
+    rows = [(1, 10, 0), (1, 20, 0), *((user, 10, 0) for user in range(3, 10)), (2, 20, 0), (2, 21, 0)]
     assert str(run(champion, rows, "leave_out")[1]) == (
         "9 new ratings of 9 users since training; 7 unknown users (3, 4, 5, 6, 7, …) and 1 unknown item (21) left out"
     )
     assert str(run(champion, rows)[1]).endswith("scored from biases alone")
-    assert str(run(champion, [(1, 20, 0)])[1]) == "1 new rating of 1 user since training"
+    assert str(run(champion, [(1, 10, 0), (1, 20, 0)])[1]) == (
+        "1 new rating of 1 user since training; 1 rating deleted; 1 user without ratings (2) removed from the table"
+    )
+    assert str(run(champion, [(1, 10, 0)])[1]) == (
+        "0 new ratings of 0 users since training; 1 rating deleted; 1 user without ratings (2) and 1 item without "
+        "ratings (20) removed from the table"
+    )
+    assert str(run(champion, [(1, 20, 0)])[1]) == (
+        "1 new rating of 1 user since training; the ratings hold less than half of the training's, so they are taken "
+        "as those since then"
+    )
 
 
 def test_a_champion_without_a_rated_pair_still_has_a_mean():
@@ -163,8 +187,18 @@ def test_numbers_are_the_text_they_are_written_as_but_text_is_no_number():
     loaded, news = run(as_text, [(2, 10, 0), (10, 10, 0)])
     assert loaded.users.ids.to_pylist() == ["1", "10", "2"]
     assert (news.unknown_users.first, news.new_ratings) == (("10",), 2)
-    with pytest.raises(BadRatings, match=r"found user ids that are text \('id001'\), expected integers as in"):
+    told = r"found 1 user id that is no integer \('id001'\) among 1, expected integers as in .*; correct or remove"
+    with pytest.raises(BadRatings, match=told):
         run(champion, [(1, 10, 0)], text=True)
+
+
+def test_the_one_id_among_many_that_is_text_is_named():
+    users = Vocabulary.build(pa.array([*map(str, range(100, 200)), "u17"]))
+    rows = EncodedInteractions(np.arange(101, dtype=np.int32), np.zeros(101, np.int32), np.ones(101, np.float32),
+                               np.zeros(101, np.int64), 101, 1)  # fmt: skip
+    now = CurrentRatings(rows, users, Vocabulary.build(pa.array([10])))
+    with pytest.raises(BadRatings, match=r"found 1 user id that is no integer \('u17'\) among 101"):
+        extend(champion_of([(1, 10), (2, 20)]), now, unknown="leave_out", trained_until=None)
 
 
 def test_nothing_moves_in_what_was_given():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from recobatch.evaluation.baselines import bias_model
@@ -32,8 +33,8 @@ def current(champion, ratings, users=None, items=None):
 
 
 def extended(interest, champion, now, unknown="leave_out"):
-    loaded, _ = extend(champion, now, unknown=unknown, trained_until=None)
-    return loaded, extend_interest(interest, champion, loaded, now)
+    loaded, delta = extend(champion, now, unknown=unknown, trained_until=None)
+    return loaded, extend_interest(interest, champion, loaded, now, complete=delta.complete)
 
 
 def test_with_the_ratings_of_the_training_it_is_that_of_the_closed_form(interest, champion, low_rank):
@@ -71,3 +72,23 @@ def test_unknown_users_have_an_interest_and_unknown_items_have_none(interest, ch
     assert found.factors.user_factors[loaded.users.find(pa.array([5, 6]))].any(axis=1).all()
     gone = loaded.users.find(pa.array(range(65, 70)))
     assert np.array_equal(found.factors.user_factors[gone], interest.factors.user_factors[-5:])
+
+
+def test_of_all_ratings_a_user_who_deleted_most_has_the_interest_of_the_rest(interest, champion, low_rank):
+    theirs = np.flatnonzero(low_rank.user_index == 3)
+    rest = low_rank.take(np.delete(np.arange(len(low_rank)), theirs[2:]))
+    _, found = extended(interest, champion, current(champion, rest))
+    assert found.fingerprint == interest.for_users(rest).fingerprint
+
+
+def test_users_and_items_without_ratings_leave(interest, champion, low_rank):
+    rest = low_rank.take((low_rank.user_index != 3) & (low_rank.item_index != 5))
+    users, items = (Vocabulary.build(side.ids.filter(pc.not_equal(side.ids, gone))) for side, gone in (
+        (champion.users, 13), (champion.items, 15)))  # fmt: skip
+    moved = EncodedInteractions(
+        (rest.user_index - (rest.user_index > 3)).astype(np.int32),
+        (rest.item_index - (rest.item_index > 5)).astype(np.int32), rest.rating, rest.timestamp, 59, 39,
+    )  # fmt: skip
+    loaded, found = extended(interest, champion, current(champion, moved, users, items))
+    assert (found.n_users, found.n_items) == (59, 39) == (loaded.model.n_users, loaded.model.n_items)
+    assert np.array_equal(found.factors.item_factors, np.delete(interest.factors.item_factors, 5, axis=0))
