@@ -12,6 +12,7 @@ from flows.job import Job, Services
 from flows.outputs import TrainedBatch, TrainedModel
 from flows.results.assets import describe_asset, materializing, model_asset, ratings_asset
 from flows.tasks.registered import table_tag
+from recobatch.errors import BadInput
 from recobatch.tracking import Alias, RegisteredVersion
 
 _NOTE = Path(".recobatch", "aliases-moved")
@@ -78,6 +79,7 @@ def promote(job: Job, versions: Versions, batch: TrainedBatch) -> None:
 def promote_published(job: Job, versions: Versions, batch: TrainedBatch) -> None:
     """As ``promote``, after a publish, which a failure does not undo: the next run repairs the aliases."""
     try:
+        _warn_of_other_table(job, batch)
         promote(job, versions, batch)
         _note_moved(job, job.batch_id)
     except Exception as error:  # noqa: BLE001 - the table is published
@@ -85,6 +87,20 @@ def promote_published(job: Job, versions: Versions, batch: TrainedBatch) -> None
             "version %s is published, but the registry's aliases were not moved (the next run moves them): %s",
             job.batch_id, error,
         )  # fmt: skip
+
+
+def _warn_of_other_table(job: Job, batch: TrainedBatch) -> None:
+    """Name the table whose nightly scoring loses its champion, where projects use one name in one registry."""
+    with suppress(BadInput):
+        reigning = job.tracker.champion()
+        table, ratings = reigning.tags.get("table"), reigning.tags.get("ratings")
+        if table not in (None, table_tag(job)) and ratings != batch.ratings.tags().get("ratings"):
+            get_run_logger().warning(
+                "the champion of %r so far, version %d, was trained for %s from %s; now it is one of this table's "
+                "ratings, and `recobatch score` will refuse it there; set tracking.registered_model to a name of its "
+                "own here",
+                reigning.name, reigning.version, table, ratings,
+            )  # fmt: skip
 
 
 def repair_aliases(services: Services) -> None:

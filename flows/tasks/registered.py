@@ -102,7 +102,7 @@ def _check_ratings(services: Services, champion: RegisteredModel, model: ToScore
         if known is None:
             return
         share = shared_pairs(known.download(Path(tempfile.mkdtemp(dir=folder))).load(), model.files.load())
-    except (BadInput, BadTable) as error:
+    except BadInput as error:  # it is not in the registry any more, or damaged
         get_run_logger().warning("the champion's ratings are not compared with those of the table: %s", error)
         return
     if share < SAME_RATINGS:
@@ -124,12 +124,8 @@ def _model_of_table(services: Services, champion: RegisteredModel) -> Registered
     if (table := services.table.current()) is None:
         location = table_tag(services)
         return None if champion.tags.get("table") == location else services.tracker.newest_version(location)
-    runs = {model.mlflow_run_id for model in table.manifest.models.values()}
-    return (
-        None
-        if champion.run_id in runs
-        else services.tracker.version_of(table.manifest.models[table.champion].mlflow_run_id)
-    )
+    runs = {name: model.mlflow_run_id for name, model in table.manifest.models.items()}
+    return None if champion.run_id in runs.values() else services.tracker.version_of(runs[table.champion])
 
 
 def table_tag(services: Services) -> str:

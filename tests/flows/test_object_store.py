@@ -44,7 +44,8 @@ def test_from_bucket_to_bucket(batch, recobatch, ratings_csv, s3, at_project):
     assert (drifted.code, s3.pointer()) == (3, pointer), drifted.err
     assert f"version {table['version']}" in drifted.refusal
 
-    scored = recobatch("score", "--table", s3.uri, "--json")
+    assert recobatch("score", "--table", s3.uri, "--json").json["unchanged"]
+    scored = recobatch("score", "--table", s3.uri, "--force", "--json")
     assert scored.code == 0, scored.err
     assert s3.pointer()["version"] == scored.json["table"]["version"] != table["version"]
     assert list(s3.pointer()["snapshots"]) == [table["version"], scored.json["table"]["version"]]
@@ -54,7 +55,7 @@ def test_from_bucket_to_bucket(batch, recobatch, ratings_csv, s3, at_project):
     )  # fmt: skip
     verified = recobatch("verify", "--table", s3.uri, "--json")
     assert verified.json["ok"] is True
-    assert verified.json["rows"] == 2400
+    assert verified.json["rows"] == 4800
 
 
 def test_a_table_that_another_run_holds(batch, s3, tmp_path):

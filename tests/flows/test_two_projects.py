@@ -29,10 +29,11 @@ def project(recobatch, low_rank, tmp_path, monkeypatch):
     return run
 
 
-def test_a_champion_of_other_ratings_is_refused(project, tmp_path):
+def test_a_champion_of_other_ratings_is_refused(project, tmp_path, caplog):
     ours = project("ours", "run", tmp_path / "ours" / "ratings.csv", *QUICK)
     assert ours.code == 0, ours.err
     assert project("theirs", "run", tmp_path / "theirs" / "ratings.csv", *QUICK).code == 0
+    assert f"was trained for {tmp_path}/ours/predictions from {tmp_path}/ours/ratings.csv; now it is" in caplog.text
     outcome = project("ours", "score", "--json")
     assert outcome.code == 3, outcome.err
     assert f"{tmp_path}/ours/predictions: found the champion of 'recobatch', version " in outcome.refusal

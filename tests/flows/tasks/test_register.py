@@ -107,8 +107,10 @@ def test_the_next_run_moves_an_alias_that_stayed_behind(batch, recobatch, client
     if command == "score":
         again = recobatch("score", "--table", table, "--json")
         assert again.json["champion"] == outcome.json["champion"]
-        (model,) = again.json["models"].values()
-        assert model["mlflow_run_id"] == outcome.json["models"][outcome.json["champion"]]["mlflow_run_id"]
+        assert again.json["table"]["version"] == version, "nothing is new"
+        assert again.json["models"].keys() == outcome.json["models"].keys()
+        for name, model in again.json["models"].items():
+            assert model["mlflow_run_id"] == outcome.json["models"][name]["mlflow_run_id"]
     else:
         again = batch(5, table, *command.split()[1:])
         assert again.json.get("unchanged", False) is (command == "run")
