@@ -82,8 +82,9 @@ def _as_text(column: pa.ChunkedArray | None, rows: np.ndarray) -> pa.Array:
     chosen = column.take(pa.array(rows))
     if pa.types.is_dictionary(chosen.type):
         chosen = chosen.cast(chosen.type.value_type)
-    if pa.types.is_binary(chosen.type) or pa.types.is_large_binary(chosen.type):
-        return pa.array([_readable(value) for value in chosen.to_pylist()], pa.string())
+    if any(test(chosen.type) for test in (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_string,
+                                          pa.types.is_large_string)):  # fmt: skip
+        return pa.array([_readable(value) for value in chosen.cast(pa.binary()).to_pylist()], pa.string())
     return chosen.cast(pa.string()).combine_chunks()
 
 

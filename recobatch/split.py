@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 import numpy as np
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from recobatch.errors import BadRatings
 from recobatch.file_order import FileOrder, find_order
@@ -20,7 +20,7 @@ _ROWS_AT_ONCE = 1 << 24
 class SplitOptions(BaseModel):
     """How ratings are divided into training, validation and test."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     method: Literal["auto", "stratified", "chronological", "random"] = "auto"
     """Order of the ratings before they are divided, the first part for training: file order (``stratified``), time
@@ -30,7 +30,7 @@ class SplitOptions(BaseModel):
     """Group to which the ratios apply: each user, each item, or all ratings."""
     ratios: tuple[float, ...] = (0.8, 0.2)
     """Shares for training and test, or for training, validation and test; they add up to 1."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Seed of the shuffle; unused by the other methods."""
 
     @field_validator("ratios")

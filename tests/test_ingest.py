@@ -151,7 +151,7 @@ def test_a_uri_is_fetched_and_leaves_no_copy(tmp_path):
     assert ingest(source.as_uri(), ReadOptions(), IngestOptions(), tmp_path).fingerprint == report.fingerprint
 
 
-@pytest.mark.parametrize("bounds", [(5.0, 1.0), (1.0, 1.0), (math.nan, 1.0)])
+@pytest.mark.parametrize("bounds", [(5.0, 1.0), (1.0, 1.0), (math.nan, 1.0), (-math.inf, math.inf), (1.0, math.inf)])
 def test_refuses_a_range_upside_down(bounds):
     with pytest.raises(ValidationError, match="expected a lower end below the upper one"):
         IngestOptions(rating_range=bounds)

@@ -12,7 +12,7 @@ from recobatch.table import TableOptions
 class Section(BaseModel):
     """A part of the tree of settings: frozen, and without unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class DataSettings(ReadOptions):

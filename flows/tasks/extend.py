@@ -151,5 +151,6 @@ def _features(state: BayesianState, extended: LoadedModel, tables: Mapping[Side,
 def _load(ratings: Ratings) -> CurrentRatings:
     encoded = ratings.encoded
     return CurrentRatings(
-        ratings.interactions(), Vocabulary.load(encoded.users_path), Vocabulary.load(encoded.items_path)
+        ratings.interactions(), Vocabulary.load(encoded.users_path), Vocabulary.load(encoded.items_path),
+        ratings.report.text_ids,
     )  # fmt: skip

@@ -16,7 +16,7 @@ _ROWS_AT_ONCE = 1 << 22
 class DriftOptions(BaseModel):
     """Largest drift of a batch from the published one; null removes a bound."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     ratings_drop: float | None = Field(default=0.5, ge=0, le=1)
     """Largest decrease of the number of ratings, as a share of the published batch's."""

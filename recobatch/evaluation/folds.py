@@ -19,7 +19,7 @@ _DAY = 86_400
 class FoldOptions(BaseModel):
     """How often, and how, ratings are divided into training and test."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     method: Method | None = None
     """``windows``: train on everything before a window of time, test on the window; ``repeats``: random splits by user;

@@ -17,7 +17,7 @@ _NOISE = 2.0
 class GateOptions(BaseModel):
     """The baselines that a batch must beat."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     baseline: Baseline = Field(
         default="global_mean",

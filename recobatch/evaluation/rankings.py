@@ -16,7 +16,7 @@ _UPPER_PART = 0.75
 class EvaluationOptions(BaseModel):
     """Which items count as relevant, and the length of the lists that are measured."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     k: int = Field(10, ge=1, le=1000)
     """Length of the lists."""

@@ -2,8 +2,10 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from recobatch.ingest.gathered import Gathered
 from recobatch.ingest.one_file import with_lines
 from recobatch.ingest.options import IngestOptions
 from recobatch.ingest.report import IngestReport
+from recobatch.ingest.text_ids import first_text_ids
 from recobatch.quarantine import Reason
 from recobatch.reading import RawRatings, ReadOptions, localized, read_ratings
 from recobatch.reading.files import RatingsFile
@@ -30,12 +33,15 @@ class _Part:
     file: RatingsFile
     path: Path
     """Its copy on this machine, or itself."""
+    read: Callable[[], RawRatings]
+    """Reads it, each time anew."""
     rows: slice
     """Its rows among those of all files."""
     unreadable: int
     """Records that do not split."""
     unit: str
     columns: dict[str, str]
+    text_ids: Mapping[str, str]
 
     @property
     def where(self) -> str:
@@ -59,15 +65,15 @@ def ingest_files(
         gathered.mark_duplicates()
         rows, counts = len(gathered) + sum(part.unreadable for part in parts), _by_reason(gathered, parts)
         if quarantine.exceeds(counts, rows, options.max_quarantined):
-            part, first = next(_rejected(parts, gathered, read, limit=1))
+            part, first = next(_rejected(parts, gathered, limit=1))
             unit = f"{part.file.name}, {part.unit}"
             raise quarantine.refusal(counts, rows, options.max_quarantined, first, where, unit)
-        rejected_path = _write_rejected(parts, gathered, read, out / "quarantine.parquet") if counts else None
+        rejected_path = _write_rejected(parts, gathered, out / "quarantine.parquet") if counts else None
         low, high, fingerprint = gathered.write(out / "ratings.parquet")
     rejected = sum(counts.values())
     return IngestReport(
         rows, rows - rejected, rejected, counts, out / "ratings.parquet", rejected_path, parts[0].columns, low, high,
-        fingerprint,
+        fingerprint, dict(ChainMap(*(dict(part.text_ids) for part in parts))),
     )  # fmt: skip
 
 
@@ -88,16 +94,18 @@ def _gather(
 def _take(
     file: RatingsFile, path: Path, read: ReadOptions, options: IngestOptions, gathered: Gathered, first: _Part | None
 ) -> _Part:
-    raw, start = _read(file, path, read), len(gathered)
-    part = _Part(file, path, slice(start, start + len(raw)), len(raw.unreadable), raw.unit, raw.columns)
+    where = without_secrets(file.uri)
+    again = partial(read_ratings, path, read, where, file.partitions, options.max_bytes)
+    raw, start = again(), len(gathered)
+    reason = validate_each(raw, options)
+    part = _Part(
+        file, path, again, slice(start, start + len(raw)), len(raw.unreadable), raw.unit, raw.columns,
+        first_text_ids(raw, reason, where),
+    )  # fmt: skip
     if first is not None:
         _require_alike(part, first)
-    gathered.add(raw, validate_each(raw, options))
+    gathered.add(raw, reason)
     return part
-
-
-def _read(file: RatingsFile, path: Path, read: ReadOptions) -> RawRatings:
-    return read_ratings(path, read, without_secrets(file.uri), file.partitions)
 
 
 def _require_alike(part: _Part, first: _Part) -> None:
@@ -124,25 +132,23 @@ def _by_reason(gathered: Gathered, parts: Sequence[_Part]) -> dict[str, int]:
     return {each.label: int(counts[each]) for each in Reason if each is not Reason.VALID and counts[each]}
 
 
-def _rejected(
-    parts: Sequence[_Part], gathered: Gathered, read: ReadOptions, limit: int | None = None
-) -> Iterator[tuple[_Part, pa.Table]]:
+def _rejected(parts: Sequence[_Part], gathered: Gathered, limit: int | None = None) -> Iterator[tuple[_Part, pa.Table]]:
     """The quarantined records of each file that has any; the file is read again."""
     for part in parts:
         reason = gathered.reason.read(part.rows.start, part.rows.stop)
         if part.unreadable or reason.any():
-            yield part, _quote(part, reason, read, limit)
+            yield part, _quote(part, reason, limit)
 
 
-def _quote(part: _Part, reason: np.ndarray, read: ReadOptions, limit: int | None) -> pa.Table:
-    raw = _read(part.file, part.path, read)
+def _quote(part: _Part, reason: np.ndarray, limit: int | None) -> pa.Table:
+    raw = part.read()
     return with_lines(quarantine.collect(raw, reason, limit=limit), raw, part.path, part.where)
 
 
-def _write_rejected(parts: Sequence[_Part], gathered: Gathered, read: ReadOptions, path: Path) -> Path:
+def _write_rejected(parts: Sequence[_Part], gathered: Gathered, path: Path) -> Path:
     writer = None
     try:
-        for part, rejected in _rejected(parts, gathered, read):
+        for part, rejected in _rejected(parts, gathered):
             names = pa.array([part.file.name], pa.string()).take(pa.array(np.zeros(len(rejected), np.int32)))
             table = rejected.add_column(0, "file", names)
             writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")

@@ -12,6 +12,7 @@ from recobatch.addresses import without_secrets
 from recobatch.ingest.checks import validate_rows
 from recobatch.ingest.options import IngestOptions
 from recobatch.ingest.report import IngestReport
+from recobatch.ingest.text_ids import first_text_ids
 from recobatch.ingest.writing import RatingsWriter, vocabulary_of
 from recobatch.reading import Frame, Ids, RawRatings, ReadOptions, localized, read_frame, read_ratings
 from recobatch.reading.lines import lines_of
@@ -34,7 +35,7 @@ def ingest_file(uri: str, read: ReadOptions, options: IngestOptions, out: Path) 
     """See ``ingest``; for one file."""
     where = without_secrets(uri)
     with localized(uri) as path:
-        return _keep_valid(read_ratings(path, read, where), path, options, out, where)
+        return _keep_valid(read_ratings(path, read, where, max_bytes=options.max_bytes), path, options, out, where)
 
 
 def ingest_frame(frame: Frame, read: ReadOptions, options: IngestOptions, out: Path) -> IngestReport:
@@ -66,7 +67,7 @@ def _keep_valid(raw: RawRatings, path: Path | None, options: IngestOptions, out:
     return IngestReport(
         rows, len(clean.rating), len(rejected), counts, out / "ratings.parquet",
         rejected_path if len(rejected) else None, raw.columns, float(clean.rating.min()), float(clean.rating.max()),
-        _fingerprint(clean),
+        _fingerprint(clean), first_text_ids(raw, reason, where),
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +28,8 @@ class IngestReport:
     rating_max: float
     fingerprint: str
     """Sha256 of the clean ratings in order; independent of the file format."""
+    text_ids: Mapping[str, str] = field(default_factory=dict)
+    """Role → the first id that is no integer, with its place; of columns that have such ids."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; of the files only their names, because the folder that holds them may be renamed."""

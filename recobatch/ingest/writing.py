@@ -9,11 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from recobatch.ingest.text_ids import CANONICAL_INTEGER
 from recobatch.interactions import RAW_COLUMNS
 from recobatch.reading import RawRatings
 from recobatch.vocabulary import Vocabulary
-
-_CANONICAL_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 
 
 def vocabulary_of(values: pa.Array, counts: np.ndarray) -> tuple[Vocabulary, np.ndarray]:
@@ -27,7 +26,7 @@ def vocabulary_of(values: pa.Array, counts: np.ndarray) -> tuple[Vocabulary, np.
     """
     used = np.flatnonzero(counts)
     ids = values.take(pa.array(used))
-    if pa.types.is_string(ids.type) and pc.all(pc.match_substring_regex(ids, _CANONICAL_INTEGER)).as_py():
+    if pa.types.is_string(ids.type) and pc.all(pc.match_substring_regex(ids, CANONICAL_INTEGER)).as_py():
         with contextlib.suppress(pa.ArrowInvalid):  # nineteen digits may exceed int64
             ids = ids.cast(pa.int64())
     vocabulary = Vocabulary.build(ids)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class InterestOptions(BaseModel):
     """Methods, sizes and the choice of hyperparameters of the interest model."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     method: Literal["best", "ease", "ials", "none"] = "best"
     """``best`` trains EASE and implicit ALS and takes whichever, or the sum of both, ranks held-out ratings best.

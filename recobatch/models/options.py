@@ -10,7 +10,7 @@ _KERAS_FACTORS = 40
 class ModelOptions(BaseModel):
     """Size, initial values and penalty of a model; the defaults are the notebook's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     n_factors: int | None = Field(None, ge=1, le=4096)
     """Length of a user's and an item's vector; None is 40 for the Keras models, as in the notebook, and a number that

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from recobatch.addresses import Address
 from recobatch.errors import BadRatings, RatingsUnreachable
-from recobatch.reading.opening import filesystem_of, not_fetched, safe_cause
+from recobatch.reading.remote import filesystem_of, not_fetched, safe_cause
 
 _T = TypeVar("_T")
 

@@ -1,10 +1,11 @@
 """Line numbers of records in a text file; computed only when a message needs one."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 
-from recobatch.reading.opening import opened
+from recobatch.reading.packed import opened
 
 _CHUNK_BYTES = 1 << 24
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
@@ -36,7 +37,7 @@ def _line_starts(path: Path, where: str) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of the lines that are not empty, and whether each begins between quotation marks."""
     numbers, between = [np.zeros(0, np.int64)], [np.zeros(0, bool)]
     line, quotes, begun = 1, 0, False
-    with opened(path, where) as stream:
+    with opened(path, where, sys.maxsize) as stream:  # which was read to its end already
         while chunk := stream.read(_CHUNK_BYTES):
             block = np.frombuffer(chunk, np.uint8)
             ends = np.flatnonzero(block == _NEWLINE)

@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recobatch.reading.ids import recoded
-from recobatch.reading.raw import RawRatings
+from recobatch.reading.raw import NULL_TEXTS, RawRatings
 
 _FINITE = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _NUMBER = _FINITE + r"|[+-]?(?i:nan|inf|infinity)"
 _DATE = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?)?"
 _DATE_AND_ZONE = _DATE.removesuffix("?") + r"(?:Z|[+-]\d\d:?\d\d)"
-_MISSING_TIME = ("", "nan", "nat")
+_MISSING_TIME = ("nan", "nat", *map(str.lower, NULL_TEXTS))
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 """From this magnitude on, a time counts in this fraction of a second: 1e11 seconds is the year 5138."""
 
@@ -92,8 +92,8 @@ def _parsed(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     numeric = _matches(texts, _NUMBER)
     numbers = np.full(len(texts), np.nan)
     numbers[numeric] = texts.filter(pa.array(numeric)).cast(pa.float64()).to_numpy()
-    empty = pc.equal(texts, "").to_numpy(zero_copy_only=False)
-    return numbers, np.select([numeric, empty], [RawRatings.VALID, RawRatings.NULL], RawRatings.UNREADABLE)
+    missing = pc.is_in(texts, value_set=pa.array(NULL_TEXTS)).to_numpy(zero_copy_only=False)
+    return numbers, np.select([numeric, missing], [RawRatings.VALID, RawRatings.NULL], RawRatings.UNREADABLE)
 
 
 def _parsed_times(codes: np.ndarray, values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -141,6 +141,7 @@ def _matches(texts: pa.Array, pattern: str) -> np.ndarray:
 
 def _trimmed(values: pa.Array) -> pa.Array:
     """As texts; bytes that are not ASCII are neither numbers nor times, and stay unreadable."""
+    values = values.cast(pa.binary())  # strings of a parquet file may be any bytes
     try:
         texts = values.cast(pa.string())
     except pa.ArrowInvalid:

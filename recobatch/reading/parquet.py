@@ -13,6 +13,7 @@ from recobatch.reading.columns import find_columns
 from recobatch.reading.ids import ids_from_texts, recoded
 from recobatch.reading.numbers import ratings_from, times_from
 from recobatch.reading.options import ReadOptions
+from recobatch.reading.packed import most_bytes, too_large
 from recobatch.reading.partitions import NO_PARTITIONS, with_partitions
 from recobatch.reading.raw import Ids, RawRatings
 
@@ -20,27 +21,40 @@ MAGIC = b"PAR1"
 
 
 def read_parquet(
-    source: Path | pa.Buffer, options: ReadOptions, where: str, partitions: Mapping[str, str | None] = NO_PARTITIONS
+    path: Path,
+    options: ReadOptions,
+    where: str,
+    partitions: Mapping[str, str | None] = NO_PARTITIONS,
+    max_bytes: int | None = None,
+    content: pa.Buffer | None = None,
 ) -> RawRatings:
     """Read all rows of a parquet file.
 
     Args:
-        source: Local path, or the file's bytes.
+        path: Local file.
         options: Columns to read; common names are recognised without it.
         where: Name of the file in error messages.
         partitions: Further columns, with the value of all rows.
+        max_bytes: Most that the rows may take in memory; see ``most_bytes``.
+        content: The parquet file itself, where ``path`` is a compressed one.
 
     Raises:
         NoRatings: If it has no rows.
-        BadRatings: If it is damaged, or its columns are of the wrong type.
+        BadRatings: If it is damaged, its columns are of the wrong type, or its rows take too much memory.
     """
+    source, limit = str(path) if content is None else content, most_bytes(path, max_bytes)
     try:
-        with pq.ParquetFile(source if isinstance(source, pa.Buffer) else str(source)) as file:
+        with pq.ParquetFile(source) as file:
             own = file.schema_arrow.names
             names, below = (*own, *partitions), tuple(partitions)
             roles = find_columns(own, options, where, named=True, partitions=below).by_role()
-            table = _read(file, {role: own[place] for role, place in roles.items() if place < len(own)}, where)
-    except (pa.ArrowInvalid, OSError) as error:
+            chosen = {role: own[place] for role, place in roles.items() if place < len(own)}
+            if (size := _bytes_in_memory(file, set(chosen.values()))) > limit:
+                raise too_large(f"{file.metadata.num_rows:,} rows of {size:,} bytes", path, where, limit)
+            _require_single(own, chosen, where)
+            texts = _texts(file, set(chosen.values()))
+        table = _read(source, chosen, texts)
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise BadRatings(
             f"{where}: found a damaged parquet file ({str(error).splitlines()[0][:120]}), expected a complete one; "
             f"write it again"
@@ -72,11 +86,33 @@ def raw_from_columns(table: pa.Table, columns: dict[str, str], where: str) -> Ra
     )  # fmt: skip
 
 
-def _read(file: pq.ParquetFile, names: dict[str, str], where: str) -> pa.Table:
-    doubled = next((name for name in names.values() if file.schema_arrow.names.count(name) > 1), None)
+def _bytes_in_memory(file: pq.ParquetFile, names: set[str]) -> int:
+    """Of the columns as they are read: texts once for each page that has them, numbers in every row."""
+    total = 0
+    for group in map(file.metadata.row_group, range(file.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            if chunk.path_in_schema in names:
+                is_text = chunk.physical_type == "BYTE_ARRAY"
+                total += 4 * chunk.num_values + chunk.total_uncompressed_size if is_text else 8 * chunk.num_values
+    return total
+
+
+def _require_single(own: list[str], names: dict[str, str], where: str) -> None:
+    doubled = next((name for name in names.values() if own.count(name) > 1), None)
     if doubled is not None:
         raise BadRatings(f"{where}: found two columns named {doubled!r}, expected one; rename one of them")
-    table = file.read(columns=list(names.values()))
+
+
+def _texts(file: pq.ParquetFile, names: set[str]) -> list[str]:
+    """Those of the columns that are text or bytes."""
+    columns = map(file.schema.column, range(len(file.schema)))
+    return [each.path for each in columns if each.path in names and each.physical_type == "BYTE_ARRAY"]
+
+
+def _read(source: str | pa.Buffer, names: dict[str, str], texts: list[str]) -> pa.Table:
+    """The columns by role; of ``texts``, one that many rows have is held once."""
+    with pq.ParquetFile(source, read_dictionary=texts) as file:
+        table = file.read(columns=list(names.values()))
     return table.select(list(names.values())).rename_columns(list(names))
 
 
@@ -85,7 +121,7 @@ def _ids(column: pa.ChunkedArray, name: str, where: str) -> Ids:
     if pa.types.is_null(kind):
         return Ids(np.full(len(column), Ids.NULL, np.int32), pa.array([], pa.string()))
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        codes, values = recoded(column)
+        codes, values = recoded(column.cast(pa.float32()) if pa.types.is_float16(kind) else column)
         return Ids(*_whole(codes, values, name, where))
     if any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
                                    pa.types.is_binary, pa.types.is_large_binary)):  # fmt: skip

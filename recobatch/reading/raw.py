@@ -7,6 +7,8 @@ import pyarrow as pa
 
 NULL_TEXTS = ("", "NULL", "null", "NA", "N/A", "None", "none", "\\N", "<NA>")
 """Texts that mean null in a text file, unless they are quoted."""
+NAN_TEXTS = ("nan", "NaN")
+"""Likewise of an id; as a rating they are a number that is not finite."""
 
 
 @dataclass(frozen=True, eq=False)

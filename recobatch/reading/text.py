@@ -3,27 +3,33 @@
 import codecs
 import io
 import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from recobatch.errors import BadRatings
 from recobatch.reading.ids import ids_from_texts, recoded
 from recobatch.reading.layout import Layout
 from recobatch.reading.numbers import ratings_from, times_from
-from recobatch.reading.opening import opened
+from recobatch.reading.packed import opened
 from recobatch.reading.partitions import with_partitions
-from recobatch.reading.raw import NULL_TEXTS, RawRatings, Unreadable
+from recobatch.reading.raw import NAN_TEXTS, NULL_TEXTS, Ids, RawRatings, Unreadable
 
 _BLOCK_BYTES = 1 << 23
 _QUOTED_CHARACTERS = 200
 _TEXT = pa.dictionary(pa.int32(), pa.binary())
 _SUBSTITUTE = b"\x1f"
 """Replaces ``::``: pyarrow's csv reader accepts one-character delimiters only."""
+_Source: TypeAlias = Callable[[], AbstractContextManager[IO[bytes]]]
+"""Opens the file's text."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +44,25 @@ class _ReadMode:
     """A quoted field may contain line ends; a stray quotation mark may make the attempt fail."""
 
 
-def read_text(path: Path, layout: Layout, where: str) -> RawRatings:
+def read_text(path: Path, layout: Layout, where: str, max_bytes: int | None = None) -> RawRatings:
     """Read all rows of a text file.
 
     Args:
         path: Local file, possibly packed.
         layout: Result of ``sniff``.
         where: Name of the file in error messages.
+        max_bytes: See ``most_bytes``.
 
     Raises:
         BadRatings: If the text cannot be parsed.
     """
     typed = frozenset({"rating", "time"} if layout.time_is_integer else {"rating"}) & layout.in_file().keys()
     mode = _ReadMode(typed, tolerant=False, multiline=layout.quoted)
+    source = partial(opened, path, where, max_bytes)
     while True:
         try:
-            return _assembled(*_read(path, layout, mode, where), layout)
+            table, unreadable = _read(source, layout, mode, layout.in_file())
+            return _assembled(_without_nan_ids(table, source, layout, mode), unreadable, layout)
         except pa.ArrowInvalid as error:
             message = str(error).splitlines()[0][:120]
             if mode.typed and "conversion error" in message:
@@ -69,8 +78,9 @@ def read_text(path: Path, layout: Layout, where: str) -> RawRatings:
                 ) from error
 
 
-def _read(path: Path, layout: Layout, mode: _ReadMode, where: str) -> tuple[pa.Table, list[Unreadable]]:
-    roles = layout.in_file()
+def _read(
+    source: _Source, layout: Layout, mode: _ReadMode, roles: Mapping[str, int], nulls: Sequence[str] = NULL_TEXTS
+) -> tuple[pa.Table, list[Unreadable]]:
     unreadable: list[Unreadable] = []
 
     def collect(row: pa.csv.InvalidRow) -> str:
@@ -82,7 +92,7 @@ def _read(path: Path, layout: Layout, mode: _ReadMode, where: str) -> tuple[pa.T
         return "skip"
 
     narrowed = len(layout.delimiter) > 1
-    with opened(path, where) as stream:
+    with source() as stream:
         table = pa.csv.read_csv(
             _ReplacedDelimiter(stream, layout.delimiter.encode()) if narrowed else stream,
             pa.csv.ReadOptions(
@@ -99,14 +109,32 @@ def _read(path: Path, layout: Layout, mode: _ReadMode, where: str) -> tuple[pa.T
             pa.csv.ConvertOptions(
                 check_utf8=False, include_columns=[str(position) for position in roles.values()],
                 column_types=_types(roles, mode),
-                null_values=NULL_TEXTS, strings_can_be_null=True, quoted_strings_can_be_null=False,
+                null_values=nulls, strings_can_be_null=True, quoted_strings_can_be_null=False,
             ),
         )  # fmt: skip
     columns = [_as_bytes(column) if mode.tolerant and column.type == _TEXT else column for column in table.columns]
     return pa.table(dict(zip(roles, columns, strict=True))), unreadable
 
 
-def _types(roles: dict[str, int], mode: _ReadMode) -> dict[str, pa.DataType]:
+def _without_nan_ids(table: pa.Table, source: _Source, layout: Layout, mode: _ReadMode) -> pa.Table:
+    """The table with ids of ``nan`` as nulls, unless they are quoted.
+
+    Ratings keep theirs, and pyarrow takes one list of nulls for all columns: if there are any, the ids are read again.
+    """
+    ids = {role: place for role, place in layout.in_file().items() if role in {"user", "item"}}
+    if any(_has_nan(table[role]) for role in ids):
+        again, _ = _read(source, layout, mode, ids, NULL_TEXTS + NAN_TEXTS)
+        for role in ids:
+            table = table.set_column(table.column_names.index(role), role, again[role])
+    return table
+
+
+def _has_nan(column: pa.ChunkedArray) -> bool:
+    wanted = pa.array(NAN_TEXTS, pa.binary())
+    return any(pc.any(pc.is_in(chunk.dictionary, value_set=wanted)).as_py() for chunk in column.chunks)
+
+
+def _types(roles: Mapping[str, int], mode: _ReadMode) -> dict[str, pa.DataType]:
     numbers = {"rating": pa.float64(), "time": pa.int64()}
     return {str(place): numbers[role] if role in mode.typed else _TEXT for role, place in roles.items()}
 
@@ -139,13 +167,17 @@ def _assembled(table: pa.Table, unreadable: list[Unreadable], layout: Layout) ->
     else:
         timestamp, time_state = np.full(len(table), RawRatings.NO_TIME), None
     return RawRatings(
-        ids_from_texts(table["user"]), ids_from_texts(table["item"]), rating, rating_state, timestamp, time_state,
-        columns=columns,
+        _ids(table, "user", layout), _ids(table, "item", layout),
+        rating, rating_state, timestamp, time_state, columns=columns,
         records=_records(len(table), unreadable, first=1 + layout.skip),
         skipped=layout.skip,
         unreadable=tuple(unreadable),
         texts={name: table[name] for name in table.column_names},
     )  # fmt: skip
+
+
+def _ids(table: pa.Table, role: str, layout: Layout) -> Ids:
+    return ids_from_texts(table[role], nulls_are_read=role in layout.in_file())
 
 
 def _records(n_rows: int, unreadable: list[Unreadable], *, first: int) -> np.ndarray | None:

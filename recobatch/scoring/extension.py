@@ -1,6 +1,7 @@
 """A champion and the current ratings → the changes since its training, and the champion over the current ids."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -25,6 +26,8 @@ class CurrentRatings:
     interactions: EncodedInteractions
     users: Vocabulary
     items: Vocabulary
+    text_ids: Mapping[str, str] = field(default_factory=dict)
+    """``user`` or ``item`` → the first id that is no integer, with its place in the file, where that is known."""
 
 
 def extend(
@@ -54,7 +57,8 @@ def extend(
         BadRatings: If the champion's ids are integers and some of the current ones are not.
     """
     current = [
-        _Current.find(*each) for each in ((champion.users, now.users, "user"), (champion.items, now.items, "item"))
+        _Current.find(known, side, noun, now.text_ids.get(noun))
+        for known, side, noun in ((champion.users, now.users, "user"), (champion.items, now.items, "item"))
     ]
     is_kept = _is_current(champion.rated, now.interactions, *current)
     complete = bool(len(is_kept)) and float(is_kept.mean()) >= _COVERED
@@ -100,7 +104,7 @@ class _Current:
     """Champion's index of each, -1 for an unknown one."""
 
     @classmethod
-    def find(cls, champion: Vocabulary, now: Vocabulary, noun: str) -> Self:
+    def find(cls, champion: Vocabulary, now: Vocabulary, noun: str, first_text: str | None) -> Self:
         if pa.types.is_integer(champion.ids.type) and not pa.types.is_integer(now.ids.type):
             odd = ChangedIds.of(now.ids.filter(pc.invert(pc.match_substring_regex(now.ids, r"^-?\d{1,18}$"))))
             verb = "is no integer" if odd.count == 1 else "are no integers"
@@ -109,9 +113,10 @@ class _Current:
                 if odd.count
                 else f"{noun} ids as text"
             )
+            place = f" (the first: {first_text})" if first_text else ""
             raise BadRatings(
-                f"ratings: found {shown} among {len(now):,}, expected integers as in the champion's training ratings; "
-                f"correct or remove these rows, or train again"
+                f"ratings: found {shown} among {len(now):,}{place}, expected integers as in the champion's training "
+                f"ratings; correct or remove these rows, or train again"
             )
         ids = now.ids.cast(champion.ids.type)
         return cls(ids, champion.find(ids))

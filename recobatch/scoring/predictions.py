@@ -33,7 +33,7 @@ LEAST_SHARDS = 4
 class ScoreOptions(BaseModel):
     """The scored models, and the sizes of files and row groups."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     models: Literal["all", "champion"] = "all"
     """The models whose predictions are published."""

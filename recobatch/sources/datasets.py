@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 from recobatch.addresses import Address
 from recobatch.errors import BadRatings, RatingsNotFound
 from recobatch.reading import ReadOptions
 from recobatch.reading.files import list_files, names_many
 from recobatch.reading.opening import NOTHING, why_unreadable
+from recobatch.reading.remote import identity
 from recobatch.sources import movielens
 from recobatch.sources.movielens import Progress
 from recobatch.sources.titles import find_titles, read_titles
-from recobatch.storage.fingerprints import fingerprint, source_fingerprint
+from recobatch.storage.fingerprints import file_digest, fingerprint
 
 __all__ = ["Progress", "Source", "read_titles", "resolve"]
 
@@ -65,6 +67,19 @@ def origin_fingerprint(source: Source) -> str:
     if not names_many(source.uri):
         return source_fingerprint(source.uri)
     return fingerprint([[file.name, source_fingerprint(file.uri)] for file in list_files(source.uri)])
+
+
+def source_fingerprint(uri: str) -> str:
+    """Identify the content behind a path or URI, so that a changed file is read again.
+
+    A local file counts by its bytes, a remote one by its ``identity``; one that cannot be identified never equals an
+    earlier one.
+    """
+    local = Address.parse(uri).local
+    if local is not None and local.is_file():
+        return file_digest(local)
+    found = identity(uri) if local is None else None
+    return uuid4().hex if found is None else fingerprint(found)
 
 
 def check_path(ratings: str) -> None:

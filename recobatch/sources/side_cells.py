@@ -38,13 +38,14 @@ def read_cells(path: Path) -> Cells:
 def _read_parquet(path: Path) -> Cells:
     try:
         table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
+        cells = {name: table[name].to_pylist() for name in table.column_names}
+    except (OSError, pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise BadInput(
             f"{path}: found no readable parquet file ({str(error).splitlines()[0][:120]}), expected a side table; "
             f"write it again"
         ) from error
     _refuse_doubled(table.column_names, path)
-    return Cells({name: table[name].to_pylist() for name in table.column_names}, len(table))
+    return Cells(cells, len(table))
 
 
 _FIXED = {

@@ -91,7 +91,7 @@ def titles_of(table: pa.Table) -> pa.Table | None:
 def _of_parquet(path: Path) -> pa.Table:
     try:
         titles = titles_of(pq.read_table(path, partitioning=None))
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise BadRatings(f"{path}: found no titles ({error}), expected a parquet file; correct it") from error
     if titles is None:
         raise BadRatings(f"{path}: found no titles, expected columns of an item id and a title; rename its columns")

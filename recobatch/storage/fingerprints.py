@@ -1,4 +1,4 @@
-"""Fingerprints: of values, files, code, sources and published tables."""
+"""Fingerprints: of values, files, code and published tables."""
 
 import hashlib
 import json
@@ -6,11 +6,6 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
-
-import fsspec
-
-from recobatch.addresses import without_secrets
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -57,29 +52,3 @@ def published_fingerprint(
         champion: Identity of the registered model that scores; None where the models are trained from the ratings.
     """
     return fingerprint({**(champion or {}), **(ratings or {}), "settings": settings, "code": code})
-
-
-def source_fingerprint(uri: str) -> str:
-    """Identify the content behind a path or URI, so that a changed file is read again.
-
-    A local file counts by its bytes, a remote one by the attributes in its file system (etag, size, time); one that
-    cannot be identified never equals an earlier one.
-    """
-    path = Path(uri)
-    if path.is_file():
-        return file_digest(path)
-    try:
-        filesystem, remote = fsspec.core.url_to_fs(uri)
-        return (
-            _web_fingerprint(uri, filesystem.info(remote)) if uri.startswith("http") else str(filesystem.ukey(remote))
-        )
-    except Exception:  # noqa: BLE001 - every vendor has its own; the download reports what is wrong
-        return uuid4().hex
-
-
-def _web_fingerprint(uri: str, info: Mapping[str, Any]) -> str:
-    """By the headers of the content; fsspec's own key of a web page is its address, whatever is there."""
-    headers = {name: info.get(name) for name in ("ETag", "Content-MD5", "Digest", "Last-Modified")}
-    if not any(headers.values()):
-        return uuid4().hex
-    return fingerprint({**headers, "size": info.get("size"), "address": without_secrets(uri)})

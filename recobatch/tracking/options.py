@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from recobatch.errors import BadSettings
 
@@ -18,14 +18,25 @@ class TrackingOptions(BaseModel):
         default=None,
         description="MLflow tracking URI; none means MLFLOW_TRACKING_URI, else mlflow.db in the project root",
     )
-    experiment: str = Field(default="recobatch", min_length=1, description="MLflow experiment of all runs")
-    registered_model: str = Field(default="recobatch", min_length=1, description="name in the model registry")
+    experiment: str = Field(
+        default="recobatch", min_length=1, max_length=500, description="MLflow experiment of all runs"
+    )
+    registered_model: str = Field(
+        default="recobatch", min_length=1, max_length=256, description="name in the model registry, without / and :"
+    )
     timeout_seconds: int = Field(
         default=5, ge=1, le=600, description="longest wait for one answer of the tracking server, in seconds"
     )
     drain_seconds: int = Field(
         default=60, ge=1, le=3600, description="longest wait for a run's remaining records to arrive, in seconds"
     )
+
+    @field_validator("registered_model")
+    @classmethod
+    def _is_taken_by_mlflow(cls, name: str) -> str:
+        if not name.strip() or any(mark in name for mark in "/:") or name == "." or name.startswith(".."):
+            raise ValueError(f"found {name!r}, expected a name without / and : that is no path")
+        return name
 
     def resolve_uri(self, root: Path) -> str:
         """The tracking URI in force: the setting, else the environment, else ``mlflow.db`` under ``root``.

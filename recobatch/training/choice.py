@@ -25,7 +25,7 @@ _SWEEPS = 60
 class ChampionOptions(BaseModel):
     """How the champion is chosen, and which ratings the published models know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     validation_fraction: float = Field(0.125, ge=0, le=0.5)
     """Share of the training ratings on which the models are compared and their intervals calibrated, after one more

@@ -11,7 +11,7 @@ from recobatch.models.options import ModelOptions
 class Recipe(BaseModel):
     """Hyperparameters of training; the defaults are the notebook's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     epochs: int = Field(5, ge=1, le=10_000)
     """Largest number of passes over the training ratings."""

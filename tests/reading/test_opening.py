@@ -1,8 +1,6 @@
-import errno
 import functools
 import gzip
 import http.server
-import os
 import threading
 
 import fsspec
@@ -10,7 +8,7 @@ import pytest
 
 from recobatch.errors import BadRatings, RatingsUnreachable
 from recobatch.ingest import IngestOptions, ingest
-from recobatch.reading import ReadOptions, localized, opening
+from recobatch.reading import ReadOptions, localized
 
 CONTENT = b"user,item,rating\n1,2,3\n"
 
@@ -85,20 +83,3 @@ def test_a_missing_package_is_named():
         localized("abfs://c/x.csv"),
     ):
         pass
-
-
-def test_what_is_packed_is_told_by_content_and_not_by_name(tmp_path):
-    path = tmp_path / "ratings.parquet.zst"
-    path.write_bytes(gzip.compress(CONTENT))
-    with opening.opened(path, "given") as stream:
-        assert stream.read() == CONTENT
-
-
-def test_a_failing_disk_is_not_called_a_damaged_file(tmp_path):
-    path = tmp_path / "ratings.csv"
-    path.write_bytes(CONTENT)
-    with (
-        pytest.raises(BadRatings, match=r"given: found a file that cannot be read \(Input/output error\), expected"),
-        opening.opened(path, "given"),
-    ):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))

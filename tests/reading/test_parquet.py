@@ -2,10 +2,13 @@ import datetime
 import decimal
 import io
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recobatch.reading import Ids, ReadOptions, parquet, read_ratings
+from tests.support.bad_ratings import not_utf8
 from tests.support.ingesting import clean_rows
 
 
@@ -28,6 +31,9 @@ IDS = {
     "large strings": (pa.array(["b", "a"], pa.large_string()), ["b", "a"]),
     "dictionary": (pa.array(["b", "a"]).dictionary_encode(), ["b", "a"]),
     "binary": (pa.array([b"b", "é".encode()]), ["b", "é"]),
+    "strings that are Latin-1": (not_utf8(b"zo\xe9", b"a"), ["zoé", "a"]),
+    "half floats": (pa.array(np.array([1, 2], np.float16)), [1, 2]),
+    "binary views": (pa.array([b"b", b"a"], pa.binary_view()), ["b", "a"]),
 }  # fmt: skip
 
 
@@ -65,3 +71,17 @@ TIMES = {
 def test_times_of_any_type(kind, tmp_path):
     content = parquet_of(user=[1], item=[2], rating=pa.array([4], pa.int8()), time=TIMES[kind])
     assert clean_rows(tmp_path, content) == [(1, 2, 4, 881_250_949)]
+
+
+def test_a_text_of_many_rows_is_held_once(tmp_path, monkeypatch):
+    """Texts that are expanded row by row would take a gigabyte here."""
+    codes, long = pa.array(np.zeros(2_000, np.int32)), pa.array(["x" * 500_000])
+    table = pa.table({"user": pa.DictionaryArray.from_arrays(codes, long), "item": range(2_000), "rating": [1] * 2_000})
+    sink = io.BytesIO()
+    pq.write_table(table, sink, store_schema=False, compression="zstd")
+    before = pa.total_allocated_bytes()
+    held = []
+    monkeypatch.setattr(parquet, "_ids", lambda *_: held.append(pa.total_allocated_bytes()) or Ids(None, None))
+    (tmp_path / "given").write_bytes(sink.getvalue())
+    read_ratings(tmp_path / "given", ReadOptions(), "given")
+    assert max(held) - before < 100 << 20

@@ -1,5 +1,7 @@
 """A champion over the ratings of now: what is new is counted; unknown ids come in, known ones do not move."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -199,6 +201,13 @@ def test_the_one_id_among_many_that_is_text_is_named():
     now = CurrentRatings(rows, users, Vocabulary.build(pa.array([10])))
     with pytest.raises(BadRatings, match=r"found 1 user id that is no integer \('u17'\) among 101"):
         extend(champion_of([(1, 10), (2, 20)]), now, unknown="leave_out", trained_until=None)
+
+
+def test_the_place_of_the_first_id_that_is_text_is_named():
+    now = replace(ratings_of([(1, 10, 0)], text=True), text_ids={"user": "'id001' (ratings.csv, line 3)"})
+    told = r"\('id001'\) among 1 \(the first: 'id001' \(ratings\.csv, line 3\)\), expected integers"
+    with pytest.raises(BadRatings, match=told):
+        extend(champion_of([(1, 10)]), now, unknown="biases", trained_until=None)
 
 
 def test_nothing_moves_in_what_was_given():

@@ -2,8 +2,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recobatch.errors import BadRatings
+from recobatch.errors import BadInput, BadRatings
+from recobatch.sources.side_cells import read_cells
 from recobatch.sources.titles import choose_titles, find_titles, has_titles, read_titles
+from tests.support.bad_ratings import not_utf8
 
 
 def test_movielens_titles_are_the_same_from_both_layouts(ml100k_dir):
@@ -54,6 +56,15 @@ def test_reads_a_table_of_the_items_in_parquet(tmp_path):
     assert not has_titles(path)
     with pytest.raises(BadRatings, match="expected a parquet file"):
         read_titles(path)
+
+
+def test_a_table_with_texts_that_are_not_utf8_is_refused(tmp_path):
+    path = tmp_path / "catalogue.parquet"
+    pq.write_table(pa.table({"item_id": [1], "title": not_utf8(b"Mis\xe9rables")}), path)
+    with pytest.raises(BadRatings, match=r"catalogue\.parquet: found no titles \('utf-8' codec"):
+        read_titles(path)
+    with pytest.raises(BadInput, match=r"catalogue\.parquet: found no readable parquet file \('utf-8' codec"):
+        read_cells(path)
 
 
 def test_a_ratings_file_is_not_its_own_titles(tmp_path):

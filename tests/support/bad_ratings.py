@@ -28,6 +28,27 @@ def zipped(**members):
     return sink.getvalue()
 
 
+def patched_zip(flags=0, method=zipfile.ZIP_DEFLATED):
+    """A zip with other flags and another method in both of its headers than it has."""
+    content = bytearray(zipped(a=GOOD))
+    directory = content.index(b"PK\x01\x02")
+    for place, value in ((6, flags), (8, method), (directory + 8, flags), (directory + 10, method)):
+        content[place : place + 2] = value.to_bytes(2, "little")
+    return bytes(content)
+
+
+def second_damaged(pack):
+    """Two streams, of which the second has a flipped bit near its begin."""
+    first, second = pack(GOOD), bytearray(pack(ROWS))
+    second[20] ^= 1
+    return first + bytes(second)
+
+
+def not_utf8(*values):
+    """A column of strings that nobody has checked."""
+    return pa.Array.from_buffers(pa.string(), len(values), pa.array(values, pa.binary()).buffers())
+
+
 def packed(codec, content):
     return pa.compress(content, codec=codec, asbytes=True)
 
@@ -65,6 +86,29 @@ REFUSED = {
     "bz2 that is cut off": (bz2.compress(BIG)[:-200], {}, "found a damaged or cut-off compressed file"),
     "xz that is cut off": (lzma.compress(BIG)[:-2_000], {}, "found a damaged or cut-off compressed file"),
     "zstd that is cut off": (packed("zstd", BIG)[:-2_000], {}, "found a damaged or cut-off compressed file"),
+    "gzip with a flipped bit in its second member": (
+        second_damaged(gzip.compress), {}, "found a damaged or cut-off compressed file",
+    ),
+    "bz2 with a flipped bit in its second stream": (
+        second_damaged(bz2.compress), {}, "found a damaged or cut-off compressed file",
+    ),
+    "xz with a flipped bit in its second stream": (
+        second_damaged(lzma.compress), {}, "found a damaged or cut-off compressed file",
+    ),
+    "a zip with a password": (
+        patched_zip(flags=1), {}, "found a zip that cannot be unpacked here (File 'a' is encrypted, password required",
+    ),
+    "a zip of an unknown method": (
+        patched_zip(method=99), {},
+        "found a zip that cannot be unpacked here (That compression method is not supported), expected one without",
+    ),
+    "gzip that grows beyond the limit": (
+        gzip.compress(BIG), {"max_bytes": 100_000}, "found more than 100,000 bytes in a compressed file of",
+    ),
+    "parquet that grows beyond the limit": (
+        parquet(user=column([7] * 10_000), item=column(["a"] * 10_000), rating=column([3.0] * 10_000)),
+        {"max_bytes": 100_000}, "found 10,000 rows of",
+    ),
     "missing column": (
         b"user,rating,time\n1,2,3\n", {}, "found no column for the item among 'user', 'rating', 'time'",
     ),
@@ -92,6 +136,12 @@ REFUSED = {
     ),
     "null ids": (HEADER + b",1,2,3\n1,,2,3\nNULL,1,2,3\n", {}, "(3 null; first: line 2, null, has item_id '1'"),
     "null ratings": (HEADER + b"1,1,,3\n2,1,\\N,3\n", {}, "2 of 2 ratings cannot be used (2 null"),
+    "null ids with blanks around them": (
+        HEADER + b" NULL,1,2,3\n1, nan ,2,3\n2,1, None,3\n", {}, "(3 null; first: line 2, null, has user_id ' NULL'",
+    ),
+    "nan ids beside quoted ones": (
+        HEADER + b'"nan",1,2,3\nnan,2,2,3\n', {}, "(1 null; first: line 3, null, has item_id '2'",
+    ),
     "NaN": (HEADER + b"1,1,NaN,3\n2,1,nan,3\n", {}, "2 non_finite; first: line 2, non_finite, has user_id '1'"),
     "infinity": (HEADER + b"1,1,inf,3\n2,1,-inf,3\n3,1,1e300,3\n", {}, "3 non_finite"),
     "ratings beyond 1e9": (
@@ -122,6 +172,13 @@ REFUSED = {
     "fractional ids": (
         parquet(user=column([1.5, 2.0]), item=TWO, rating=TWO), {},
         "found the id 1.5 in column 'user', expected integers",
+    ),
+    "ids in two encodings in parquet": (
+        parquet(user=not_utf8(b"zo\xe9", "zoé".encode()), item=TWO, rating=TWO), {},
+        "(1 unreadable; first: row 1, unreadable, has user_id 'zoé', item_id '3'",
+    ),
+    "ratings that are not UTF-8 in parquet": (
+        parquet(user=ONE, item=TWO, rating=not_utf8(b"3\xff", b"4")), {}, "first: row 1, unreadable, has user_id '1'",
     ),
     "lists as ids": (
         parquet(user=column([[1], [2]]), item=TWO, rating=TWO), {},

@@ -62,7 +62,10 @@ ACCEPTED = {
     "mixed id types": (HEADER + "1,2,3,4\nann,3,3,4\n", {}, [("1", 2, 3, 4), ("ann", 3, 3, 4)]),
     "a formula as an id": (HEADER + "=1+1,@SUM(A1),3,4\n", {}, [("=1+1", "@SUM(A1)", 3, 4)]),
     "a path as an id": (HEADER + "../../etc/passwd,a/b,3,4\n", {}, [("../../etc/passwd", "a/b", 3, 4)]),
-    "a null that is meant": (HEADER + '"null","NA",3,4\n', {}, [("null", "NA", 3, 4)]),
+    "a null that is meant": (HEADER + '"null","NA",3,4\n"nan","NaN",3,4\n', {}, [
+        ("null", "NA", 3, 4), ("nan", "NaN", 3, 4),
+    ]),
+    "a null time with blanks around it": (HEADER + "1,2,3, NULL\n5,6,7,8\n", {}, [(1, 2, 3, None), (5, 6, 7, 8)]),
     "a stray quotation mark": (HEADER + '7" single,12" mix,3,4\n', {}, [('7" single', '12" mix', 3, 4)]),
     "a quotation mark between tabs": ('1\t"2\t3\t4\n5\t6\t7\t8\n', {}, [(1, '"2', 3, 4), (5, "6", 7, 8)]),
     "single colons between double ones": ("a:b::2::3::4\n:c::6::7::8\n", {}, [("a:b", 2, 3, 4), (":c", 6, 7, 8)]),
