@@ -207,7 +207,9 @@ def _all_ranked(rows: pa.Table, ranked: pa.Table | None, k: int, *, unseen_only:
 def _with_titles(rows: pa.Table, file: Part) -> pa.Table:
     titles = pq.ParquetFile(file).read(use_threads=False).combine_chunks()
     unknown = pa.nulls(1, titles.schema.field("title").type)
-    # Item by item, because pa.array() and value sets would import pandas, which costs more than the whole look-up.
-    places = [pc.index(titles["item_id"], item).as_py() for item in rows["item_id"]]
+    # As texts: the file with the titles may have ids of another type. Item by item, because pa.array() and value sets
+    # would import pandas, which costs more than the whole look-up.
+    known = titles["item_id"].cast(pa.string())
+    places = [pc.index(known, item.cast(pa.string())).as_py() for item in rows["item_id"]]
     found = [titles["title"].chunk(0).slice(place, 1) if place >= 0 else unknown for place in places]
     return rows.add_column(2, "title", pa.concat_arrays([*found, unknown]).slice(0, len(found)))

@@ -83,8 +83,14 @@ def _holds(file: pq.ParquetFile, group: int, wanted: int | str) -> bool:
 
 def _bounds(file: pq.ParquetFile, group: int) -> tuple[Any, Any] | None:
     """First and last user of a row group; None if it has no rows."""
-    statistics = file.metadata.row_group(group).column(0).statistics
-    return (statistics.min, statistics.max) if statistics is not None and statistics.has_min_max else None
+    about = file.metadata.row_group(group)
+    if not about.num_rows:
+        return None
+    statistics = about.column(0).statistics
+    if statistics is not None and statistics.has_min_max:
+        return statistics.min, statistics.max
+    ids = file.read_row_group(group, columns=["user_id"], use_threads=False)["user_id"]  # beyond 4,096 bytes: without
+    return ids[0].as_py(), ids[-1].as_py()
 
 
 def _as_id(user_id: int | str, wanted: pa.DataType, place: str) -> int | str:
