@@ -4,19 +4,18 @@
         events.jsonl   one record a line; `{"ack": n, …}` lines state that the first n records arrived
         files/<n>/     hard links to the artifacts (copies where the file system has no links)
 
-An unreachable server therefore costs only a later delivery, and the next process sends what a killed one left.
+An unreachable server therefore costs only a later delivery, and the next process sends what a killed one left. A
+journal with damage in its midst is renamed ``quarantined-…``, and left for a person.
 """
 
 import json
 import logging
-import queue
 import re
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, wait
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from itertools import takewhile
@@ -25,12 +24,12 @@ from typing import Any, Literal, Self
 
 from recobatch.storage.durable import link_or_copy
 from recobatch.storage.folder_lock import FolderLock, try_lock
-from recobatch.tracking.connection import Connection
 
 log = logging.getLogger("recobatch.tracking")
 
 OUTBOX = Path(".recobatch", "spool")
 """Folder of all journals, relative to the project root."""
+_JOURNALS = "[0-9]*-*-*"
 
 Kind = Literal[
     "start", "resume", "params", "dataset", "metrics", "tags", "artifact", "model", "register", "alias", "finish"
@@ -61,7 +60,7 @@ class RunState:
 
 def has_records(root: Path) -> bool:
     """Whether runs of the project folder may have left records on disk."""
-    return any((root / OUTBOX).glob("*"))
+    return any((root / OUTBOX).glob(_JOURNALS))
 
 
 class Journal:
@@ -76,6 +75,7 @@ class Journal:
         self._records: list[Record] = []
         self._acknowledged = 0
         self._is_writable = True
+        self._damaged_line = 0
         self._file = (folder / "events.jsonl").open("a+b")
         self._replay()
         self.may_be_started = bool(self._records)
@@ -103,14 +103,18 @@ class Journal:
 
     @classmethod
     def reopen(cls, folder: Path) -> Self | None:
-        """Open a closed journal; None if it was delivered meanwhile or another process has it open."""
+        """Open a closed journal; None if it was delivered meanwhile, another process has it open, or it is damaged."""
         lock = try_lock(folder)
-        return None if lock is None else cls(folder, lock)
+        journal = None if lock is None else cls(folder, lock)
+        if journal is not None and journal._damaged_line:
+            journal._quarantine()
+            return None
+        return journal
 
     @classmethod
     def left_over(cls, outbox: Path) -> Iterator[Self]:
         """The journals of processes that have ended, oldest first; each is locked during its turn."""
-        for folder in sorted(outbox.glob("[0-9]*-*-*")):
+        for folder in sorted(outbox.glob(_JOURNALS)):
             journal = cls.reopen(folder)
             if journal is not None:
                 yield journal
@@ -188,16 +192,28 @@ class Journal:
             self._is_writable = False
 
     def _replay(self) -> None:
-        """Read what an earlier process wrote; a line cut off by its end is dropped, so that the next one is whole."""
+        """Read what an earlier process wrote; a last line cut off by its end is dropped, so that the next is whole."""
         self._file.seek(0)
-        intact = 0
-        for line in self._file:
+        lines, intact = self._file.readlines(), 0
+        for number, line in enumerate(lines, 1):
             try:
                 self._read(line)
             except (ValueError, TypeError, KeyError):
+                if number < len(lines):  # a kill damages the last line alone
+                    self._damaged_line = number
+                    return
                 break
             intact += len(line)
         self._file.truncate(intact)
+
+    def _quarantine(self) -> None:
+        """Rename the folder, so that no later run reads it again."""
+        kept = self.folder.rename(self.folder.with_name(f"quarantined-{self.name}"))
+        log.warning(
+            "%s: found a record that cannot be read (line %d), expected JSON; the rest of the run is not sent to "
+            "MLflow; look at %s, then delete it", self.folder, self._damaged_line, kept,
+        )  # fmt: skip
+        self.close()
 
     def _read(self, line: bytes) -> None:
         read = json.loads(line if line.endswith(b"\n") else b"")
@@ -205,44 +221,3 @@ class Journal:
             self._acknowledged, self.state = read["ack"], RunState(**read["state"])
         else:
             self._records.append(Record(**read))
-
-
-class Sender:
-    """Sends the records of all runs from one background thread, so that training never waits for a server."""
-
-    def __init__(self, connection: Connection, deliver: Callable[[Journal, list[Record]], Mapping[str, Any]]) -> None:
-        """Start the thread.
-
-        Args:
-            connection: Sending stops while it is lost.
-            deliver: Sends records of one kind, returns the server's answers; raises if the server is unreachable.
-        """
-        self._connection = connection
-        self._deliver = deliver
-        self._submitted: queue.SimpleQueue[tuple[Journal, Future[None]]] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="mlflow-sender", daemon=True).start()
-
-    def submit(self, journal: Journal) -> "Future[None]":
-        """Have a journal's pending records sent; returns at once."""
-        done: Future[None] = Future()
-        self._submitted.put((journal, done))
-        return done
-
-    def flush(self, journal: Journal, seconds: float) -> bool:
-        """Wait until a journal's records have arrived, or the server is lost, or the time is up.
-
-        Returns:
-            Whether all of them have arrived.
-        """
-        wait([self.submit(journal)], timeout=seconds)
-        return not journal.pending()
-
-    def _work(self) -> None:
-        while True:
-            journal, done = self._submitted.get()
-            try:
-                while self._connection.is_up and not journal.is_closed and (batch := journal.next_batch()):
-                    journal.acknowledge(len(batch), **self._deliver(journal, batch))
-            except Exception as error:  # noqa: BLE001 - a thread that ends would leave every later record unsent
-                self._connection.lost(error)
-            done.set_result(None)

@@ -10,9 +10,10 @@ from typing import Literal
 from recobatch.model_folder import ModelFolder
 from recobatch.tracking import model_folder
 from recobatch.tracking.connection import Connection
-from recobatch.tracking.outbox import Journal, Kind, Record, RunState, Sender
+from recobatch.tracking.outbox import Journal, Kind, Record, RunState
 from recobatch.tracking.params import FACT, flatten_params
 from recobatch.tracking.registry import DIGESTS_TAG
+from recobatch.tracking.sender import Sender
 
 log = logging.getLogger("recobatch.tracking")
 

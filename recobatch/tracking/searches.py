@@ -7,9 +7,10 @@ from pathlib import Path
 
 from recobatch.tracking.connection import Connection
 from recobatch.tracking.options import DatasetInfo
-from recobatch.tracking.outbox import Journal, Record, Sender
+from recobatch.tracking.outbox import Journal, Record
 from recobatch.tracking.params import flatten_params
 from recobatch.tracking.run import TrackedRun
+from recobatch.tracking.sender import Sender
 
 SEARCH_TAG = "study"
 """Names the study of a search and of its trials. They have no ``batch_id``: they belong to no batch."""

@@ -13,7 +13,7 @@ from recobatch.tracking.connection import Connection
 from recobatch.tracking.delivery import Delivery
 from recobatch.tracking.history import PastRun, find_runs
 from recobatch.tracking.options import DatasetInfo, TrackingOptions
-from recobatch.tracking.outbox import OUTBOX, Journal, Record, Sender
+from recobatch.tracking.outbox import OUTBOX, Journal, Record
 from recobatch.tracking.params import flatten_params
 from recobatch.tracking.registry import (
     PENDING_ALIAS,
@@ -27,6 +27,7 @@ from recobatch.tracking.registry import (
 from recobatch.tracking.resume import find_journal
 from recobatch.tracking.run import RegisteredVersion, TrackedRun
 from recobatch.tracking.searches import SearchRuns
+from recobatch.tracking.sender import Sender
 
 log = logging.getLogger("recobatch.tracking")
 

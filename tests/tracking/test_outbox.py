@@ -126,3 +126,22 @@ def test_a_record_is_read_back_as_it_was(tmp_path_factory, body):
     journal.append(record)
     journal.close()
     assert [found.pending() for found in Journal.left_over(outbox)] == [[record]]
+
+
+@pytest.mark.parametrize("damage", [b"\xff", b"\x00", b'"', b"\n"])
+def test_a_journal_damaged_in_its_midst_is_quarantined_and_named_once(tmp_path, damage, caplog):
+    damaged, whole = Journal.create(tmp_path, "damaged"), Journal.create(tmp_path, "whole")
+    for journal in (damaged, whole):
+        for n in range(3):
+            journal.append(tag(n))
+        journal.close()
+    file = damaged.folder / "events.jsonl"
+    content = file.read_bytes()
+    place = content.index(b'"1"') - 2
+    file.write_bytes(content[:place] + damage + content[place + 1 :])
+    assert pending_tags(tmp_path) == [["0", "1", "2"]]
+    assert pending_tags(tmp_path) == [["0", "1", "2"]]
+    assert caplog.text.count("found a record that cannot be read (line 2), expected JSON") == 1
+    kept = tmp_path / f"quarantined-{damaged.name}" / "events.jsonl"
+    assert kept.read_bytes() == content[:place] + damage + content[place + 1 :]
+    assert Journal.reopen(damaged.folder) is None
