@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from recobatch.storage.fingerprints import file_digest
+from recobatch.storage.fingerprints import file_digest, fingerprint
 from recobatch.storage.folder_lock import FolderLock, try_lock, try_lock_file
 
 DONE = "done.json"
@@ -61,18 +61,28 @@ class InUse:
 def finish(folder: Path, report: Mapping[str, Any]) -> None:
     """Write the list of an output's files, with their digests, and its report."""
     files = {str(path.relative_to(folder)): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    (folder / DONE).write_text(json.dumps({"files": files, "report": report}))
+    done = {"files": files, "report": report}
+    (folder / DONE).write_text(json.dumps({**done, "sha256": fingerprint(done)}))
+
+
+def parse_done(listing: bytes) -> dict[str, Any] | None:
+    """The ``files`` and the ``report`` in a ``done.json``; None if it is not as it was written."""
+    try:
+        done = json.loads(listing)
+        whole: bool = done.pop("sha256") == fingerprint(done)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return done if whole else None
 
 
 def read_whole(folder: Path) -> dict[str, Any] | None:
     """The report of a finished output whose files are all as they were written, else None."""
     try:
-        done = json.loads((folder / DONE).read_text())
-        intact = all(file_digest(folder / name) == digest for name, digest in done["files"].items())
-        report = done["report"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        done = parse_done((folder / DONE).read_bytes())
+        intact = done and all(file_digest(folder / name) == digest for name, digest in done["files"].items())
+    except OSError:
         return None
-    return report if intact and isinstance(report, dict) else None
+    return done["report"] if done and intact else None
 
 
 def last_used(folder: Path) -> float:

@@ -27,6 +27,7 @@ from recobatch.storage.stage_outputs import (
     finish,
     last_used,
     list_outputs,
+    parse_done,
     read_whole,
     remove_unused,
 )
@@ -151,9 +152,11 @@ class Workspace:
         """Download an output that another machine has shared; nothing where there is none, or not all of it."""
         if (shared := self.shared()) is None or (listing := shared.listing(place)) is None:
             return
+        if (done := parse_done(listing)) is None:
+            return
         with temporary_folder(self.root, "fetched") as scratch:
             try:
-                for name, digest in json.loads(listing)["files"].items():
+                for name, digest in done["files"].items():
                     (scratch / name).parent.mkdir(parents=True, exist_ok=True)
                     shared.fetch(digest, scratch / name)
             except BadTable:

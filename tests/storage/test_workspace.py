@@ -72,7 +72,13 @@ def test_the_code_of_the_caller_counts_too(tmp_path, build, builds):
     assert len(builds) == 2
 
 
-@pytest.mark.parametrize("damage", ["truncate", "delete", "undone"])
+DONE_AS_FOUND = {
+    "cut off": b"{", "empty": b"", "no object": b"[]", "an empty object": b"{}", "not UTF-8": b"\xff\xff",
+    "without its content": b'{"files": {}, "report": {}}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", ["truncate", "delete", *DONE_AS_FOUND])
 def test_a_damaged_output_is_redone(tmp_path, build, builds, damage):
     work = Workspace(tmp_path)
     done = work.stage("ingest", {}, build)
@@ -81,7 +87,7 @@ def test_a_damaged_output_is_redone(tmp_path, build, builds, damage):
     elif damage == "delete":
         (done.path / "deep" / "more.txt").unlink()
     else:
-        (done.path / "done.json").write_text("{")
+        (done.path / "done.json").write_bytes(DONE_AS_FOUND[damage])
     again = work.stage("ingest", {}, build)
     assert not again.reused
     assert (again.path / "data.txt").read_text() == "whole"
