@@ -9,6 +9,7 @@ import click
 
 from flows.cli import flow_commands, project_commands, table_commands
 from flows.cli.failures import run_command
+from flows.cli.output import print_in_any_encoding
 from flows.cli.signals import raise_on_signals
 from recobatch import __version__
 from recobatch.errors import BadInput
@@ -64,5 +65,6 @@ def main() -> None:
     """Entry point."""
     atexit.register(_spare_last_collections)
     raise_on_signals()
+    print_in_any_encoding()
     as_json = "--json" in sys.argv[1:]
     sys.exit(run_command(lambda: cli.main(standalone_mode=False), as_json=as_json))
