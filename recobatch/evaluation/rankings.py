@@ -86,7 +86,8 @@ def relevance_threshold(rating: np.ndarray, options: EvaluationOptions) -> float
         return options.relevant
     levels = np.unique(rating)
     low, high = float(levels[0]), float(levels[-1])
-    return float(levels[levels >= low + _UPPER_PART * (high - low)][0])
+    rounding = 1e-6 * (high - low) + float(np.spacing(np.abs(levels).max()))
+    return float(levels[levels >= low + _UPPER_PART * (high - low) - rounding][0])
 
 
 def measure_rankings(

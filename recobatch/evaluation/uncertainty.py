@@ -84,7 +84,8 @@ class _Judged:
     def quality(self) -> UncertaintyQuality:
         rows, sd = self.rows, self.sd
         error = rows.rating.astype(np.float64) - rows.prediction
-        inside = (rows.rating >= self.lower - 1e-6) & (rows.rating <= self.upper + 1e-6)
+        rounding = 1e-6 * np.abs(rows.rating)
+        inside = (rows.rating >= self.lower - rounding) & (rows.rating <= self.upper + rounding)
         constant = np.full(len(error), max(float(np.sqrt(np.mean(error**2))), 1e-12))
         varies = len(error) > 1 and sd.std() > 0 and np.abs(error).std() > 0
         return UncertaintyQuality(

@@ -41,8 +41,8 @@ class ShardReport:
     """Predictions that are infinite or not a number; a valid shard has none."""
     total: float
     """Sum of the finite predictions, in rating units."""
-    total_squares: float
-    """Sum of their squares; with ``total`` it gives the mean and spread of any set of shards."""
+    squared_deviations: float
+    """Sum of their squared differences from their mean; with ``total`` it gives the spread of any set of shards."""
 
 
 @dataclass
@@ -53,7 +53,9 @@ class PredictionStats:
     high: float = -math.inf
     non_finite: int = 0
     total: float = 0.0
-    total_squares: float = 0.0
+    finite: int = 0
+    squared_deviations: float = 0.0
+    """From the mean of the finite predictions: sums of squares would cancel where the mean is far above the spread."""
 
     def add(self, block: np.ndarray) -> None:
         """Add a block of predictions, float32, any shape; it must not be empty."""
@@ -65,10 +67,20 @@ class PredictionStats:
             if not block.size:
                 return
             low, high = float(block.min()), float(block.max())
-        flat = block.ravel()
         self.low, self.high = min(self.low, low), max(self.high, high)
-        self.total += float(flat.sum())
-        self.total_squares += float(np.dot(flat, flat))
+        near = np.float32(block.mean())
+        rest = (block - near).ravel()  # exact for values near the mean
+        total = float(rest.sum())
+        self._merge(block.size, block.size * float(near) + total, float(np.dot(rest, rest)) - total**2 / block.size)
+
+    def _merge(self, count: int, total: float, squared_deviations: float) -> None:
+        """Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983, eq. 1.5b."""
+        if self.finite:
+            distance = total / count - self.total / self.finite
+            squared_deviations += distance**2 * count * self.finite / (count + self.finite)
+        self.finite += count
+        self.total += total
+        self.squared_deviations += squared_deviations
 
     def bounds(self) -> tuple[float, float]:
         """Least and greatest finite prediction, or two NaN where there is none."""
@@ -103,7 +115,8 @@ class ShardFile:
         return ShardReport(
             path=self.path, rows=self.rows, bytes=self.sink.written, sha256=self.sink.digest.hexdigest(),
             first_user=users.start, last_user=users.stop - 1, min_prediction=low, max_prediction=high,
-            non_finite=self.stats.non_finite, total=self.stats.total, total_squares=self.stats.total_squares,
+            non_finite=self.stats.non_finite, total=self.stats.total,
+            squared_deviations=self.stats.squared_deviations,
         )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -89,16 +89,25 @@ class ModelFacts:
     def of(cls, entry: ModelEntry) -> "ModelFacts":
         shards = entry.published
         rows, non_finite = sum(s.rows for s in shards), sum(s.non_finite for s in shards)
-        finite = rows - non_finite
-        mean = sum(s.total for s in shards) / finite if finite else math.nan
-        square = sum(s.total_squares for s in shards) / finite if finite else math.nan
+        mean, sd = _mean_and_sd(shards)
         return cls(
             entry.mlflow_run_id, entry.factors_fingerprint, entry.users_fingerprint, entry.items_fingerprint,
             rows, non_finite,
             _number(min((s.min_prediction for s in shards), default=math.nan)),
             _number(max((s.max_prediction for s in shards), default=math.nan)),
-            _number(mean), _number(math.sqrt(max(0.0, square - mean * mean)) if finite else math.nan),
+            _number(mean), _number(sd),
         )  # fmt: skip
+
+
+def _mean_and_sd(shards: Sequence[ShardReport]) -> tuple[float, float]:
+    """Of all finite predictions, in rating units; NaN where there is none."""
+    counted = [(shard, shard.rows - shard.non_finite) for shard in shards if shard.rows > shard.non_finite]
+    if not counted:
+        return math.nan, math.nan
+    finite = sum(count for _, count in counted)
+    mean = sum(shard.total for shard, _ in counted) / finite
+    squares = sum(shard.squared_deviations + count * (shard.total / count - mean) ** 2 for shard, count in counted)
+    return mean, math.sqrt(squares / finite)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,8 @@ def test_report_tells_the_truth(tmp_path, inputs):
     assert (report.first_user, report.last_user, report.non_finite) == (8, 39, 0)
     assert (report.min_prediction, report.max_prediction) == (predictions.min(), predictions.max())
     assert report.total == pytest.approx(predictions.sum(dtype=float), rel=1e-5)
-    assert report.total_squares == pytest.approx(np.square(predictions, dtype=float).sum(), rel=1e-5)
+    deviations = np.square(predictions - predictions.mean(dtype=float), dtype=float).sum()
+    assert report.squared_deviations == pytest.approx(deviations, rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from recobatch.errors import RecobatchError
-from recobatch.scoring.shards import PredictionStats, open_shard
+from recobatch.scoring.shards import PredictionStats, ShardReport, open_shard
+from recobatch.table.manifest import ModelEntry, ModelFacts
 from tests.support.faults.disk import refusing
 
 SCHEMA = pa.schema([pa.field("prediction", pa.float32(), nullable=False)], metadata={"version": "v1"})
@@ -80,6 +81,23 @@ def test_stats_are_those_of_all_blocks_together(blocks):
     if len(finite):
         assert stats.bounds() == (finite.min(), finite.max())
         assert stats.total == pytest.approx(finite.sum(), rel=1e-4, abs=1e-3 * np.abs(finite).max() + 1e-9)
-        assert stats.total_squares == pytest.approx(np.square(finite).sum(), rel=1e-4)
+        deviations = np.square(finite - finite.mean()).sum()
+        rounding = 1e-10 * len(finite) * np.abs(finite).max() ** 2
+        assert stats.squared_deviations == pytest.approx(deviations, rel=1e-4, abs=rounding)
     else:
         assert np.isnan(stats.bounds()).all()
+
+
+@pytest.mark.parametrize("mean", [0.0, 3.5, 1_003.0, 50_000.0])
+def test_the_spread_survives_a_mean_far_above_it(mean, tmp_path):
+    values = (mean + np.random.default_rng(0).normal(0, 0.5, (7, 20_000))).astype(np.float32)
+    shards = []
+    for half in (values[:3], values[3:]):
+        stats = PredictionStats()
+        for block in half:
+            stats.add(block)
+        shards.append(ShardReport(tmp_path, half.size, 0, "", 0, 0, *stats.bounds(), 0, stats.total,
+                                  stats.squared_deviations))  # fmt: skip
+    facts = ModelFacts.of(ModelEntry("m", "run", "f", "u", "i", tuple(shards)))
+    assert facts.mean_prediction == pytest.approx(values.mean(dtype=float), rel=1e-7, abs=1e-7)
+    assert facts.sd_prediction == pytest.approx(values.std(dtype=float), rel=1e-4)
