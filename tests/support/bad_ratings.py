@@ -100,7 +100,7 @@ REFUSED = {
     ),
     "a zip of an unknown method": (
         patched_zip(method=99), {},
-        "found a zip that cannot be unpacked here (That compression method is not supported), expected one without",
+        "found a zip that cannot be unpacked here (That compression method is not supported), expected a whole one",
     ),
     "gzip that grows beyond the limit": (
         gzip.compress(BIG), {"max_bytes": 100_000}, "found more than 100,000 bytes in a compressed file of",
