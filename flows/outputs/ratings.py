@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from recobatch.addresses import holds_secret, without_secrets
 from recobatch.encode import Encoded
@@ -15,6 +16,7 @@ from recobatch.features import Features
 from recobatch.ingest import IngestOptions, IngestReport
 from recobatch.interactions import EncodedInteractions, Split
 from recobatch.sources.datasets import Source, read_titles
+from recobatch.sources.titles import with_id_type
 from recobatch.storage.workspace import StageOutput
 from recobatch.tracking import DatasetInfo
 from recobatch.vocabulary import Vocabulary
@@ -70,8 +72,11 @@ class Ratings:
         return EncodedInteractions.load(self.encoded.interactions_path)
 
     def titles(self) -> pa.Table | None:
-        """Of the items, where the source has them."""
-        return read_titles(self.source.titles) if self.source.titles else None
+        """Of the items, by ids of the items' type, where the source has them."""
+        if not self.source.titles:
+            return None
+        kind = pq.read_schema(self.encoded.items_path).field("id").type
+        return with_id_type(read_titles(self.source.titles), kind)
 
     def info(self) -> DatasetInfo:
         """For MLflow's column of datasets."""

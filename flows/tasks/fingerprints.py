@@ -83,7 +83,9 @@ def _titles(ratings: Ratings) -> str | None:
 
 
 def _shaping_table(settings: Settings) -> dict[str, Any]:
-    exclude: dict[str, bool | set[str]] = {**dict.fromkeys(_NOT_SHAPING, True), "score": {"threads"}}
+    exclude: dict[str, bool | set[str]] = {
+        **dict.fromkeys(_NOT_SHAPING, True), "score": {"threads"}, "ingest": {"max_bytes"}
+    }  # fmt: skip
     return {**settings.model_dump(mode="json", exclude=exclude), **_model_code(settings)}
 
 

@@ -69,6 +69,20 @@ def read_titles(path: Path) -> pa.Table:
     return pa.table({"item_id": item_id, "title": pa.array([titles[item_id] for item_id in ids], pa.string())})
 
 
+def with_id_type(titles: pa.Table, kind: pa.DataType) -> pa.Table:
+    """The titles with ids of the type of the ratings' items, int64 or string, which the file of titles need not have.
+
+    Args:
+        titles: As ``read_titles`` returned it. An id that is no integer is left out where the items have integers.
+        kind: The type.
+    """
+    if titles["item_id"].type == kind:
+        return titles
+    if pa.types.is_integer(kind):
+        titles = titles.filter(pc.match_substring_regex(titles["item_id"], f"^(?:{_INTEGER.pattern})$"))
+    return titles.set_column(0, "item_id", titles["item_id"].cast(kind))
+
+
 def titles_of(table: pa.Table) -> pa.Table | None:
     """The titles in a table of items that is in memory; None if it names no item id or no title.
 

@@ -4,7 +4,7 @@ import pytest
 
 from recobatch.errors import BadInput, BadRatings
 from recobatch.sources.side_cells import read_cells
-from recobatch.sources.titles import choose_titles, find_titles, has_titles, read_titles
+from recobatch.sources.titles import choose_titles, find_titles, has_titles, read_titles, with_id_type
 from tests.support.bad_ratings import not_utf8
 
 
@@ -65,6 +65,23 @@ def test_a_table_with_texts_that_are_not_utf8_is_refused(tmp_path):
         read_titles(path)
     with pytest.raises(BadInput, match=r"catalogue\.parquet: found no readable parquet file \('utf-8' codec"):
         read_cells(path)
+
+
+@pytest.mark.parametrize(
+    ("ids", "kind", "expected"),
+    [
+        ([1, 2, 3], pa.string(), ["1", "2", "3"]),
+        (["1", "007", "-3"], pa.int64(), [1, -3]),
+        (["a", "b", "c"], pa.int64(), []),
+        ([1, 2, 3], pa.int64(), [1, 2, 3]),
+    ],
+)
+def test_titles_get_the_type_of_the_items_ids(ids, kind, expected):
+    found = with_id_type(pa.table({"item_id": ids, "title": ["A", "B", "C"]}), kind)
+    assert found.schema.field("item_id").type == kind
+    assert found["item_id"].to_pylist() == expected
+    title_of = dict(zip(map(str, ids), "ABC", strict=True))
+    assert found["title"].to_pylist() == [title_of[str(each)] for each in expected]
 
 
 def test_a_ratings_file_is_not_its_own_titles(tmp_path):
