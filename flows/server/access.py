@@ -49,7 +49,7 @@ def prepare_home(home: Path) -> None:
     Raises:
         RecobatchError: If the server could not write there.
     """
-    with explained("make the folder of the Prefect server", home):
+    with explained("write the files of the Prefect server", home):
         home.parent.mkdir(parents=True, exist_ok=True)
         home.mkdir(mode=0o700, exist_ok=True)
         tempfile.TemporaryFile(dir=home).close()

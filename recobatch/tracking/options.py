@@ -42,15 +42,17 @@ class TrackingOptions(BaseModel):
         """The tracking URI in force: the setting, else the environment, else ``mlflow.db`` under ``root``.
 
         Raises:
-            BadSettings: If the address of that database would end within the path.
+            BadSettings: If MLflow could not make that database.
         """
         if given := self.uri or os.environ.get("MLFLOW_TRACKING_URI"):
             return given
         path = root.resolve() / "mlflow.db"
-        if "?" in str(path):
+        # A question mark ends the address of the database; with both quotes, MLflow's first insert is no valid SQL.
+        if "?" in str(path) or {"'", '"'} <= set(str(path)):
             raise BadSettings(
-                f"{path}: found a question mark in the path of the project, expected none, since the address of its "
-                f"MLflow database ends there; rename the folder, or set MLFLOW_TRACKING_URI"
+                f"{path}: found a question mark, or both single and double quotes, in the path of the project, "
+                f"expected neither, since MLflow cannot make its database there; rename the folder, or set "
+                f"MLFLOW_TRACKING_URI"
             )
         return f"sqlite:///{path}"
 

@@ -11,6 +11,7 @@ import time
 import pytest
 from mlflow import MlflowClient
 
+from recobatch.errors import BadSettings
 from recobatch.tracking import Tracker, TrackingOptions
 from recobatch.tracking.database import prepare_database
 
@@ -91,3 +92,12 @@ def test_artifacts_lie_in_the_project_whatever_the_current_folder(root, tmp_path
     assert experiment.artifact_location == (root / "mlruns" / "recobatch").as_uri()
     assert not (tmp_path / "mlflow.db").exists()
     assert not (tmp_path / "mlruns").exists()
+
+
+@pytest.mark.parametrize("name", ["why?", "a'b\"c"])
+def test_a_path_where_mlflow_cannot_make_it_is_refused(tmp_path, name, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(BadSettings, match=r"mlflow.db: found a question mark, or both .*set MLFLOW_TRACKING_URI"):
+        TrackingOptions().resolve_uri(tmp_path / name)
+    assert TrackingOptions(uri="http://host").resolve_uri(tmp_path / name) == "http://host"
+    assert TrackingOptions().resolve_uri(tmp_path / "a'b#c%20d").endswith("a'b#c%20d/mlflow.db")

@@ -116,7 +116,7 @@ def test_a_folder_that_cannot_keep_it_is_named(no_password, tmp_path):
 
 def test_a_home_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    with pytest.raises(RecobatchError, match=r"file/below: found that the disk refused to make the folder of the P"):
+    with pytest.raises(RecobatchError, match=r"file/below: found that the disk refused to write the files of the P"):
         prepare_home(tmp_path / "file" / "below")
     monkeypatch.setattr("tempfile.TemporaryFile", Mock(side_effect=OSError(errno.EROFS, "")))  # root may write anywhere
     with pytest.raises(RecobatchError, match=r"\(Read-only file system\), expected .*mount it writable"):
