@@ -71,7 +71,8 @@ class LocalServer:
     def where_password(self) -> str:
         """Where a person finds the password, which is not printed: output is kept and read by others."""
         path = _home() / AUTH_STRING
-        return f"the whole line in {path}" if path.exists() else "the one that PREFECT_SERVER_API_AUTH_STRING set"
+        is_kept = path.exists() and path.read_text(encoding="utf-8").strip() == self._auth_string
+        return f"the whole line in {path}" if is_kept else "the one that this process was given in its environment"
 
     def wait_until_ready(self) -> Self:
         """Block until the API answers.

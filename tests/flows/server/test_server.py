@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_the_server_answers_on_loopback_alone(prefect_api):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
 def test_all_that_a_schedule_opens_is_on_loopback(prefect_api, tmp_path):
     command = [sys.executable, "-c", "from flows.cli.commands import main; main()", "serve"]
-    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API_")}
     served = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
@@ -50,7 +51,9 @@ def test_all_that_a_schedule_opens_is_on_loopback(prefect_api, tmp_path):
         told = served.stderr.readline()
         assert told.startswith("Prefect server for as long as this runs: http://127.0.0.1:"), told
         port = int(told.rpartition(":")[2])
-        wait_for_deployment(f"http://127.0.0.1:{port}/api", served)
+        where = served.stderr.readline().removeprefix("Its page asks for a password: the whole line in ")
+        password = Path(where.strip()).read_text().strip()
+        wait_for_deployment(f"http://127.0.0.1:{port}/api", served, password)
         listening = listening_sockets(family(served.pid))
         assert ("127.0.0.1", port) in listening
         assert {address for address, _ in listening} == {"127.0.0.1"}
@@ -62,11 +65,11 @@ def test_all_that_a_schedule_opens_is_on_loopback(prefect_api, tmp_path):
             served.kill()
 
 
-def wait_for_deployment(api, process):
+def wait_for_deployment(api, process, password):
     """Until the schedule is served: all that will listen does so by then."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        if post(f"{api}/deployments/count", {}):
+        if post(f"{api}/deployments/count", {}, password):
             return
         time.sleep(0.2)
     pytest.fail(f"nothing is served (exit code {process.poll()})")
