@@ -150,6 +150,12 @@ def without_secrets(uri: str) -> str:
     return f"{found['scheme']}://{found['host']}{found['path']}{f'#{page[0]}' if page else ''}"
 
 
+def masked_value(value: object) -> str:
+    """A value as a text: an address masked as a whole, whatever its password holds; else each address in it."""
+    text = str(value)
+    return without_secrets(text) if re.match(r"[\w.+:-]+://", text) else masked(text)
+
+
 def masked(text: str) -> str:
     """A text with every address in it masked."""
     return _URI_IN_TEXT.sub(_masked_in_text, text)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recobatch.addresses import Address, check_encoded, holds_secret, is_uri, masked, without_secrets
+from recobatch.addresses import Address, check_encoded, holds_secret, is_uri, masked, masked_value, without_secrets
 from recobatch.errors import BadSettings
 
 SECRET = {
@@ -149,6 +149,7 @@ def parsed_or_refused(address):
 def test_nothing_of_a_secret_is_left_of_an_address(address):
     assert holds_secret(address)
     assert "SECRET" not in without_secrets(address)
+    assert "SECRET" not in masked_value(address)
     assert "SECRET" not in parsed_or_refused(address)
 
 

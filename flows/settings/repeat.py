@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flows.settings.load import load_settings
 from flows.settings.tree import Settings, all_keys
-from recobatch.addresses import masked, without_secrets
+from recobatch.addresses import masked_value, without_secrets
 
 _BESIDE = ("preset", "data.ratings")
 """Settings with a place of their own on the command line."""
@@ -39,6 +39,4 @@ def as_text(value: object) -> str:
     """A value as ``--set`` takes it, without passwords."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
-    if isinstance(value, str):
-        return without_secrets(value)
-    return "null" if value is None else masked(str(value))
+    return "null" if value is None else masked_value(value)

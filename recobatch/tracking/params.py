@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from recobatch.addresses import masked, without_secrets
+from recobatch.addresses import masked_value
 
 FACT = "fact"
 """Prefix of the params that are figures of the run and no settings, as in ``fact.users``."""
@@ -20,5 +20,5 @@ def flatten_params(params: Mapping[str, object], prefix: str = "") -> dict[str, 
         if isinstance(value, Mapping):
             flat |= flatten_params(value, f"{name}.")
         else:
-            flat[name] = without_secrets(value) if isinstance(value, str) else masked(str(value))
+            flat[name] = masked_value(value)
     return flat
