@@ -12,8 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 
 _MODULE = {"scheduler": "distributed.cli.dask_scheduler", "worker": "distributed.cli.dask_worker"}
-_HIDE = 'mount -t tmpfs none "$0" && exec "$@"'
+_HIDE = 'mount -t tmpfs none "$0" && '
 """Where this user may: in a namespace of its own the folder is empty."""
+_SMALL = 'mount -t tmpfs -o size=1m none "$HOME" && cd "$HOME" && '
+"""Its home is a disk of a megabyte."""
 
 
 class DaskCluster:
@@ -35,13 +37,20 @@ class DaskCluster:
         _wait(lambda: card.read_text().endswith("}"), self._scheduler)
         self.address = json.loads(card.read_text())["address"]
 
-    def add_worker(self, **environment: str) -> subprocess.Popen:
+    def add_worker(self, mount: str = "", **environment: str) -> subprocess.Popen:
         """Start a worker of one thread, as a process of its own without a nanny that would start it again."""
         name = f"worker-{len(self.workers)}"
         options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", name, "--memory-limit", "1GB")
-        worker = self._start("worker", self.address, *options, name=name, **environment)
+        worker = self._start("worker", self.address, *options, name=name, mount=mount, **environment)
         self.workers.append(worker)
         return worker
+
+    def add_small_worker(self, **environment: str) -> Path:
+        """Start a worker whose disk is a megabyte, where ``may_mount``; returns that disk as we see it."""
+        number = len(self.workers)
+        worker = self.add_worker(_SMALL, **environment)
+        _wait(lambda: "Registered to" in self.log(number), worker)
+        return Path(f"/proc/{worker.pid}/root{self.home(number)}")
 
     def home(self, number: int) -> Path:
         """Home, working folder and folder for temporary files of a worker."""
@@ -62,12 +71,14 @@ class DaskCluster:
             process.wait()
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def _start(self, what: str, *arguments: str, name: str = "scheduler", **environment: str) -> subprocess.Popen:
+    def _start(
+        self, what: str, *arguments: str, name: str = "scheduler", mount: str = "", **environment: str
+    ) -> subprocess.Popen:
         home = self.root / name
         home.mkdir()
         command = [sys.executable, "-m", _MODULE[what], *arguments, "--host", "127.0.0.1"]
-        if _may_hide():
-            command = ["unshare", "--mount", "sh", "-c", _HIDE, str(self._hidden), *command]
+        if may_mount():
+            command = ["unshare", "--mount", "sh", "-c", f'{_HIDE}{mount}exec "$@"', str(self._hidden), *command]
         with (self.root / f"{name}.log").open("wb") as log:
             return subprocess.Popen(
                 command, cwd=home, stdout=log, stderr=log,
@@ -76,7 +87,8 @@ class DaskCluster:
             )  # fmt: skip
 
 
-def _may_hide() -> bool:
+def may_mount() -> bool:
+    """Whether this user may give a process mounts of its own."""
     return (
         shutil.which("unshare") is not None
         and not subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-from collections import Counter
 
 import dask
 import pytest
@@ -19,6 +18,7 @@ from recobatch.scoring.predictions import ScoreOptions
 from recobatch.table import open_table
 from tests.support.dask_cluster import DaskCluster
 from tests.support.faults.disk import FULL_SWEEP
+from tests.support.uploads import Watch
 
 QUICK = ("--set", "train.epochs=2", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 SHARDS = ("--set", "score.rows_per_shard=200", "--set", "score.rows_per_group=40")
@@ -45,24 +45,6 @@ def on_cluster(recobatch, s3, cluster):
             return recobatch(*arguments, *places, *SHARDS, "--json")
 
     return run
-
-
-class Watch:
-    """Who uploads which part how often; acts at one of those requests."""
-
-    def __init__(self, act):
-        self.act, self.uploads = act, []
-
-    def __call__(self, environ):
-        found = re.search(r"/(t[a-z]+/model=\w+/part-\d+)-", environ["PATH_INFO"])
-        if environ["REQUEST_METHOD"] != "PUT" or "/versions/" not in environ["PATH_INFO"] or not found:
-            return None
-        who = re.search(r"Credential=([\w-]+)/", environ["HTTP_AUTHORIZATION"])[1]
-        self.uploads.append((who, found[1]))
-        return self.act(who, len([each for each, _ in self.uploads if each == who]))
-
-    def per_part(self):
-        return Counter(name for _, name in self.uploads)
 
 
 def test_a_whole_run_and_the_bytes_of_threads(on_cluster, recobatch, ratings_csv, cluster, s3, at_project, monkeypatch):
