@@ -178,6 +178,8 @@ def _run(request: dict) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = ["recobatch", *request["arguments"]]
+    # Those of the server know whether its own outputs could seek, and these may be pipes.
+    sys.stdout, sys.stderr = (open(fd, "w", buffering=1, closefd=False) for fd in (1, 2))  # noqa: SIM115
     from flows.cli import commands, launch
 
     import_flow = launch._import_flow
