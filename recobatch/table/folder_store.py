@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from recobatch.errors import BadTable, RecobatchError, TableBusy
-from recobatch.storage.durable import TEMPORARY, explained, fsync_file, fsync_folder, remove, swap_link, write_file
+from recobatch.storage.durable import explained, fsync_folder, remove, swap_link, write_file
 from recobatch.storage.etag import ETag
 from recobatch.storage.store_errors import PreconditionFailed
 from recobatch.table import layout
 from recobatch.table.catalog import Catalog, CatalogEntry
-from recobatch.table.layout import CHAMPION, CHAMPION_TOP, CURRENT, LOCK, MANIFEST, POINTER, STAGING, TRASH, VERSIONS
+from recobatch.table.layout import CHAMPION, CHAMPION_TOP, CURRENT, LOCK, MANIFEST, POINTER, TRASH, VERSIONS
 from recobatch.table.lock import TableLock
 from recobatch.table.manifest import Manifest
 from recobatch.table.resume import Unfinished, forget, list_unfinished, remember, remove_unfinished
 from recobatch.table.staged import FolderFiles
+from recobatch.table.staging_folders import fsync_snapshot, make_staging, sweep
 
 _ATTEMPTS = 20
 """To lock a table that other runs remove, because nothing was published in it."""
@@ -188,7 +189,7 @@ class FolderStore:
         with explained("finish the snapshot", staging):
             # Not before: should the disk be full by now, the finished shards are still there for the next run.
             forget(staging)
-            _fsync_snapshot(staging)
+            fsync_snapshot(staging)
         with explained("move the snapshot into place", target):
             staging.rename(target)
             fsync_folder(self.root / VERSIONS)
@@ -240,32 +241,3 @@ class FolderStore:
             if (folder / name).is_symlink()  # earlier versions have no second one
             and (found := (folder / name).readlink().as_posix()) != (expected := f"{table}/model={manifest.champion}")
         ]
-
-
-def make_staging(scratch: Path, version: str) -> Path:
-    """Make an empty staging folder."""
-    path = scratch / f"{STAGING}{version}-{secrets.token_hex(4)}"
-    with explained("make a staging folder", path):
-        path.mkdir(parents=True)
-    return path
-
-
-def sweep(scratch: Path, kept: Collection[Path]) -> list[Path]:
-    """Remove all staging folders, half-removed snapshots and temporary files but those to keep; returns them."""
-    left = [path for prefix in (STAGING, TRASH, TEMPORARY) for path in scratch.glob(f"{prefix}*") if path not in kept]
-    with explained("remove what an earlier run left", scratch):
-        for path in left:
-            remove(path)
-    return left
-
-
-def _fsync_snapshot(folder: Path) -> None:
-    """Files first, then folders from the inside out: a name on the disk never leads to missing content.
-
-    The shards are on the disk already: ``open_shard`` fsyncs each, beside the shards that are still computed.
-    """
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.is_symlink():
-            fsync_file(path)
-    for inner, _, _ in os.walk(folder, topdown=False):
-        fsync_folder(Path(inner))

@@ -9,25 +9,16 @@ from recobatch.errors import BadSettings, BadTable, RecobatchError
 from recobatch.table.catalog import Catalog, CatalogEntry
 from recobatch.table.layout import safe_name
 from recobatch.table.published import Published
+from recobatch.table.published_table import PublishedTable
 from recobatch.table.resume import Unfinished
 from recobatch.table.session import Session, current_session, session
 from recobatch.table.staged import StagedFiles
 from recobatch.table.staging import Staging
-from recobatch.table.store import Store
-from recobatch.table.verify import VerifyReport, check_files, check_sizes, verify_snapshot
+from recobatch.table.verify import check_files, check_sizes
 
 
-class Table:
+class Table(PublishedTable):
     """A table; every method that changes it locks it, unless this process holds the lock already."""
-
-    def __init__(self, store: Store) -> None:
-        """Open a table; nothing is read yet."""
-        self.store = store
-
-    @property
-    def root(self) -> Path:
-        """Folder of a table in a local folder."""
-        return Path(self.store.location)
 
     @contextmanager
     def lock(self, *, holder: str) -> Iterator[None]:
@@ -101,57 +92,6 @@ class Table:
     def _staging(self, files: StagedFiles, version: str) -> Staging:
         return Staging(files, version, self.store, self._exclusive)
 
-    def current(self) -> Published | None:
-        """The snapshot that readers see, or none if nothing was published yet.
-
-        Raises:
-            BadTable: If the place holds something else than a table, or the pointer leads to no sound snapshot.
-        """
-        catalog = self._catalog()
-        if catalog.problem:
-            raise BadTable(catalog.problem)
-        if not catalog.version:
-            return None
-        if catalog.version not in catalog.snapshots:
-            raise BadTable(
-                f"{self.store.location}: found the table pointing at version {catalog.version}, which is not there; "
-                f"expected a published snapshot; point it at another with recobatch rollback VERSION"
-            )
-        return Published.open(self.store, catalog.version)
-
-    def snapshots(self) -> list[Published]:
-        """Every snapshot with a sound manifest, in the order of publishing."""
-        return self._sound(self._catalog())
-
-    def rolled_back(self) -> list[CatalogEntry]:
-        """The versions that the table was rolled back from, kept or not, in the order of publishing.
-
-        A version stays among them until a roll-back names it.
-        """
-        marked = self._catalog().rolled_back.values()
-        return sorted(map(self._with_inputs, marked), key=lambda entry: entry.sequence)
-
-    def snapshot(self, version: str | None = None) -> Published:
-        """A snapshot by version, by default the current one.
-
-        Raises:
-            BadTable: If nothing was published yet, or that version does not exist; the message names those that do.
-        """
-        if version is None:
-            if (current := self.current()) is None:
-                raise BadTable(
-                    f"{self.store.location}: found no published snapshot, expected one; publish with recobatch run"
-                )
-            return current
-        safe_name("version", version)
-        known = list(self._catalog().snapshots)[::-1]
-        if version not in known:
-            raise BadTable(
-                f"{self.store.location}: found no version {version}, expected one of "
-                f"{', '.join(known[:5]) or 'none yet'}{', …' if len(known) > 5 else ''}; pass one of them"
-            )
-        return Published.open(self.store, version)
-
     def rollback(self, version: str | None = None) -> Published:
         """Point the table at an earlier snapshot.
 
@@ -189,18 +129,6 @@ class Table:
             f"the table stays as it is, name a version of recobatch versions, or publish a new one with recobatch run"
         )
 
-    def verify(self, version: str | None = None) -> VerifyReport:
-        """Check every byte and every pair of a snapshot, by default the current one.
-
-        Raises:
-            BadTable: If there is no such snapshot, or its manifest cannot be trusted.
-        """
-        return verify_snapshot(self.snapshot(version))
-
-    def damage(self, version: str | None = None) -> list[str]:
-        """Problems of a snapshot's files by name and size alone, one line each; reads none of them."""
-        return check_sizes(self.snapshot(version))
-
     def clean(self, *, keep: Staging | None = None, keep_unfinished: bool = False) -> list[Path | str]:
         """Remove what dead runs left: staging folders, half-removed and unpublished versions, temporary files.
 
@@ -237,24 +165,3 @@ class Table:
             if gone:
                 writer.remove([sound[version] for version in gone])
         return gone
-
-    def _catalog(self) -> Catalog:
-        return self.store.read_catalog()[0]
-
-    def _sound(self, catalog: Catalog) -> list[Published]:
-        sound = []
-        for version in catalog.snapshots:
-            try:
-                sound.append(Published.open(self.store, version))
-            except BadTable:
-                continue  # left for a person to look at
-        return sound
-
-    def _with_inputs(self, entry: CatalogEntry) -> CatalogEntry:
-        """Earlier tables note no inputs; a snapshot that is kept does."""
-        try:
-            if entry.inputs is not None:
-                return entry
-            return CatalogEntry.of(Published.open(self.store, entry.version).manifest)
-        except BadTable:
-            return entry

@@ -20,7 +20,6 @@ from recobatch.storage.durable import explained
 from recobatch.storage.etag import ETag
 from recobatch.storage.store_errors import PreconditionFailed
 from recobatch.table.catalog import Catalog
-from recobatch.table.folder_store import make_staging, sweep
 from recobatch.table.layout import MANIFEST, MARK, MARKER, POINTER, STAGED, VERSIONS, refuse_foreign
 from recobatch.table.manifest import FileEntry, Manifest
 from recobatch.table.object_store.lease import LEASE, Lease
@@ -32,6 +31,7 @@ from recobatch.table.object_store.staged import (
     remove_version,
 )
 from recobatch.table.resume import Unfinished
+from recobatch.table.staging_folders import make_staging, sweep
 
 
 class ObjectStore:
