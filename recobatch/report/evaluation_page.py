@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from recobatch.report import style
 from recobatch.report.fold_chart import draw_folds
+from recobatch.report.template import load_template
 from recobatch.storage.durable import write_file
 
 Values = Mapping[str, Sequence[float | None]]
@@ -58,10 +57,6 @@ def write_evaluation_page(report: EvaluationReport, page: Path) -> None:
             )
             for number, chart in enumerate(report.charts)
         }  # fmt: skip
-    environment = Environment(
-        loader=PackageLoader("recobatch.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    text = environment.get_template("evaluation.html.j2").render(report=report, figures=figures, style=style)
+    text = load_template("evaluation.html.j2").render(report=report, figures=figures, style=style)
     page.parent.mkdir(parents=True, exist_ok=True)
     write_file(page, text.encode())

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from recobatch.errors import BadInput
 from recobatch.report import coverage, findings, lists, style
 from recobatch.report.evaluation_summary import EvaluationSummary
 from recobatch.report.figures import draw_figures, draw_item_map, save_artifacts
 from recobatch.report.inputs import ReportInputs, baseline_name
+from recobatch.report.template import load_template
 from recobatch.storage.durable import write_file
 from recobatch.table import queries
 
@@ -47,12 +46,7 @@ def write_report(inputs: ReportInputs, page: Path, artifacts: Path) -> dict[str,
 
 
 def _render(inputs: ReportInputs, summary: EvaluationSummary | None, figures: Mapping[str, str]) -> str:
-    environment = Environment(
-        loader=PackageLoader("recobatch.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    environment.filters["n"] = "{:,}".format
-    return environment.get_template("report.html.j2").render(
+    return load_template("report.html.j2").render(
         inputs=inputs, ingest=inputs.ingest, split=inputs.split, table=inputs.table, champion=inputs.champion_result,
         summary=summary,
         figures={name: style.inline(svg, name) for name, svg in figures.items()},
