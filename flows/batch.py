@@ -13,6 +13,7 @@ from flows.tasks.finalize import finalize, finalize_earlier
 from flows.tasks.fingerprints import inputs_fingerprint, scored_fingerprint
 from flows.tasks.ingest import ingest_ratings
 from flows.tasks.lists import compare_lists
+from flows.tasks.models import train_batch
 from flows.tasks.publish import publish_table
 from flows.tasks.register import promote_published, register_models
 from flows.tasks.report import refusals_reported
@@ -21,7 +22,6 @@ from flows.tasks.score import expected_rows, score_models, staged
 from flows.tasks.select import check_against_published, check_gate
 from flows.tasks.side_tables import with_side_tables
 from flows.tasks.split import split_ratings
-from flows.tasks.train import train_batch
 from flows.tasks.unchanged import find_unchanged, show_unchanged
 from flows.tasks.writing import writing_table
 

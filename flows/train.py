@@ -10,13 +10,13 @@ from flows.results.page import show_result
 from flows.results.summarize import at_end, summarize_training
 from flows.settings.given import GivenSettings
 from flows.tasks.ingest import ingest_ratings
+from flows.tasks.models import train_batch
 from flows.tasks.promotion import NOT_REGISTERED, decide_promotion, registered_without_alias
 from flows.tasks.register import promote, register_models
 from flows.tasks.report import refusals_reported, with_report
 from flows.tasks.select import check_gate
 from flows.tasks.side_tables import with_side_tables
 from flows.tasks.split import split_ratings
-from flows.tasks.train import train_batch
 
 _RESULT = "training-result"
 

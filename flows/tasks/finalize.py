@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from flows.job import Job, Services
 from flows.outputs import Parts, Ratings, TrainedBatch, TrainedModel
 from flows.results.summarize import summarize_table
 from flows.results.summary import BatchSummary
+from flows.tasks.refit import find_trained
 from flows.tasks.report import with_report
 from flows.tasks.resume import find_runs
 from flows.tasks.split import split_stage
-from flows.tasks.train import training_stage
 from flows.tasks.unchanged import Unchanged
 from recobatch.table import Published
 from recobatch.tracking import TrackedRun
@@ -55,13 +56,15 @@ def finalize_earlier(services: Services, ratings: Ratings, unchanged: Unchanged)
         return
     job = services.begin(snapshot.version, runs)
     job.stages.log("resume", f"finalizes batch {snapshot.version}, whose run ended after the publish")
-    batch = TrainedBatch(ratings, parts, _load_models(services, ratings, parts, runs), snapshot.champion)
+    batch = TrainedBatch(ratings, parts, _load_models(services, ratings, parts, runs, noted), snapshot.champion)
     finalize(job, batch, BatchSummary.of_manifest(snapshot.manifest), snapshot)
 
 
 def _load_models(
-    services: Services, ratings: Ratings, parts: Parts, runs: Mapping[str, TrackedRun]
+    services: Services, ratings: Ratings, parts: Parts, runs: Mapping[str, TrackedRun], noted: Mapping[str, Any]
 ) -> dict[str, TrainedModel]:
-    names = services.settings.model_names
-    stages = {name: services.work.find(*training_stage(services.settings, name, ratings, parts)) for name in names}
-    return {name: TrainedModel.of(name, done, runs[name]) for name, done in stages.items() if done is not None}
+    found = {
+        name: find_trained(services, name, ratings, parts, noted["models"][name]["factors"])
+        for name in services.settings.model_names
+    }
+    return {name: TrainedModel.of(name, done, runs[name]) for name, done in found.items() if done is not None}

@@ -4,7 +4,6 @@ The files of a table name its version and its MLflow runs, so they can be used a
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from flows.job import Job, Services
@@ -13,6 +12,7 @@ from flows.settings.tree import INTEREST
 from flows.tasks.calibrate import calibration_stage
 from flows.tasks.fingerprints import predictions_fingerprint
 from flows.tasks.interest import interest_stage
+from flows.tasks.refit import find_trained
 from flows.tasks.train import training_stage
 from recobatch.model_folder import CALIBRATION_FILE, INTEREST_FILE, ModelFolder
 from recobatch.tracking import TrackedRun
@@ -69,26 +69,20 @@ def find_runs(services: Services, ratings: Ratings, parts: Parts, noted: Mapping
     known, models = dict(noted["models"]), dict[str, ModelFolder | None]()
     if settings.interest.method != "none":
         known[INTEREST] = noted.get(INTEREST, {"factors": None})
-        interest = _find(services, interest_stage(settings, parts), known[INTEREST])
-        if interest is None:
+        done = services.work.find(*interest_stage(settings, parts))
+        if done is None or done.report["fingerprint"] != known[INTEREST]["factors"]:
             return {}
+        interest = done.path
         models[INTEREST] = None  # its run logs no model of its own
     for name in settings.model_names:
         stage = training_stage(settings, name, ratings, parts)
-        folder, calibrated = (
-            _find(services, stage, known[name]),
-            services.work.find(*calibration_stage(settings, *stage)),
-        )
-        if folder is None or calibrated is None:
+        trained = find_trained(services, name, ratings, parts, known[name]["factors"])
+        calibrated = services.work.find(*calibration_stage(settings, *stage))
+        if trained is None or calibrated is None:
             return {}
-        models[name] = ModelFolder(folder, interest and interest / INTEREST_FILE, calibrated.path / CALIBRATION_FILE)
+        calibration = calibrated.path / CALIBRATION_FILE
+        models[name] = ModelFolder(trained.path, interest and interest / INTEREST_FILE, calibration)
     return _resume(services, known, models)
-
-
-def _find(services: Services, stage: tuple[str, dict[str, Any]], noted: Mapping[str, str]) -> Path | None:
-    """Folder of a stage whose output is the noted one."""
-    done = services.work.find(*stage)
-    return None if done is None or done.report["fingerprint"] != noted["factors"] else done.path
 
 
 def _resume(

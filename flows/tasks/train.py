@@ -1,8 +1,7 @@
-"""Train the models, track each in MLflow, and choose the champion."""
+"""One model trained, validated and tracked in MLflow."""
 
 import math
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,12 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows.job import Job
-from flows.outputs import Parts, Ratings, TrainedBatch, TrainedInterest, TrainedModel
+from flows.outputs import Parts, Ratings, TrainedModel
 from flows.settings.tree import Settings
-from flows.tasks.calibrate import COMPARED_FILE, calibrate, calibration_metrics
+from flows.tasks.calibrate import COMPARED_FILE, calibration_metrics
 from flows.tasks.fingerprints import shaping_settings
-from flows.tasks.interest import train_interest
-from flows.tasks.lanes import check_lane, side_by_side
-from flows.tasks.lists import measure_batch
-from flows.tasks.select import compare_models, find_standings
+from flows.tasks.lanes import check_lane
 from recobatch.models import find_model
-from recobatch.models.native_log import import_tensorflow
-from recobatch.scoring.kernel import one_blas_thread
 from recobatch.tracking import TrackedRun
 from recobatch.training.choice import validation_error
 from recobatch.training.fit import TrainingInputs, fit, n_steps
@@ -33,49 +27,7 @@ _MOST_BESIDE = 5_000_000
 """Most ratings with which models are trained side by side."""
 
 
-def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
-    """Train the models and choose the champion.
-
-    The Keras models follow each other, since they share TensorFlow's random state; what trains in NumPy runs beside
-    them, unless the ratings are so many that both would not fit in memory.
-    """
-    keras, others = _lanes(job.settings)
-
-    def in_numpy() -> tuple[TrainedInterest | None, dict[str, TrainedModel]]:
-        interest = train_interest(job, ratings, parts)
-        return interest, {name: _train(job, name, ratings, parts) for name in others}
-
-    def in_keras() -> tuple[dict[str, TrainedModel], dict[str, Validated | None]]:
-        stages = [training_stage(job.settings, name, ratings, parts) for name in keras]
-        if any(job.work.find(*stage) is None for stage in stages):
-            with job.stages.timed("import TensorFlow"):
-                import_tensorflow()
-        trained = {
-            name: _calibrated(
-                job, _train(job, name, ratings, parts), _validate(job, name, ratings, parts), parts, ratings
-            )
-            for name in keras
-        }
-        # This lane ends first, so it takes the others' second training.
-        return trained, {name: _validate(job, name, ratings, parts) for name in others}
-
-    if keras and ratings.report.ratings <= _MOST_BESIDE:
-        with one_blas_thread():  # as long as any of them needs it: the limit holds for the whole process
-            (trained, validated), (interest, sampled) = side_by_side(in_keras, in_numpy)
-    else:
-        (interest, sampled), (trained, validated) = in_numpy(), in_keras()
-    sampled = {name: _calibrated(job, model, validated[name], parts, ratings) for name, model in sampled.items()}
-    models = {name: _with_interest(model, interest) for name, model in (trained | sampled).items()}
-    models = {name: models[name] for name in job.settings.model_names}
-    for name, model in models.items():
-        if name not in job.resumed:
-            track_model.with_options(name=f"track {name}")(job, model, ratings, parts)
-    lists = measure_batch(job, models, interest, ratings, parts)
-    standings = find_standings(job, models, parts)
-    return TrainedBatch(ratings, parts, models, compare_models(job, models, standings), interest, lists, standings)
-
-
-def _lanes(settings: Settings) -> tuple[list[str], list[str]]:
+def model_lanes(settings: Settings) -> tuple[list[str], list[str]]:
     """Names of the Keras models, and of the others."""
     names = settings.model_names
     return [name for name in names if find_model(name).is_keras], [
@@ -83,22 +35,9 @@ def _lanes(settings: Settings) -> tuple[list[str], list[str]]:
     ]
 
 
-def _train(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedModel:
-    return train_model.with_options(name=f"train {name}")(job, name, ratings, parts)
-
-
-def _calibrated(
-    job: Job, model: TrainedModel, validated: Validated | None, parts: Parts, ratings: Ratings
-) -> TrainedModel:
-    """The model with its error on held-out training ratings and its calibration."""
-    error, compared = validated or (model.report.validation_mse, None)
-    model = replace(model, report=replace(model.report, validation_mse=error))
-    stage = training_stage(job.settings, model.name, ratings, parts)
-    return replace(calibrate(job, model, parts, *stage, compared), compared=compared)
-
-
-def _with_interest(model: TrainedModel, interest: TrainedInterest | None) -> TrainedModel:
-    return model if interest is None else replace(model, files=replace(model.files, batch_interest=interest.published))
+def are_trained_beside(settings: Settings, ratings: Ratings) -> bool:
+    """Whether Keras models are trained beside the others: of more ratings, both would not fit in memory."""
+    return bool(model_lanes(settings)[0]) and ratings.report.ratings <= _MOST_BESIDE
 
 
 @task(name="train", cache_policy=NO_CACHE)
@@ -126,7 +65,7 @@ def train_model(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedM
 
         done = job.work.stage(
             *training_stage(settings, name, ratings, parts),
-            lambda out: fit(name, _inputs(settings, ratings, parts), out, on_epoch).to_json(),
+            lambda out: fit(name, training_inputs(settings, ratings, parts), out, on_epoch).to_json(),
         )
         model = TrainedModel.of(name, done, run)
         history = model.report.history
@@ -160,7 +99,7 @@ def _is_fact(figure: str) -> bool:
     return figure.endswith("_constant") or figure.startswith("coverage_90_")
 
 
-def _validate(job: Job, name: str, ratings: Ratings, parts: Parts) -> Validated | None:
+def validate(job: Job, name: str, ratings: Ratings, parts: Parts) -> Validated | None:
     """The error of a model on training ratings that were held out from another training of it, if wanted.
 
     A validation part of the split's own has measured it already. The calibration needs such ratings of every model.
@@ -177,7 +116,7 @@ def validate_model(job: Job, name: str, ratings: Ratings, parts: Parts, fraction
     settings, stage = job.settings, f"validate {name}"
 
     def build(out: Path) -> dict[str, Any]:
-        factors, inputs = out / COMPARED_FILE, _inputs(settings, ratings, parts)
+        factors, inputs = out / COMPARED_FILE, training_inputs(settings, ratings, parts)
         error = validation_error(name, inputs, fraction, lambda *_, **__: check_lane(), factors)
         return {"mse": error if math.isfinite(error) else None}
 
@@ -202,7 +141,8 @@ def _start_run(job: Job, name: str, ratings: Ratings) -> TrackedRun:
     return run
 
 
-def _inputs(settings: Settings, ratings: Ratings, parts: Parts) -> TrainingInputs:
+def training_inputs(settings: Settings, ratings: Ratings, parts: Parts) -> TrainingInputs:
+    """What a model of the batch is trained on, and how."""
     return TrainingInputs(
         ratings.encoded, parts.load(), ratings.range_of(settings.ingest), settings.model, settings.train,
         settings.seed, ratings.side.load("users"), ratings.side.load("items"),
@@ -213,5 +153,4 @@ def _inputs(settings: Settings, ratings: Ratings, parts: Parts) -> TrainingInput
 
 def _n_threads(settings: Settings, ratings: Ratings) -> int | None:
     """Threads of a model in NumPy: one core is left to the Keras models beside it."""
-    beside = bool(_lanes(settings)[0]) and ratings.report.ratings <= _MOST_BESIDE
-    return max(1, (os.cpu_count() or 1) - 1) if beside else None
+    return max(1, (os.cpu_count() or 1) - 1) if are_trained_beside(settings, ratings) else None

@@ -32,8 +32,9 @@ class ChampionOptions(BaseModel):
     training of each on the others. 0 compares them on the split's validation part, or on ratings that every recipe
     holds out, else on the test part, and calibrates on the first or the last of these."""
     trained_on: Literal["all", "train"] = "all"
-    """Ratings that the published ``bayesian_mf`` knows: ``all`` continues its chains with every rating after it was
-    measured, ``train`` publishes it as measured. The Keras models are published as measured."""
+    """Ratings that the published champion knows. ``all``: after it was measured, ``bayesian_mf`` continues its chains
+    with every rating, and a Keras model is trained again on every rating for the epochs that were best. ``train``:
+    it is published as measured. Other Keras models than the champion always are."""
 
 
 def compare_split(split: Split, fraction: float, seed: int) -> Split:

@@ -49,7 +49,8 @@ class TrainingInputs:
     room: int = 0
     """As of ``recobatch.training.train``."""
     trained_on: TrainedOn = "train"
-    """Ratings that the published model is to know, where the kind of model can be given more after it was measured."""
+    """Ratings that the published model is to know, where the fit itself can give it more after it was measured; see
+    ``recobatch.training.refit`` for the other kinds."""
     n_threads: int | None = None
     """Threads of a model that trains in NumPy; None for one for each core. They do not change the result."""
 
@@ -179,11 +180,7 @@ def fit(name: str, inputs: TrainingInputs, out: Path, on_epoch: OnEpoch | None =
     if fitted.published is not None:
         fitted.factors.save(folder.measured)
     RatedPairs.collect(split.test).save(folder.test)
-    encoded = inputs.encoded
-    for source, target in (
-        (encoded.users_path, folder.users), (encoded.items_path, folder.items), (encoded.rated_path, folder.rated),
-    ):  # fmt: skip
-        link_or_copy(source, target)
+    link_encoded(inputs.encoded, folder)
     validation_mse = fitted.held_out_mse
     if split.validation is not None:
         validation_mse = evaluate(fitted.factors, train=split.train, test=split.validation).mse
@@ -192,3 +189,11 @@ def fit(name: str, inputs: TrainingInputs, out: Path, on_epoch: OnEpoch | None =
         fitted.history, test, validation_mse, published.fingerprint, "all" if fitted.published else "train",
         fitted.figures, fitted.by_epoch,
     )  # fmt: skip
+
+
+def link_encoded(encoded: Encoded, folder: ModelFolder) -> None:
+    """Put the vocabularies and rated pairs of all ratings into the folder of a model of them."""
+    for source, target in (
+        (encoded.users_path, folder.users), (encoded.items_path, folder.items), (encoded.rated_path, folder.rated),
+    ):  # fmt: skip
+        link_or_copy(source, target)

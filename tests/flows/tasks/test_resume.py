@@ -82,7 +82,7 @@ def check_true(root, summary, client):
         run_id = manifest.models[model].mlflow_run_id
         said = {key.decode(): value.decode() for key, value in pq.read_schema(path).metadata.items()}
         ranked = {"rank_by": summary["models"][model]["rank_by"]} if path.parts[-3] == "top" else {}
-        known = {"trained_on": "train"}
+        known = {"trained_on": "all" if model == summary["champion"] else "train"}
         assert said == {"version": version, "model": model, "mlflow_run_id": run_id, **known, **ranked}
         assert path.name.endswith(f"-{version}.parquet")
         assert run_id == summary["models"][model]["mlflow_run_id"]
