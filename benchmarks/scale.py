@@ -22,7 +22,7 @@ from scoring_runs import THREADS, bare, clock, look_up, peak_mb, publish
 from recobatch.factors import FactorModel, Link
 from recobatch.model_folder import LoadedModel, ModelFolder
 from recobatch.rated import RatedPairs
-from recobatch.scoring.kernel import SCORED_TOGETHER, ScoringKernel, one_blas_thread
+from recobatch.scoring.kernel import BLOCK_USERS, ScoringKernel, one_blas_thread
 from recobatch.scoring.top import top_shard
 from recobatch.table import open_table
 from recobatch.vocabulary import Vocabulary
@@ -85,7 +85,7 @@ def products(folder: Path) -> dict:
             pass
 
     with clock() as seconds, one_blas_thread(), ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(run, _parts(SCORED_TOGETHER)))
+        list(pool.map(run, _parts(BLOCK_USERS)))
     return {"seconds": seconds[0], "cpu": seconds[1], "pairs": SLICE * ITEMS["lists"]}
 
 

@@ -12,11 +12,10 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from recobatch.factors import FactorModel
 
-BLOCK_USERS = 16
-"""Users in one matrix product. Every product covers users ``[16 n, 16 n + 16)``, because a BLAS may round differently
-for another shape: predictions do not depend on shard size or thread count."""
-SCORED_TOGETHER = 4 * BLOCK_USERS
-"""Users whose raw scores are yielded at once: with fewer, longer calls, threads wait less for each other."""
+BLOCK_USERS = 64
+"""Users in one matrix product. Every product covers users ``[64 n, 64 n + 64)``, because a BLAS may round differently
+for another shape: predictions do not depend on shard size or thread count. With fewer users a product takes longer to
+arrange the items' factors than to multiply them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +56,26 @@ class ScoringKernel:
                 self.link.apply_link(block)  # while the block is still in the cache
         return predictions[users.start - start : users.stop - start]
 
+    def predict_parts(self, users: slice, most: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """Predict a long range in parts, which end where products end: none is computed twice.
+
+        Args:
+            users: As in ``predict``.
+            most: Users of a part.
+
+        Yields:
+            Consecutive ranges of ``users``, and ``predict`` of each.
+        """
+        start = users.start
+        while start < users.stop:
+            end = max((start + most) // BLOCK_USERS, start // BLOCK_USERS + 1) * BLOCK_USERS
+            end = min(end, users.stop)
+            predictions = self.predict(slice(start, end))
+            for first in range(start, end, most):
+                part = slice(first, min(first + most, end))
+                yield part, predictions[first - start : part.stop - start]
+            start = end
+
     def scores(self, users: slice) -> Iterator[tuple[slice, np.ndarray]]:
         """Raw scores, before the link, a few users at a time; call it within ``one_blas_thread``.
 
@@ -70,14 +89,12 @@ class ScoringKernel:
         start = users.start - users.start % BLOCK_USERS
         stop = min(self.model.n_users, -(-users.stop // BLOCK_USERS) * BLOCK_USERS)
         folded = self._fold(slice(start, stop))
-        buffer = np.empty((min(SCORED_TOGETHER, stop - start), self.model.n_items), dtype=np.float32)
-        for first in range(start, stop, SCORED_TOGETHER):
-            block = buffer[: min(SCORED_TOGETHER, stop - first)]
+        buffer = np.empty((min(BLOCK_USERS, stop - start), self.model.n_items), dtype=np.float32)
+        for first in range(start, stop, BLOCK_USERS):
+            block = buffer[: min(BLOCK_USERS, stop - first)]
             with np.errstate(over="ignore", invalid="ignore"):
-                for n in range(0, len(block), BLOCK_USERS):
-                    factors = folded[first - start + n : first - start + n + BLOCK_USERS]
-                    np.matmul(factors, self.items, out=block[n : n + BLOCK_USERS])
-            part = slice(max(first, users.start), min(first + SCORED_TOGETHER, users.stop))
+                np.matmul(folded[first - start : first - start + BLOCK_USERS], self.items, out=block)
+            part = slice(max(first, users.start), min(first + BLOCK_USERS, users.stop))
             yield part, block[part.start - first : part.stop - first]
 
     def _fold(self, users: slice) -> np.ndarray:

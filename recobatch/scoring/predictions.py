@@ -12,7 +12,7 @@ from recobatch.errors import BadSettings
 from recobatch.factors import FactorModel
 from recobatch.intervals import NoiseTerms
 from recobatch.model_folder import LoadedModel, ModelFolder
-from recobatch.scoring.kernel import BLOCK_USERS, ScoringKernel, one_blas_thread
+from recobatch.scoring.kernel import ScoringKernel, one_blas_thread
 from recobatch.scoring.shards import ShardFile, ShardReport, described, open_shard
 from recobatch.scoring.uncertainty import current_calibration
 
@@ -28,6 +28,8 @@ __all__ = [
 
 
 LEAST_SHARDS = 4
+_FEWEST_USERS = 16
+"""Users per write are a multiple of this number: a row group of one user is too small to compress well."""
 
 
 class ScoreOptions(BaseModel):
@@ -155,9 +157,8 @@ def _write_predictions(
     step = _users_per_write(n_items, rows_per_group)
     group = n_items * max(1, rows_per_group // n_items) if n_items <= rows_per_group else rows_per_group
     item_column = loaded.items.ids.take(pa.array(np.tile(np.arange(n_items), min(step, users.stop - users.start))))
-    for start in range(users.start, users.stop, step):
-        block = slice(start, min(start + step, users.stop))
-        predictions = kernel.predict(block).ravel()
+    for block, predicted in kernel.predict_parts(users, step):
+        predictions = predicted.ravel()
         shard.stats.add(predictions)
         columns = [
             loaded.users.ids.take(pa.array(np.repeat(np.arange(block.start, block.stop), n_items))),
@@ -171,9 +172,9 @@ def _write_predictions(
 
 
 def _users_per_write(n_items: int, rows_per_group: int) -> int:
-    """Users per write: whole row groups and whole blocks of the kernel."""
+    """Users per write: a row group, or a few of a table with many items."""
     per_group = rows_per_group // max(1, n_items)
-    return max(BLOCK_USERS, per_group - per_group % BLOCK_USERS)
+    return max(_FEWEST_USERS, per_group - per_group % _FEWEST_USERS)
 
 
 def parquet_settings(item_type: pa.DataType) -> dict[str, object]:

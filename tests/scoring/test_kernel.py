@@ -3,6 +3,7 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,11 +12,11 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 from recobatch.factors import Link
-from recobatch.scoring.kernel import ScoringKernel, one_blas_thread
+from recobatch.scoring.kernel import BLOCK_USERS, ScoringKernel, one_blas_thread
 from tests.support.small_table import make_model
 
-MODEL = make_model(61, 37)
-WHOLE = ScoringKernel.of(MODEL).predict(slice(0, 61))
+MODEL = make_model(161, 37)
+WHOLE = ScoringKernel.of(MODEL).predict(slice(0, 161))
 
 
 @pytest.mark.parametrize("link", list(Link))
@@ -27,10 +28,23 @@ def test_equals_the_model_pair_by_pair(link):
     np.testing.assert_allclose(block.ravel(), model.predict_pairs(users, items), atol=1e-5)
 
 
-@given(st.integers(0, 60), st.integers(1, 61))
+@given(st.integers(0, 160), st.integers(1, 161))
 def test_the_bits_do_not_depend_on_the_range(start, length):
-    stop = min(61, start + length)
+    stop = min(161, start + length)
     assert np.array_equal(ScoringKernel.of(MODEL).predict(slice(start, stop)), WHOLE[start:stop])
+
+
+@given(st.integers(0, 160), st.integers(1, 161), st.integers(1, 170))
+def test_parts_are_the_range_and_no_product_is_computed_twice(start, length, most):
+    stop, kernel, products = min(161, start + length), ScoringKernel.of(MODEL), []
+    with patch.object(ScoringKernel, "_fold", autospec=True, side_effect=ScoringKernel._fold) as fold:
+        parts = list(kernel.predict_parts(slice(start, stop), most))
+    for call in fold.call_args_list:
+        products.extend(range(call.args[1].start // BLOCK_USERS, -(-call.args[1].stop // BLOCK_USERS)))
+    assert len(products) == len(set(products))
+    assert [user for part, _ in parts for user in range(part.start, part.stop)] == list(range(start, stop))
+    assert all(len(predictions) <= most for _, predictions in parts)
+    assert np.array_equal(np.concatenate([predictions for _, predictions in parts]), WHOLE[start:stop])
 
 
 def test_checkerboard_of_rank_two():
