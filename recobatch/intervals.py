@@ -140,7 +140,11 @@ def bands(edges: np.ndarray, ratings: np.ndarray) -> np.ndarray:
 
 
 def _moved(sd: np.ndarray, places: np.ndarray, edges: np.ndarray, before: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """The sd at each place; where there is none, the root of the mean variance of its band."""
+    """The sd at each place; where there is none, the root of the mean variance of its band.
+
+    Those without ratings are a band of their own, if there are any: much less is known of them.
+    """
+    edges = np.unique(np.append(edges, 1)) if not before.all() else edges
     variance, band = sd.astype(np.float64) ** 2, bands(edges, before)
     sizes = np.bincount(band, minlength=len(edges) + 1)
     typical = np.divide(

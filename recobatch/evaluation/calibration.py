@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from recobatch.evaluation.baselines import bias_model
+from recobatch.evaluation.cold import widened
 from recobatch.evaluation.noise import HeldOut, band_edges, fit_noise
 from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions
@@ -129,13 +130,16 @@ def calibrate_model(
     """
     low, high = factors.min_rating, factors.max_rating
     new = HeldOut.of(factors, held_out)
+    counts = {
+        "user_ratings": np.bincount(train.user_index, minlength=train.n_users),
+        "item_ratings": np.bincount(train.item_index, minlength=train.n_items),
+    }
     calibration = calibrate(
-        new, user_ratings=np.bincount(train.user_index, minlength=train.n_users),
-        item_ratings=np.bincount(train.item_index, minlength=train.n_items),
-        rating_range=(low, high) if high > low else (-math.inf, math.inf), seen=around_means(seen, low, high),
+        new, **counts, rating_range=(low, high) if high > low else (-math.inf, math.inf),
+        seen=around_means(seen, low, high),
     )  # fmt: skip
     gain = _gain(new, HeldOut.of(factors, _some(seen, _PROBED)), len(seen) / len(train))
-    return replace(calibration, noise=calibration.noise.scaled(gain))
+    return replace(calibration, noise=widened(calibration.noise.scaled(gain), factors, held_out, **counts))
 
 
 def around_means(train: EncodedInteractions, low: float, high: float) -> HeldOut:

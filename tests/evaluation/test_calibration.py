@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recobatch.errors import BadInput, BadTable
-from recobatch.evaluation.calibration import calibrate
+from recobatch.evaluation.calibration import calibrate, calibrate_model
 from recobatch.evaluation.noise import HeldOut, band_edges, fit_noise
 from recobatch.evaluation.uncertainty import UncertaintyQuality, assess_crosswise, assess_uncertainty
 from recobatch.factors import FactorModel, Link
@@ -174,3 +174,49 @@ def test_no_held_out_ratings_are_refused():
     nothing = HeldOut(*(np.zeros(0, int) for _ in range(2)), *(np.zeros(0) for _ in range(2)))
     with pytest.raises(BadInput, match="found no held-out ratings"):
         calibrate(nothing, **counts(), rating_range=(1.0, 5.0))
+
+
+def tastes(n=20_000, seed=0):
+    """Ratings of a known model: users differ by 0.8, items by 0.5, the noise is 0.5. A fifth of each has no ratings."""
+    rng = np.random.default_rng(seed)
+    spread, sizes = (0.8, 0.5), (N_USERS, N_ITEMS)
+    biases = [
+        np.where(np.arange(size) < size * 4 // 5, rng.normal(0, sd, size), 0).astype(np.float32)
+        for sd, size in zip(spread, sizes, strict=True)
+    ]
+
+    def rated(*index):
+        rating = 3 + rng.normal(size=len(index[0])) * 0.5
+        for sd, size, bias, rows in zip(spread, sizes, biases, index, strict=True):
+            rating += np.where(rows < size * 4 // 5, bias[rows], rng.normal(0, sd, len(rows)))
+        return EncodedInteractions(*index, rating.astype(np.float32), np.zeros(len(rating)), *sizes)
+
+    rows = rated(rng.integers(0, N_USERS * 4 // 5, n), rng.integers(0, N_ITEMS * 4 // 5, n))
+    empty = (np.zeros((size, 1), np.float32) for size in sizes)
+    return FactorModel(*empty, *biases, 3.0, Link.IDENTITY, -40.0, 40.0), rows, rated
+
+
+@pytest.mark.parametrize(
+    ("users", "items"), [((160, 200), (0, 96)), ((0, 160), (96, 120)), ((160, 200), (96, 120)), ((0, 160), (0, 96))]
+)
+def test_intervals_of_users_and_items_without_ratings_are_as_wide_as_they_differ(users, items):
+    model, rows, rated = tastes()
+    held = np.arange(len(rows)) % 4 == 0
+    calibration = calibrate_model(model, seen=rows.take(~held), held_out=rows.take(held), train=rows.take(~held))
+    rng = np.random.default_rng(7)
+    unseen = HeldOut.of(model, rated(rng.integers(*users, 4000), rng.integers(*items, 4000)))
+    assert 0.85 < assess_uncertainty(calibration, unseen).coverage < 0.95
+
+
+def test_later_users_without_ratings_are_as_uncertain_as_those_of_the_training():
+    model, rows, _ = tastes()
+    held = np.arange(len(rows)) % 4 == 0
+    calibration = calibrate_model(model, seen=rows.take(~held), held_out=rows.take(held), train=rows.take(~held))
+    moved = calibration.over(
+        np.array([0, 199, -1, -1]), np.arange(N_ITEMS), user_ratings=np.array([90, 0, 0, 3]),
+        item_ratings=calibration.item_ratings,
+    )  # fmt: skip
+    sd = moved.noise.user_sd
+    np.testing.assert_array_equal(sd[:2], calibration.noise.user_sd[[0, 199]])
+    assert sd[2] == pytest.approx(sd[1])
+    assert sd[3] < 0.7 * sd[2]
