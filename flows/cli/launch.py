@@ -1,9 +1,10 @@
 """Run one flow from the command line: its server, its display, its last words."""
 
+import importlib
 import logging
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +30,11 @@ _CHATTER = (
     "Hook 'post_lost_runs'",
 )
 """What Prefect says of a thing that the run says better."""
+_OF_FIRST_CALL = (
+    "prefect.flow_engine", "prefect.task_engine", "prefect.utilities.visualization", "fastapi.encoders",
+    "anyio._backends._asyncio",
+)  # fmt: skip
+"""What Prefect imports at the first call of a flow: imported while its server starts."""
 
 
 class Show(Protocol):
@@ -61,7 +67,7 @@ def launch(
     if display.enabled:
         # A person waits for this; where nobody does, the run fails for Prefect and the webhook to tell of.
         check_path(settings.data.ratings)
-    with display.live(), prefect_server() as own:
+    with display.live(), prefect_server() as own, ExitStack() as during_run:
         server = server or own
         with display.stage("start"), no_collection():
             flow = _import_flow(name)
@@ -70,18 +76,18 @@ def launch(
             if not _may_be_unchanged(name, settings, parameters):
                 with lap("open MLflow"):
                     _open_tracker(settings)
+            from flows.server.outage import require_server, run_to_its_end, without_heartbeats
+
             if server is not None:
+                during_run.enter_context(without_heartbeats())  # takes a while: before the wait
                 with lap("await server"):
                     server.wait_until_ready()
         _calm_console(quiet=display.enabled, is_own_server=server is not None)
         if as_lines:
             log_as_json()
-        from flows.server.outage import require_server, run_to_its_end, without_heartbeats
-
         require_server(os.environ["PREFECT_API_URL"])
         try:
-            with without_heartbeats() if server is not None else nullcontext():
-                result = run_to_its_end(flow, settings=settings, **parameters)
+            result = run_to_its_end(flow, settings=settings, **parameters)
         finally:
             _flush_logs()
     (show or _print)(result, as_json=as_json)
@@ -90,6 +96,8 @@ def launch(
 def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
     """Import what the flow needs while the server starts; TensorFlow is imported beside the first training."""
     with lap("import Prefect"):
+        for module in _OF_FIRST_CALL:
+            importlib.import_module(module)
         if name == "score-pairs":
             from flows.score import score_pairs
 

@@ -1,6 +1,6 @@
 """Undocumented parts of Prefect that the job uses; a test holds them to the version they were checked on.
 
-Besides these names: the variables ``PREFECT__SERVER_EPHEMERAL`` and ``PREFECT__SERVER_FINAL``, which ``create_app``
+Besides these names: the variable ``PREFECT__SERVER_EPHEMERAL`` and the tuple ``API_ROUTERS``, which ``create_app``
 reads, and the first words of a few log messages (flows.cli.launch).
 """
 

@@ -5,6 +5,7 @@ again for seconds: five minutes and an exit code of 1 for a table that is publis
 """
 
 import contextlib
+import copy
 import functools
 import logging
 import os
@@ -162,7 +163,7 @@ def run_to_its_end(flow: Flow[..., Any], **parameters: Any) -> Any:  # noqa: ANN
     """
     with contextlib.ExitStack() as final_settings:
         outcome = _Outcome(final_settings)
-        recorded = flow.with_options()
+        recorded = copy.copy(flow)
         recorded.fn = outcome.of(flow.fn)
         try:
             return recorded(**parameters)

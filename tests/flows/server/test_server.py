@@ -13,6 +13,7 @@ import pytest
 
 from flows.server.local import LocalServer, _listen, prefect_server
 from recobatch.errors import RecobatchError
+from tests.support.databases import prefect_home
 from tests.support.listening import family, listening_sockets
 from tests.support.prefect_api import post
 
@@ -24,6 +25,27 @@ from flows.server.local import LocalServer
 prepare_environment(Path(sys.argv[1]))
 print(LocalServer()._process.pid, flush=True)
 time.sleep(600)
+"""
+
+_START = """
+import asyncio, os, sys
+from pathlib import Path
+from flows.server.environment import prepare_environment
+from flows.server.local import _ASKED_BY_RUNS, _FOR_ONE_RUN, _prepare_what_a_run_asks_for
+prepare_environment(Path(sys.argv[1]))
+os.environ |= _FOR_ONE_RUN
+from prefect.server.api import server
+routers = server.API_ROUTERS
+_prepare_what_a_run_asks_for()
+assert set(map(id, server.API_ROUTERS)) == set(map(id, routers))
+assert {router.prefix for router in server.API_ROUTERS[:len(_ASKED_BY_RUNS)]} == _ASKED_BY_RUNS
+app = server.create_app()
+async def start():
+    async with app.router.lifespan_context(app):
+        await asyncio.sleep(1)
+        print(*sys.modules.keys() & {"distributed", "prefect_dask", "tensorflow", "mlflow"}, "started", flush=True)
+        os._exit(0)
+asyncio.run(start())
 """
 
 
@@ -106,6 +128,16 @@ def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
             server.wait_until_ready()
     finally:
         server.stop()
+
+
+@pytest.mark.server
+def test_the_server_of_a_run_prepares_only_what_a_run_asks_for(tmp_path):
+    prefect_home(tmp_path / ".prefect")
+    done = subprocess.run(
+        [sys.executable, "-c", _START, str(tmp_path)], capture_output=True, text=True, check=False,
+        env={name: value for name, value in os.environ.items() if name not in {"PREFECT_HOME", "PREFECT_API_URL"}},
+    )  # fmt: skip
+    assert done.stdout == "started\n", done.stderr
 
 
 def alive(pid):
