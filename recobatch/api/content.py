@@ -2,7 +2,7 @@
 
 model.json             name, columns, what lists are ranked by
 factors.npz, users.parquet, items.parquet, rated.npz, ratings.parquet
-interest.npz, state.npz, titles.parquet            where there are any
+interest.npz, calibration.npz, state.npz, titles.parquet        where there are any
 """
 
 import json
@@ -19,8 +19,10 @@ from recobatch.bayesian import BayesianState
 from recobatch.errors import BadInput, BadTable
 from recobatch.interactions import EncodedInteractions
 from recobatch.interest_model import InterestModel
-from recobatch.model_folder import INTEREST_FILE, STATE_FILE, LoadedModel, ModelFolder
+from recobatch.intervals import Calibration
+from recobatch.model_folder import CALIBRATION_FILE, INTEREST_FILE, STATE_FILE, LoadedModel, ModelFolder
 from recobatch.scoring.ranker import RankBy
+from recobatch.scoring.uncertainty import current_calibration
 from recobatch.storage.durable import explained
 from recobatch.storage.scratch import scratch_folder
 
@@ -50,6 +52,8 @@ class Content:
     """``item_id`` and ``title``; None where no titles are known."""
     columns: Mapping[str, str]
     """Role (user, item, rating, time) → the column's name in the ratings."""
+    calibration: Calibration | None = None
+    """Of the intervals; None where none was fitted."""
 
     def save(self, path: str | Path) -> None:
         """Write everything to a folder: parquet, npz of plain arrays, JSON; nothing is pickled.
@@ -85,6 +89,8 @@ class Content:
             self.interest.save(folder / INTEREST_FILE)
         if self.state is not None:
             self.state.save(folder / STATE_FILE)
+        if self.calibration is not None:
+            self.calibration.save(folder / CALIBRATION_FILE)
         if self.titles is not None:
             pq.write_table(self.titles, folder / _TITLES)
         about = {"format": _FORMAT, "name": self.name, "rank_by": self.rank_by, "columns": dict(self.columns)}
@@ -109,7 +115,10 @@ class Content:
             ) from error
         interest = InterestModel.load(files.interest) if files.interest is not None else None
         state = BayesianState.load(files.state) if files.state.exists() else None
-        return cls(about["name"], loaded, ratings, interest, about["rank_by"], state, titles, about["columns"])
+        return cls(
+            about["name"], loaded, ratings, interest, about["rank_by"], state, titles, about["columns"],
+            current_calibration(files, loaded),
+        )  # fmt: skip
 
 
 def _read_about(folder: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from recobatch.ingest import IngestOptions
 from recobatch.interactions import EncodedInteractions, Split
 from recobatch.interest import InterestOptions, train_interest
 from recobatch.interest_model import InterestModel
+from recobatch.intervals import Calibration
 from recobatch.model_folder import LoadedModel, ModelFolder
 from recobatch.models.options import ModelOptions
 from recobatch.models.registry import find_model
@@ -22,9 +23,14 @@ from recobatch.rated import RatedPairs
 from recobatch.reading import ReadOptions
 from recobatch.scoring.list_quality import way_to_rank
 from recobatch.scoring.ranker import RankBy
+from recobatch.training.choice import ChampionOptions
 from recobatch.training.fit import TrainingInputs, fitter
+from recobatch.training.held_out import calibrate_held_out
 from recobatch.training.recipe import Recipe
 from recobatch.vocabulary import Vocabulary
+
+_HELD_OUT = ChampionOptions().validation_fraction
+"""Share of the ratings that intervals are calibrated on, as by default for a table."""
 
 
 def fit(
@@ -32,7 +38,7 @@ def fit(
     user_column: str | int | None = None, item_column: str | int | None = None, rating_column: str | int | None = None,
     time_column: str | int | None = None, rating_range: tuple[float, float] | None = None,
     max_quarantined: float = 0.05, options: ModelOptions | None = None, recipe: Recipe | None = None,
-    interest: InterestOptions | None = None,
+    interest: InterestOptions | None = None, intervals: bool = True,
 ) -> Recommender:  # fmt: skip
     """Train a rating model, and a model of interest to rank with, on all ratings.
 
@@ -56,6 +62,7 @@ def fit(
         options: Size of the rating model.
         recipe: Training of a Keras model.
         interest: Methods of the model of interest; ``InterestOptions(method="none")`` ranks by predicted rating.
+        intervals: Whether to calibrate intervals, by one more, shorter training without an eighth of the ratings.
 
     Raises:
         BadInput: If the ratings, a side table or an option cannot be used; the message is one line.
@@ -83,7 +90,8 @@ def fit(
         found, rank_by = _interest(
             known, factors, (low, high), interest or InterestOptions(), seed, is_bayesian=not spec.is_keras
         )
-        return _recommender(spec.name, given, known, factors, found, rank_by, state)
+        calibration = calibrate_held_out(spec.name, training, _HELD_OUT) if intervals else None
+        return _recommender(spec.name, given, known, factors, found, rank_by, state, calibration)
 
 
 def _interest(
@@ -104,14 +112,16 @@ def _interest(
 
 def _recommender(
     name: str, given: Inputs, known: EncodedInteractions, factors: FactorModel, interest: InterestModel | None,
-    rank_by: RankBy, state: BayesianState | None,
+    rank_by: RankBy, state: BayesianState | None, calibration: Calibration | None,
 ) -> Recommender:  # fmt: skip
     encoded = given.encoded
     loaded = LoadedModel(
         factors, Vocabulary.load(encoded.users_path), Vocabulary.load(encoded.items_path),
         RatedPairs.load(encoded.rated_path),
     )  # fmt: skip
-    return Recommender(name, loaded, known, interest, rank_by, state, given.titles, dict(given.report.columns))
+    return Recommender(
+        name, loaded, known, interest, rank_by, state, given.titles, dict(given.report.columns), calibration
+    )  # fmt: skip
 
 
 def _require_spread(known: EncodedInteractions) -> None:

@@ -6,9 +6,34 @@ import numpy as np
 import pyarrow as pa
 
 from recobatch.errors import BadInput
+from recobatch.model_folder import LoadedModel
 from recobatch.reading import Frame, as_arrow
 from recobatch.reading.columns import known_role
 from recobatch.vocabulary import Vocabulary
+
+
+def known_pairs(
+    frame: Frame, columns: Mapping[str, str], model: LoadedModel, *, may_miss: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pairs of a frame by index.
+
+    Args:
+        frame: Any object with ``__arrow_c_stream__``.
+        columns: Names of the columns in the ratings, by role; a column of another known name is taken too.
+        model: Whose users and items they are.
+        may_miss: Whether to leave out unknown ids.
+
+    Returns:
+        Indices of the users and of the items, int32, shape ``(k,)``, and which rows they are of, bool, shape ``(n,)``.
+
+    Raises:
+        BadInput: If a column is missing or ambiguous, or an id is unknown and may not be.
+    """
+    users, items = read_pairs(frame, columns)
+    user = encode_ids(users, model.users, "user", may_miss=may_miss)
+    item = encode_ids(items, model.items, "item", may_miss=may_miss)
+    known = (user >= 0) & (item >= 0)
+    return user[known], item[known], known
 
 
 def read_pairs(frame: Frame, columns: Mapping[str, str]) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:

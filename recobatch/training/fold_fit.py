@@ -2,17 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from recobatch.errors import BadInput
-from recobatch.evaluation.calibration import calibrate_model
 from recobatch.evaluation.fold_errors import FoldErrors, fold_errors
 from recobatch.evaluation.noise import HeldOut
 from recobatch.evaluation.uncertainty import UncertaintyQuality, assess_uncertainty
 from recobatch.factors import FactorModel
-from recobatch.interactions import Split
-from recobatch.training.choice import compare_split, shortened
 from recobatch.training.fit import OnEpoch, TrainingInputs, fitter
+from recobatch.training.held_out import blind, calibrate_held_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,23 +38,12 @@ def fit_fold(name: str, inputs: TrainingInputs, *, fraction: float, on_epoch: On
     Raises:
         BadSettings: As ``recobatch.training.fit.fit``.
     """
-    fitted = fitter(name)(name, replace(inputs, split=_blind(inputs.split)), None, on_epoch)
+    fitted = fitter(name)(name, replace(inputs, split=blind(inputs.split)), None, on_epoch)
     errors = fold_errors(fitted.factors, inputs.split)
     intervals = _intervals(name, inputs, fitted.factors, fraction) if fraction else None
     return FoldFit(fitted.factors, errors, intervals, fitted.history.seconds)
 
 
 def _intervals(name: str, inputs: TrainingInputs, factors: FactorModel, fraction: float) -> UncertaintyQuality | None:
-    try:
-        parts = compare_split(inputs.split, fraction, inputs.seed)
-    except BadInput:  # too few training ratings
-        return None
-    shorter = shortened(replace(inputs, split=_blind(parts)), inputs.split.train)
-    other = fitter(name)(name, shorter, None, None).factors
-    calibration = calibrate_model(other, seen=parts.train, held_out=parts.test, train=inputs.split.train)
-    return assess_uncertainty(calibration, HeldOut.of(factors, inputs.split.test))
-
-
-def _blind(split: Split) -> Split:
-    """The split without its test ratings."""
-    return Split(split.train, split.test.take(np.zeros(0, dtype=np.int64)))
+    calibration = calibrate_held_out(name, inputs, fraction)
+    return None if calibration is None else assess_uncertainty(calibration, HeldOut.of(factors, inputs.split.test))

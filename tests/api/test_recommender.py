@@ -71,6 +71,41 @@ def test_unknown_ids_are_named_or_nan(model):
     assert np.isnan(model.predict(pairs, unknown="nan")).tolist() == [False, True, True]
 
 
+def test_intervals_cover_ratings_that_the_model_does_not_know(frame):
+    is_new = np.random.default_rng(3).random(len(frame)) < 0.25
+    model = rb.fit(frame[~is_new], options=FEW, interest=InterestOptions(method="none"))
+    new = frame[is_new]
+    found = model.predict_interval(new)
+    assert [(field.name, field.type) for field in found.schema] == [
+        (name, pa.float32()) for name in ("prediction", "lower_90", "upper_90")
+    ]
+    prediction, lower, upper = (column.to_numpy() for column in found.columns)
+    np.testing.assert_array_equal(prediction, model.predict(new))
+    assert ((lower <= prediction) & (prediction <= upper)).all()
+    inside = (lower <= new["rating"]) & (new["rating"] <= upper)
+    assert 0.85 < inside.mean() < 0.97
+    assert (upper - lower).std() > 0.01
+
+
+def test_intervals_of_unknown_pairs_are_refused_or_nan(model):
+    pairs = pd.DataFrame({"userId": ["u001", "nobody"], "movieId": [101, 101]})
+    with pytest.raises(BadInput, match=r"pairs, user: found 1 unknown id"):
+        model.predict_interval(pairs)
+    found = model.predict_interval(pairs, unknown="nan").to_pandas()
+    assert found.isna().all(axis=1).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("rows", [4, 5])
+def test_a_rating_to_calibrate_on_is_needed_for_intervals(rows):
+    few = pd.DataFrame({"user": [1, 1, 2, 2, 3], "item": [1, 2, 1, 2, 1], "rating": [1.0, 2.0, 3.0, 4.0, 5.0]})[:rows]
+    model = rb.fit(few, options=FEW, interest=InterestOptions(method="none"))
+    if rows == 5:
+        assert model.predict_interval(few).num_rows == rows
+        return
+    with pytest.raises(BadInput, match=r"without calibrated intervals, expected .* at least 5 ratings"):
+        model.predict_interval(few)
+
+
 def test_lists_are_of_unrated_items_of_the_users_taste(frame, model):
     lists = model.recommend(["u003", "u000"], k=5)
     assert lists.column_names == ["user_id", "rank", "item_id", "title", "score", "prediction"]
@@ -118,6 +153,8 @@ def test_a_saved_model_answers_the_same(model, tmp_path):
     assert loaded.recommend("u003").equals(model.recommend("u003"))
     assert loaded.similar_items(110).equals(model.similar_items(110))
     assert loaded.why("u003", [101, 103]).equals(model.why("u003", [101, 103]))
+    pairs = model.recommend("u003")
+    assert loaded.predict_interval(pairs).equals(model.predict_interval(pairs))
     assert (loaded.name, dict(loaded.columns)) == ("bayesian_mf", dict(model.columns))
     assert sorted(path.suffix for path in (tmp_path / "model").iterdir() if path.suffix in {".pkl", ".pickle"}) == []
 

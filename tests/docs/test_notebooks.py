@@ -13,11 +13,13 @@ NOTEBOOKS = sorted((REPO / "docs" / "examples").glob("*.ipynb"))
 
 def test_the_five_lines_run():
     values = run_notebook(REPO / "docs" / "examples" / "five_lines.ipynb")
-    ratings, model, predictions, lists, similar, why, _ = values
+    ratings, model, predictions, lists, intervals, similar, why, _ = values
     assert list(ratings.columns) == ["userId", "movieId", "rating"]
     assert "bayesian_mf" in repr(model)
     assert np.diff(predictions)[0] < -1  # of the user's own taste, and of the other
     assert len(lists) == 6
+    assert (intervals["lower_90"] <= intervals["prediction"]).all()
+    assert (intervals["prediction"] <= intervals["upper_90"]).all()
     assert (similar["item_id"] % 2 == 0).all()
     assert (why["because"] % 2 == 0).all()
 
