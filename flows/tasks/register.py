@@ -11,6 +11,7 @@ from prefect.logging import get_run_logger
 from flows.job import Job, Services
 from flows.outputs import TrainedBatch, TrainedModel
 from flows.results.assets import describe_asset, materializing, model_asset, ratings_asset
+from flows.results.version_note import version_note
 from flows.tasks.registered import table_tag
 from recobatch.errors import BadInput
 from recobatch.tracking import Alias, RegisteredVersion
@@ -36,11 +37,14 @@ def register_models(job: Job, batch: TrainedBatch, *, until_published: bool) -> 
         others = sorted((m for m in batch.models.values() if m.name != batch.champion), key=_test_mse)
         aliases: dict[str, Alias] = {batch.champion: "champion", **{model.name: "challenger" for model in others[:1]}}
         versions: dict[Alias, RegisteredVersion] = {}
+        scored = batch.to_score(job.settings.score.models) if until_published else {}
         for model in batch.models.values():
             alias = aliases.get(model.name)
             version = job.tracker.register(
                 model.run,
-                description=f"{model.name}, test MSE {_test_mse(model):.4f}, on {batch.ratings.source.name}",
+                description=version_note(
+                    model, batch, job.batch_id, job.settings.table.path if model.name in scored else None
+                ),
                 tags=_version_tags(job, model, batch),
                 pending=alias if until_published else None,
             )

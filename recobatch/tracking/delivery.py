@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from recobatch.tracking.connection import Connection, one_line
 from recobatch.tracking.model_folder import write_mlmodel
 from recobatch.tracking.outbox import Journal, Record
-from recobatch.tracking.registry import PENDING_ALIAS, drop_foreign_challenger
+from recobatch.tracking.registry import ABOUT, PENDING_ALIAS, describe_champion, drop_foreign_challenger
+from recobatch.tracking.system_metrics import PREFIX
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -166,7 +167,7 @@ class Delivery:
         from mlflow.exceptions import MlflowException
 
         try:
-            self._client.create_registered_model(name, description="Predicts the rating of a user-item pair.")
+            self._client.create_registered_model(name, description=ABOUT)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -176,6 +177,7 @@ class Delivery:
         self._client.set_registered_model_alias(name, record.body["alias"], version)
         self._client.delete_model_version_tag(name, version, PENDING_ALIAS)
         if record.body["alias"] == "champion":
+            describe_champion(self._client, name, version)
             drop_foreign_challenger(self._client, name, self._client.get_model_version(name, version).tags["batch_id"])
 
     def _finish(self, journal: Journal, record: Record) -> dict[str, Any]:
@@ -196,6 +198,7 @@ class Delivery:
                 dataset_name=data_set.get("dataset"), dataset_digest=data_set.get("dataset_digest"),
             )
             for one in latest
+            if not one.key.startswith(PREFIX)
         ]  # fmt: skip
         self._client.log_batch(run_id, metrics=linked)
 

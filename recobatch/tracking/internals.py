@@ -25,5 +25,8 @@ INTERNALS: dict[str, tuple[str, ...]] = {
     "mlflow.MlflowClient.log_outputs": ("self", "run_id", "models"),
     "mlflow.MlflowClient.log_model_artifacts": ("self", "model_id", "local_dir", "artifact_path"),
     "mlflow.MlflowClient.finalize_logged_model": ("self", "model_id", "status"),
+    "mlflow.system_metrics.metrics.cpu_monitor.CPUMonitor": (),
+    "mlflow.system_metrics.metrics.disk_monitor.DiskMonitor": (),
+    "mlflow.system_metrics.metrics.network_monitor.NetworkMonitor": (),
 }
 """Dotted name → names of its parameters."""

@@ -30,6 +30,11 @@ class TrackingOptions(BaseModel):
     drain_seconds: int = Field(
         default=60, ge=1, le=3600, description="longest wait for a run's remaining records to arrive, in seconds"
     )
+    system_metrics_seconds: float | None = Field(
+        default=None, gt=0,
+        description="seconds between samples of the machine's CPU, memory, disk and network in every run of a model, "
+        "such as 10; none logs none",
+    )  # fmt: skip
 
     @field_validator("registered_model")
     @classmethod

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
+ABOUT = "Predicts the rating of a user-item pair."
+"""First words of the registered model's description, by which a later run knows that no person wrote it."""
 DIGESTS_TAG = "sha256"
 """Tag of a version: the sha256 of every file by name, as JSON."""
 
@@ -195,9 +197,18 @@ def move_pending_aliases(connection: Connection, batch_id: str) -> dict[str, int
             client.set_registered_model_alias(name, alias, str(version))
             moved[alias] = version
         client.delete_model_version_tag(name, str(version), PENDING_ALIAS)
+    if "champion" in moved:
+        describe_champion(client, name, str(moved["champion"]))
     if "champion" in moved and "challenger" not in moved:
         drop_foreign_challenger(client, name, batch_id)
     return moved
+
+
+def describe_champion(client: "MlflowClient", name: str, version: str) -> None:
+    """Repeat the champion's description on the page of the registered model, unless a person has written another."""
+    if (client.get_registered_model(name).description or ABOUT).startswith(ABOUT):
+        note = client.get_model_version(name, version).description or ""
+        client.update_registered_model(name, f"{ABOUT}\n\nChampion: version {version}. {note}".rstrip())
 
 
 def drop_foreign_challenger(client: "MlflowClient", name: str, batch_id: str) -> None:

@@ -14,6 +14,7 @@ from recobatch.tracking.outbox import Journal, Kind, Record, RunState
 from recobatch.tracking.params import FACT, flatten_params
 from recobatch.tracking.registry import DIGESTS_TAG
 from recobatch.tracking.sender import Sender
+from recobatch.tracking.system_metrics import SystemMetrics
 
 log = logging.getLogger("recobatch.tracking")
 
@@ -31,6 +32,7 @@ class TrackedRun:
         self._label = label
         self._journal = journal
         self._digests: dict[str, str] = {}
+        self._system: SystemMetrics | None = None
         self.journal = first_journal or journal.name
         """Name of the run's first journal, by which a later process finds the run again."""
 
@@ -67,6 +69,10 @@ class TrackedRun:
     def log_params(self, params: Mapping[str, object]) -> None:
         """Log more settings, nested as they are."""
         self.post("params", flatten_params(params))
+
+    def watch_system(self, seconds: float) -> None:
+        """Log the load of the machine every so many seconds, until the run ends."""
+        self._system = SystemMetrics(seconds, self._metrics)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         self.post("tags", tags)
@@ -122,6 +128,8 @@ class TrackedRun:
 
     def finish(self, status: Status = "FINISHED") -> None:
         """End the run and wait, within bounds, until its records have arrived."""
+        if self._system is not None:
+            self._system.stop()
         self.post("finish", {"status": status})
         if not self._connection.is_up:
             self._connection.open()

@@ -97,6 +97,8 @@ class Tracker:
         run.post("params", flatten_params({**params, "dataset": {"fingerprint": dataset.fingerprint}}))
         run.post("dataset", asdict(dataset) | {"source": without_secrets(dataset.source)})
         run.flush()
+        if self.options.system_metrics_seconds is not None:
+            run.watch_system(self.options.system_metrics_seconds)
         return run
 
     def searches(self) -> SearchRuns:

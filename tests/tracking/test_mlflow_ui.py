@@ -28,8 +28,8 @@ def runs(server_root, model_files):
     """The two runs, tracked as a batch tracks them; their ids by model."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        tracker = Tracker(TrackingOptions(experiment="for people"), server_root)
-    ids = {}
+        tracker = Tracker(TrackingOptions(experiment="for people", registered_model="for-people"), server_root)
+    ids, versions = {}, {}
     for name, (loss, val_loss) in CURVES.items():
         run = tracker.start_run(batch_id="b1", model_name=name, params={"train": {"epochs": 3}}, dataset=DATASET)
         for epoch, pair in enumerate(zip(loss, val_loss, strict=True), 1):
@@ -37,8 +37,11 @@ def runs(server_root, model_files):
         run.log_metrics({"test_mse": TEST_MSE[name]})
         run.log_text("<svg xmlns='http://www.w3.org/2000/svg'><text y='20'>a diagram</text></svg>", "model_diagram.svg")
         run.log_model(model_files)
+        note = f"`{name}` of batch `b1`.\n\n| | |\n|---|---|\n| Test error | MSE {TEST_MSE[name]} |\n| Table | `b1` |"
+        versions[name] = tracker.register(run, description=note, tags={"batch_id": "b1"})
         run.finish()
         ids[name] = run.run_id
+    tracker.set_alias("champion", versions["explicit_mf_bias"])
     ids["experiment"] = tracker._connection.experiment_id
     return ids
 
@@ -138,3 +141,11 @@ def test_a_run_shows_its_model_dataset_params_and_artifacts(look, runs):
     for word in ("explicit_mf_bias · b1", "tiny", "train.epochs", "batch_id", "Finished"):
         assert word in text
     look(f"{run}/artifacts/model_diagram.svg", until="document.body.innerText.includes('model_diagram.svg')")
+
+
+def test_the_registered_model_says_what_its_champion_is(look, runs, page):
+    assert runs
+    for path, words in (("/models/for-people", "Champion: version 2."), ("/models/for-people/versions/2", "batch b1")):
+        text = look(path, until=f"document.body.innerText.includes({json.dumps(words)})")
+        assert f"MSE {TEST_MSE['explicit_mf_bias']}" in text
+    assert page.locator("td", has_text="Test error").count() == 1  # a table, not its source

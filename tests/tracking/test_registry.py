@@ -23,6 +23,17 @@ def test_a_hundredth_run_adds_versions_and_moves_the_aliases(root, client, model
     assert client.get_model_version_by_alias("recobatch", "challenger").version == 3
 
 
+def test_the_registered_model_is_described_by_its_champion_unless_a_person_did(root, client, model_files):
+    track_batch(Tracker(TrackingOptions(), root), model_files, "b1")
+    described = client.get_registered_model("recobatch").description
+    assert described == "Predicts the rating of a user-item pair.\n\nChampion: version 2. explicit_mf_bias of b1"
+    track_batch(Tracker(TrackingOptions(), root), model_files, "b2")
+    assert "Champion: version 4. " in client.get_registered_model("recobatch").description
+    client.update_registered_model("recobatch", "Ours.")
+    track_batch(Tracker(TrackingOptions(), root), model_files, "b3")
+    assert client.get_registered_model("recobatch").description == "Ours."
+
+
 def test_the_champion_comes_with_checked_files(tracker, tmp_path, model_files):
     track_batch(tracker, model_files)
     champion = tracker.champion()

@@ -30,7 +30,15 @@ def test_versions_tell_what_they_are_and_only_the_gate_moves_the_aliases(recobat
     for alias, name in (("champion", champion), ("challenger", challenger)):
         version, model = first[alias], summary["models"][name]
         assert version.run_id == model["mlflow_run_id"]
-        assert version.description == f"{name}, test MSE {model['test_mse']:.4f}, on ratings.csv"
+        for words in (
+            f"`{name}`, {'the champion' if name == champion else 'a model'} of batch `{summary['batch_id']}`.",
+            f"| Data set | ratings.csv: {summary['data']['ratings']:,} ratings, ",
+            f"| Test error | MSE {model['test_mse']:.4f}, RMSE {model['test_rmse']:.4f}, ",
+            f"| Lists | NDCG@10 {model['rankings']['ndcg_at_10']:.4f}, recall@10 ",
+            f"| 90 % intervals | hold {model['coverage_90']:.1%} of the test ratings",
+        ):
+            assert words in version.description
+        assert "| Table |" not in version.description
         tags = dict(version.tags)
         assert (tags["model"], tags["batch_id"], tags["dataset"]) == (name, summary["batch_id"], "ratings.csv")
         assert tags["dataset_fingerprint"] == summary["data"]["fingerprint"]
@@ -73,6 +81,8 @@ def test_the_alias_moves_after_the_publish(batch, client, monkeypatch):
 
     before = champions()
     assert before["champion"] == stands["batch_id"]
+    for version in aliases(client).values():
+        assert f"| Table | `first`, version `{stands['batch_id']}` |" in version.description
     assert batch(2, "first", "--set=drift.prediction_shift=0").code == 3
     assert champions() == before
 
