@@ -94,8 +94,9 @@ bench: $(STAMP) $(U_DATA) ## our times beside those of what they beat, as ratios
 	$(BIN)/python benchmarks/whole.py --u-data $(U_DATA)
 	$(BIN)/python benchmarks/lookups.py
 
-faults: $(STAMP) ## the long sweep of the fault tests
+faults: $(STAMP) ## the long sweep of the fault tests, and a thousand examples of every property
 	FAULTS_SWEEP=full $(BIN)/python -m pytest tests/faults tests/flows/tasks/test_cluster.py
+	FAULTS_SWEEP=full $(BIN)/python -m pytest -m hypothesis --ignore tests/faults
 
 clean: ## remove what can be made again (never predictions/ or mlruns/)
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build benchmarks/out

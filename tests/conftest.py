@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from flows.server.environment import prepare_environment
 from flows.server.local import LocalServer
 from recobatch.interactions import EncodedInteractions
 from tests.support.databases import prefect_home
+from tests.support.faults.disk import FULL_SWEEP
 from tests.support.movielens import write_layouts
+from tests.support.paths import REPO
 from tests.support.prefect_api import AUTH_STRING
 
 # Before anything imports Prefect, MLflow or TensorFlow: they read these once.
@@ -26,11 +29,15 @@ os.environ["PREFECT_API_AUTH_STRING"] = AUTH_STRING
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="recobatch-prefect-")
 atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Hundreds of runs train the same few small models: what XLA made of one is found again, by every process and suite.
+if " " not in str(REPO):  # the variable is split at blanks
+    compiled = REPO / "build" / "test-xla" / version("tensorflow")
+    os.environ.setdefault("TF_XLA_FLAGS", f"--tf_xla_persistent_cache_directory={compiled}")
 # TensorFlow's log handler keeps the stderr it finds, here pytest's own, and closes it when Prefect sets logging up.
 get_absl_handler().python_handler.setStream(sys.__stderr__)
 
 # A shared machine is slow at times, and no test asserts a timing.
-settings.register_profile("recobatch", deadline=None)
+settings.register_profile("recobatch", deadline=None, max_examples=1000 if FULL_SWEEP else 30)
 settings.load_profile("recobatch")
 
 NEEDS = {

@@ -59,7 +59,9 @@ def keep_spark_small(patch):
         pytest.skip("no Java, which Spark needs: apt-get install default-jre-headless")
     patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
     options = ("master=local[1]", "ui.enabled=false", "sql.shuffle.partitions=1", "log.level=ERROR")
-    patch.setenv("PYSPARK_SUBMIT_ARGS", " ".join(f"--conf spark.{option}" for option in options) + " pyspark-shell")
+    quick_start = '--driver-java-options "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"'  # it ends before the JIT pays off
+    given = " ".join(f"--conf spark.{option}" for option in options)
+    patch.setenv("PYSPARK_SUBMIT_ARGS", f"{quick_start} {given} pyspark-shell")
 
 
 def stop(spark):

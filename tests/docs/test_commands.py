@@ -33,6 +33,7 @@ class Shell:
         self.environment = os.environ | {
             "PATH": os.pathsep.join([str(commands), str(Path(sys.prefix, "bin")), os.environ["PATH"]]),
             "PREFECT_API_URL": api_url,
+            "RECOBATCH_MODEL__SWEEPS": "40",  # not 450, as so few ratings deserve: the pages state no figures
         }
         self.typed: set[str] = set()
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recobatch.errors import BadInput, BadTable
@@ -95,7 +95,6 @@ def test_scores_are_those_of_the_normal_distribution():
     assert not any("activity" in name for name in quality.metrics())
 
 
-@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 60), constant=st.booleans())
 def test_the_prediction_lies_within_its_interval(seed, n, constant):
     rng = np.random.default_rng(seed)

@@ -53,9 +53,9 @@ def yesterday(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_whole_run_of_yesterday_is_the_newer_one(tmp_path, yesterday):
+def test_a_whole_run_of_yesterday_is_the_newer_one(tmp_path, yesterday, prefect_api):
     project = Project(tmp_path)
-    first = project.start()
+    first = project.start(PREFECT_API_URL=prefect_api)
     assert first.end() == 0, first.lines
     second = project.start("--fresh", cold=True, **yesterday)
     assert second.end() == 0, second.lines

@@ -169,7 +169,7 @@ class BucketMachine(RuleBasedStateMachine):
 
 TestBucket = BucketMachine.TestCase
 TestBucket.settings = settings(
-    max_examples=300 if FULL_SWEEP else 15,
+    max_examples=300 if FULL_SWEEP else 8,
     stateful_step_count=12,
     deadline=None,
     suppress_health_check=list(HealthCheck),

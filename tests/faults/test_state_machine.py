@@ -139,7 +139,7 @@ class TableMachine(RuleBasedStateMachine):
 
 TestTable = TableMachine.TestCase
 TestTable.settings = settings(
-    max_examples=400 if FULL_SWEEP else 20,
+    max_examples=400 if FULL_SWEEP else 10,
     stateful_step_count=12,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from prefect.states import Scheduled
 
 from flows.settings.load import load_settings
 from recobatch.table import open_table
@@ -52,14 +53,17 @@ def environment(folder, receiver, tmp_path_factory):
     }  # fmt: skip
     exported = {name for block in PAGE for name in re.findall(r"^export (\w+)=", block.text, re.MULTILINE)}
     assert exported == ours.keys()
-    asked_often = {"PREFECT_WORKER_QUERY_SECONDS": "2"}  # by default a worker looks for runs every ten seconds
+    asked_often = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_RUNNER_POLL_FREQUENCY": "2"}  # by default every ten
+    one_model = {
+        "RECOBATCH_MODELS": "explicit_mf_bias", "RECOBATCH_INTEREST__METHOD": "none", "RECOBATCH_GATE__RANKING": "none",
+    }  # fmt: skip
     on_the_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     own = {
         "PATH": on_the_path,
         "PREFECT_HOME": str(prefect_home(tmp_path_factory.mktemp("prefect"))),
         "PREFECT_SERVER_API_PORT": str(port),
     }
-    return {**os.environ, **ours, **asked_often, **own}
+    return {**os.environ, **ours, **asked_often, **one_model, **own}
 
 
 @pytest.fixture(scope="module")
@@ -230,12 +234,24 @@ def test_the_settings_of_a_cluster_are_settings(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_served_schedule_starts_a_run_by_itself(deployed, environment, client, tmp_path):
+    """A run that the schedule planned for one of the next minutes is brought forward, so that nobody waits for it."""
     log = tmp_path / "serve.log"
+
+    def planned():
+        crons = {each.id: [one.schedule.cron for one in each.schedules] for each in client.read_deployments()}
+        return [
+            run
+            for run in runs_of(client, "batch-scoring", "Scheduled")
+            if crons.get(run.deployment_id) == ["* * * * *"]
+        ]
 
     def completed():
         runs = [run for run in runs_of(client, "batch-scoring", "Completed") if run.auto_scheduled]
         return runs[0] if runs else None
 
     with running("recobatch serve", environment, log):
+        first = until(planned, lambda: log.read_text())[0]
+        assert first.auto_scheduled
+        client.set_flow_run_state(first.id, Scheduled())
         run = until(completed, lambda: log.read_text(), 200)
     assert run.expected_start_time.second == 0

@@ -24,7 +24,9 @@ def folder(tmp_path_factory):
 def command(folder):
     """Run ``recobatch`` as a person would: a fresh folder, no server, nothing set."""
     keep = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT", "MLFLOW", "RECOBATCH"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PREFECT", "MLFLOW", "RECOBATCH", "TF_"))
     }
 
     def command(*arguments):

@@ -113,7 +113,7 @@ def run(shelf, tmp_path_factory):
         "--backend-store-uri", f"sqlite:///{tracked}/mlflow.db", "--artifacts-destination", str(tracked / "artifacts"),
     ]  # fmt: skip
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}, **SECRETS,
+        **{name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TF_"))}, **SECRETS,
         "HOME": str(project), "TMPDIR": str(project / "tmp"),
         "MLFLOW_TRACKING_URI": f"http://{USER}@127.0.0.1:{port}",
         "RECOBATCH_DATA__RATINGS": f"http://{USER}@{shelf}/ratings.csv?code=hush-signature",

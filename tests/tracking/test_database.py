@@ -65,6 +65,7 @@ def test_a_database_that_is_there_is_left_alone(tmp_path, fresh_database):
     assert path.stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_an_empty_file_counts_as_none(tmp_path):
     path = tmp_path / "mlflow.db"
     path.touch()

@@ -33,6 +33,7 @@ def halves(data):
     return data.take(~odd), data.take(odd)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KERAS_MODELS)
 def test_same_losses_as_fit(name, low_rank):
     data, validation = halves(low_rank)

@@ -37,6 +37,7 @@ def searched(inputs, root, trials=3, **options):
         return search("explicit_mf_bias", inputs, study, SPACE, Budget(trials=trials), workers=1, **options)
 
 
+@pytest.mark.slow
 def test_no_test_rating_reaches_a_trial(low_rank, inputs, tmp_path):
     """Whatever the ratings of the test part are, every trial is the same."""
     parts = split(low_rank, SplitOptions())

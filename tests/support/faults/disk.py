@@ -1,5 +1,6 @@
 """A disk that kills, crashes or refuses at the n-th call that changes it."""
 
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -11,6 +12,11 @@ from recobatch.scoring import shards
 FULL_SWEEP = os.environ.get("FAULTS_SWEEP") == "full"
 """`make faults`: every write is struck as well, and every errno at every call."""
 CALLS = ("fsync", "rename", "replace", "symlink", "unlink", "mkdir", "rmdir", "ftruncate", "pwrite")
+
+
+def strikes(stride: int) -> Iterator[int]:
+    """Which calls or requests to strike, from the first: each in `make faults`, one in ``stride`` in `make test`."""
+    return itertools.count(1, 1 if FULL_SWEEP else stride)
 
 
 class Crash(BaseException):

@@ -16,7 +16,7 @@ from flows.server.environment import prepare_environment
 from flows.server.local import LocalServer
 from recobatch.table import open_table
 from tests.support.faults.disk import FULL_SWEEP
-from tests.support.faults.whole_run import Project
+from tests.support.faults.whole_run import SMALL, Project
 
 KIB = 1024
 LEFT = [4 * KIB * 2**power for power in range(12)] if FULL_SWEEP else [4 * KIB, 96 * KIB, 600 * KIB]
@@ -27,20 +27,7 @@ def run(*arguments: str) -> tuple[int, str]:
     """``recobatch run`` in this process: exit code and stderr."""
     from flows.cli import commands as cli
 
-    sys.argv = [
-        "recobatch",
-        "run",
-        "ratings.parquet",
-        "--set",
-        "gate.baseline=none",
-        "--set",
-        "models=explicit_mf,explicit_mf_bias",
-        "--set",
-        "champion.validation_fraction=0",
-        "--set",
-        "train.epochs=1",
-        *arguments,
-    ]
+    sys.argv = ["recobatch", "run", "ratings.parquet", *SMALL, *arguments]
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told), contextlib.redirect_stdout(io.StringIO()):

@@ -11,7 +11,7 @@ from tests.support.paths import REPO
 
 
 @contextmanager
-def reading(root: Path, *, pause: float = 0.02) -> Iterator[Callable[[], dict[str, dict]]]:
+def reading(root: Path, *, pause: float = 0.1) -> Iterator[Callable[[], dict[str, dict]]]:
     """pandas, Polars and DuckDB reading all the time; calling what is yielded ends them and gives what they saw.
 
     Between two reads they pause for so many seconds, so that they leave the cores to the writer.

@@ -13,9 +13,16 @@ from pathlib import Path
 from recobatch.sources.synthetic import write_synthetic
 from recobatch.table import open_table
 from tests.support.databases import mlflow_database, prefect_home
+from tests.support.faults.disk import FULL_SWEEP
 from tests.support.fork_server import ForkedRun
 
 COMMAND = [sys.executable, "-c", "from flows.cli.commands import main; main()"]
+MODELS = ["models=explicit_mf,explicit_mf_bias"] if FULL_SWEEP else ["models=explicit_mf_bias", "interest.method=none"]
+"""What is struck is the run around the training: one model, and without interest, but for `make faults`."""
+SMALL = [
+    f"--set={each}"
+    for each in ("gate.baseline=none", "gate.ranking=none", "champion.validation_fraction=0", "train.epochs=1", *MODELS)
+]
 STAGES = {
     "ingest": "fetch:", "train": "split:", "score": "compare:", "publish": "score:", "report": "register:",
 }  # fmt: skip
@@ -78,20 +85,7 @@ class Project:
             cold: Whether to start a new interpreter, which takes eight seconds more of a core.
             environment: Its own variables.
         """
-        arguments = [
-            "run",
-            "ratings.parquet",
-            "--set",
-            "gate.baseline=none",
-            "--set",
-            "models=explicit_mf,explicit_mf_bias",
-            "--set",
-            "champion.validation_fraction=0",
-            "--set",
-            "train.epochs=2",
-            "--json",
-            *more,
-        ]
+        arguments = ["run", "ratings.parquet", *SMALL, "--json", *more]
         if cold:
             process = subprocess.Popen(
                 [*COMMAND, *arguments], cwd=self.folder, env=self.environment | environment,
