@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -62,7 +62,7 @@ class Services:
         name = batch_id or self.new_batch_id
         self.runs.add(*(resumed or {}).values())
         services = {each.name: getattr(self, each.name) for each in fields(Services)}
-        services["stages"] = replace(self.stages, batch_id=name)
+        services["stages"] = self.stages.of(name)
         return Job(**services, batch_id=name, resumed=resumed or {})
 
     def report_path(self, batch_id: str) -> Path:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import copy
 from functools import partial
 
 from prefect.logging import get_run_logger
@@ -17,15 +17,24 @@ _PAGE_SECONDS = 2.0
 """Longest wait for the last progress to arrive at its page."""
 
 
-@dataclass(frozen=True)
 class StageLog:
-    """Times the stages of a batch, shows their progress and logs their outcome."""
+    """Times the stages of a batch, shows their progress and logs their outcome.
 
-    batch_id: str
-    """In every log line."""
-    _seconds: dict[str, float]
-    _reused: list[str] = field(default_factory=list)
-    _page: ProgressPage = field(default_factory=ProgressPage)
+    No dataclass: Prefect walks those among a task's parameters, while a task beside it adds its own times.
+    """
+
+    def __init__(self, batch_id: str, seconds: dict[str, float]) -> None:
+        """Begin with what was timed so far; ``batch_id`` is in every log line."""
+        self.batch_id = batch_id
+        self._seconds = seconds
+        self._reused: list[str] = []
+        self._page = ProgressPage()
+
+    def of(self, batch_id: str) -> "StageLog":
+        """The same log for a batch whose id is known now."""
+        log = copy(self)
+        log.batch_id = batch_id
+        return log
 
     @contextmanager
     def timed(self, stage: str, *, total: float | None = None) -> Iterator[StageProgress]:
