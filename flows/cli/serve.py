@@ -10,7 +10,7 @@ from flows.server.local import prefect_server
 
 
 def serve_batches(settings: Mapping[str, Any], *, cron: str | None, timezone: str) -> None:
-    """Serve ``batch-scoring`` until Ctrl-C; runs that would overlap are skipped.
+    """Serve ``batch-scoring`` until Ctrl-C; a run waits for the one before.
 
     Args:
         settings: What serve's command line sets, for every run; the rest is read when a run starts.
@@ -19,7 +19,6 @@ def serve_batches(settings: Mapping[str, Any], *, cron: str | None, timezone: st
     """
     prepare_environment(Path.cwd())
     with prefect_server(with_scheduler=True) as server:
-        from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
         from prefect.schedules import Cron
 
         from flows.batch import batch_scoring
@@ -35,6 +34,5 @@ def serve_batches(settings: Mapping[str, Any], *, cron: str | None, timezone: st
             name="batch-scoring",
             schedule=schedule,
             parameters={"settings": dict(settings)},
-            global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
-            limit=1,
+            limit=1,  # of this process; Prefect ends a run that cannot renew its place under a global limit
         )

@@ -1,8 +1,8 @@
 """Runs that were killed with their machine are marked as crashed, since they would keep later ones from starting.
 
-Such a run cannot report its end. Prefect would show it as Running for ever, and its slot of the concurrency limit would
-stay taken, so that every later run is cancelled. ``lost_runs.json`` is an automation of Prefect's that marks it Crashed
-after two minutes without a heartbeat, which frees its slot. Runs of the job send one every thirty seconds
+Such a run cannot report its end. Prefect would show it as Running for ever, and its place in the work pool would stay
+taken, so that every later run waits. ``lost_runs.json`` is an automation of Prefect's that marks it Crashed after two
+minutes without a heartbeat, which frees its place. Runs of the job send one every thirty seconds
 (``PREFECT_FLOWS_HEARTBEAT_FREQUENCY``).
 """
 
