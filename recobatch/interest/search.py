@@ -7,7 +7,16 @@ from dataclasses import replace
 from statistics import fmean
 from typing import TypeVar
 
-from recobatch.interest.candidates import FIRST_PENALTY, IALS, LARGE_SIZES, SIZES, Choice, Trainer, in_sizes
+from recobatch.interest.candidates import (
+    FIRST_PENALTY,
+    IALS,
+    LARGE_SIZES,
+    MANY_RATINGS,
+    SIZES,
+    Choice,
+    Trainer,
+    in_sizes,
+)
 from recobatch.interest.folds import Fold
 from recobatch.interest.options import InterestOptions, Trial
 from recobatch.interest_model import Confidence
@@ -20,30 +29,46 @@ of 10,000 items with 100,000 ratings, 16 times that of the best model of all rat
 DOUBT = 0.03
 """Another penalty, and other weights, are taken if they are better by more than that share: on few users they are often
 that much better by chance."""
-_HANDICAPS = {0.5: 0.0, 0.25: 0.01, 0.0: 0.015, 1.0: DOUBT, 2.0: 0.04, math.inf: 0.04}
-"""Share of implicit ALS beside EASE → by how much its lists must be better, as a share of their NDCG. The slices of a
-small data set favour implicit ALS, whose few factors need fewer ratings; what they say for EASE can be trusted."""
-MANY_RATINGS = 500_000
-"""More held-in ratings than that may fill 64 factors, and choose any penalty."""
+_HANDICAPS = {1.0: 0.0, 0.5: 0.005, 2.0: 0.005, 0.0: 0.015, math.inf: 0.015}
+"""Share of implicit ALS beside EASE → by how much its lists must be better, as a share of their NDCG: sums are the
+safer choice, since what one method misses the other often finds."""
+HOPELESS = 0.08
+"""A choice that is worse than the best by more than that share on the first fold is not measured on the others. Above
+every doubt and handicap, so that it could not have been taken."""
 
 
 class Arena:
-    """Measures choices on all folds, each once; the folds in threads."""
+    """Measures choices on all folds, each once; the folds after the first in threads."""
 
     def __init__(self, folds: Sequence[Fold], trainers: Sequence[Trainer]) -> None:
         self.folds, self.trainers = folds, trainers
         self.tried: dict[Choice, float] = {}
+        self._leader = (0.0, 0.0)
+        """NDCG of the best choice on the first fold: there, and the mean over the folds."""
 
     def ndcg(self, choice: Choice) -> float:
-        """Mean over the folds."""
+        """Mean over the folds; of a choice that is hopeless on the first, what the best one's mean makes likely."""
         if choice not in self.tried:
-            self.tried[choice] = fmean(self.on_folds(lambda fold, trainer: fold.ndcg(trainer.train(choice).factors)))
+            self.tried[choice] = self._measure(choice)
         return self.tried[choice]
 
-    def on_folds(self, measure: Callable[[Fold, Trainer], _T], number: int | None = None) -> list[_T]:
-        """Call ``measure`` with the first folds (None: with all) and their trainers, in threads."""
+    def _measure(self, choice: Choice) -> float:
+        def measure(fold: Fold, trainer: Trainer) -> float:
+            return fold.ndcg(trainer.train(choice).factors)
+
+        first = measure(self.folds[0], self.trainers[0])
+        best, mean = self._leader
+        if first < best * (1 - HOPELESS):
+            return first * mean / best
+        found = fmean([first, *self.on_folds(measure, slice(1, None))])
+        if first > best:
+            self._leader = first, found
+        return found
+
+    def on_folds(self, measure: Callable[[Fold, Trainer], _T], which: slice) -> list[_T]:
+        """Call ``measure`` with some of the folds and their trainers, in threads."""
         with ThreadPoolExecutor(len(self.folds)) as pool:
-            return list(pool.map(measure, self.folds[:number], self.trainers[:number]))
+            return list(pool.map(measure, self.folds[which], self.trainers[which]))
 
     @property
     def trials(self) -> tuple[Trial, ...]:

@@ -98,7 +98,7 @@ def _measure_ways(arena: Arena, choices: Sequence[Choice], rating_trainer: Ratin
         rating = rating_trainer(fold.fit)
         return [measure_rank_by(fold, rating, trainer.train(choice)) for choice in choices]
 
-    measured = zip(*arena.on_folds(measure, max(1, len(arena.folds) - 1)), strict=True)
+    measured = zip(*arena.on_folds(measure, slice(max(1, len(arena.folds) - 1))), strict=True)
     found = [{name: fmean(each[name] for each in of_choice) for name in of_choice[0]} for of_choice in measured]
     for choice, figures in zip(choices, found, strict=True):
         arena.tried.setdefault(choice, figures["interest"])
