@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from flows.settings.tree import Settings
     from recobatch.tracking import PastRun
 
-_FIGURES = ("test_mse", "test_rmse", "test_mae", "validation_mse", "train_seconds")
+_FIGURES = (
+    "test_mse", "test_rmse", "test_mae", "validation_mse", "coverage_90", "interval_width", "train_seconds",
+)  # fmt: skip
 _COUNTS = ("best_epoch", "epochs")
 _ENDED = {
     "KILLED": "was killed",

@@ -48,6 +48,10 @@ def test_a_batch_looks_in_mlflow_as_at_the_end_of_its_run(batches, recobatch):
     assert {name: model["test_mse"] for name, model in batch["models"].items()} == {
         name: pytest.approx(model["test_mse"]) for name, model in summary["models"].items()
     }
+    for name, model in batch["models"].items():
+        assert [model[key] for key in ("coverage_90", "interval_width")] == [
+            pytest.approx(summary["models"][name][key]) for key in ("coverage_90", "interval_width")
+        ]
     assert batch["table"] == {name: summary["table"][name] for name in ("version", "rows")}
     tracked, at_the_end = Comparison.of_tracked(batch), Comparison.of(BatchSummary.from_dict(summary))
     assert drawn(comparison_table(replace(tracked, started=""))) == drawn(comparison_table(at_the_end))
