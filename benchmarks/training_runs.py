@@ -13,10 +13,11 @@ import numpy as np
 
 from recobatch.evaluation.evaluate import evaluate
 from recobatch.interactions import EncodedInteractions, Split
-from recobatch.models import build_model, to_factors
+from recobatch.models import build_model, rescaled, to_factors
 from recobatch.sources.synthetic import Truth, synthesize
 from recobatch.split import SplitOptions, split
 from recobatch.training import PRESETS, History, train
+from recobatch.training.rating_scale import RatingScale
 
 
 def notebook_split(u_data: Path) -> Split:
@@ -27,9 +28,10 @@ def notebook_split(u_data: Path) -> Split:
     return split(EncodedInteractions(users, items, rating, raw[:, 3], 943, 1682), SplitOptions())
 
 
-def fresh(name: str, data: EncodedInteractions, preset: str, seed: int, *, low: float = 1, high: float = 5):  # noqa: ANN201
-    sizes = {"n_users": data.n_users, "n_items": data.n_items, "min_rating": low, "max_rating": high}
-    return build_model(name, **sizes, options=PRESETS[preset].options, seed=seed)
+def fresh(name: str, data: EncodedInteractions, preset: str, seed: int):  # noqa: ANN201
+    sizes = {"n_users": data.n_users, "n_items": data.n_items, "min_rating": 1.0, "max_rating": 5.0}
+    mean = float(data.rating.mean(dtype=np.float64))
+    return build_model(name, **sizes, options=PRESETS[preset].options, seed=seed, mean_rating=mean)
 
 
 def against_fit(u_data: Path, name: str, epochs: int) -> dict:
@@ -85,15 +87,17 @@ def growth(folder: Path, name: str, n_ratings: int, n_users: int, n_items: int, 
     data, truth = synthetic(folder, n_ratings, n_users, n_items)
     held = np.random.default_rng(1).random(len(data)) < 0.02
     test, data = data.take(held), data.take(~held)
-    model = fresh(name, data, "tuned", 0, low=0.5, high=5)
+    scale = RatingScale(0.5, 5)
+    in_unit = scale.rows_to_unit(data)
+    model = fresh(name, in_unit, "tuned", 0)
     recipe = PRESETS["tuned"].recipe.model_copy(update={"epochs": epochs, "refit": False})
     moments: list[float] = []
     cpu = time.process_time()
     history = train(
-        model, data, validation=None, recipe=recipe, seed=0, on_epoch=lambda *_: moments.append(time.perf_counter())
+        model, in_unit, validation=None, recipe=recipe, seed=0, on_epoch=lambda *_: moments.append(time.perf_counter())
     )
     cpu = time.process_time() - cpu - history.compile_seconds
-    factors = to_factors(model)
+    factors = to_factors(rescaled(model, scale.unit, scale.offset))
     clean = truth.rating(test.user_index, test.item_index)
     found = factors.predict_pairs(test.user_index, test.item_index)
     return {

@@ -12,6 +12,7 @@ from flows.settings.given import GivenSettings
 from flows.tasks.finalize import finalize, finalize_earlier
 from flows.tasks.fingerprints import inputs_fingerprint, scored_fingerprint
 from flows.tasks.ingest import ingest_ratings
+from flows.tasks.left_out import leave_out_failing
 from flows.tasks.lists import compare_lists
 from flows.tasks.models import train_batch
 from flows.tasks.publish import publish_table
@@ -50,7 +51,7 @@ def batch_scoring(
             return show_unchanged(services, unchanged, _RESULT).to_dict()
         parts = split_ratings(services, ratings)
         job = begin_batch(services, inputs, ratings, parts)
-        batch = train_batch(job, ratings, parts)
+        batch = leave_out_failing(job, train_batch(job, ratings, parts))
         summary = summarize_training(job, batch, PreviousBatch.published(job.table.current()))
         with refusals_reported(job, batch, summary, _RESULT):
             check_gate(batch, job.settings)
@@ -59,7 +60,9 @@ def batch_scoring(
                 entries = score_models(job, models, staging)
                 champion = models[batch.champion]
                 summary = with_overlap(summary, overlap := compare_lists(job, champion, entries, staging))
-                facts = check_against_published(job, champion, entries, parts.report.ratings_spread, overlap)
+                facts = check_against_published(
+                    job, champion, entries, parts.report.ratings_spread, overlap, batch.left_out
+                )
                 versions = register_models(job, batch, until_published=True)
                 runs = {name: model.mlflow_run_id for name, model in models.items()}
                 kept = {

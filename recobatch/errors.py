@@ -11,6 +11,7 @@ A message is one line: found, expected, where, hint::
     │   ├── BadSettings           a setting or a command-line value
     │   ├── BadTable              a table folder that is foreign or damaged
     │   └── DatasetUnavailable    a named dataset that cannot be fetched
+    ├── TrainingDiverged      1   a loss that is not finite
     ├── GateRefused           3   the gate refused to publish; the old table stands
     └── TableBusy             4   another run holds the table
 """
@@ -59,6 +60,10 @@ class BadTable(BadInput):
 
 class DatasetUnavailable(BadInput):
     """A named dataset is not cached and cannot be fetched, or its digest is wrong."""
+
+
+class TrainingDiverged(RecobatchError):
+    """The loss of a training is not finite: the model cannot be used, others may be."""
 
 
 class GateRefused(RecobatchError):

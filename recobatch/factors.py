@@ -77,10 +77,12 @@ class FactorModel:
         Returns:
             Predictions in rating units, float32, shape ``(n,)``.
         """
-        score = np.einsum("nk,nk->n", self.user_factors[user_index], self.item_factors[item_index])
-        score += self.user_bias[user_index]
-        score += self.item_bias[item_index]
-        return self.apply_link(score)
+        # exp(+large) is inf, and 1 / inf the lower end of the sigmoid; predictions that are no number are counted later
+        with np.errstate(over="ignore", invalid="ignore"):
+            score = np.einsum("nk,nk->n", self.user_factors[user_index], self.item_factors[item_index])
+            score += self.user_bias[user_index]
+            score += self.item_bias[item_index]
+            return self.apply_link(score)
 
     def apply_link(self, score: np.ndarray) -> np.ndarray:
         """Convert raw scores, float32, to ratings in place; adds the global bias."""

@@ -81,6 +81,9 @@ def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, dic
 
 def _remarks(batch: Mapping[str, Any], previous: str | None) -> Iterator[str]:
     """What the table of a batch does not say: what chose the champion, how it ended, and what else differs."""
+    for name, model in batch["models"].items():
+        if "left_out" in model:
+            yield f"{name} is left out: {model['left_out']}."
     errors = {name: model["validation"] for name, model in batch["models"].items() if "validation" in model}
     if batch["champion"] in errors:
         yield standing_remark(batch["champion"], errors)
@@ -122,10 +125,11 @@ def _summary(runs: Sequence["PastRun"]) -> dict[str, Any]:
     """A batch's summary as far as MLflow keeps it, in the shape of ``--json``."""
     interest, runs = [run for run in runs if run.model == INTEREST], [run for run in runs if run.model != INTEREST]
     runs = runs or interest  # a batch that ended before its first model
-    first = runs[0]
+    counted = [run for run in runs if run.status != "FAILED" or "left_out" not in run.tags] or runs
+    first = counted[0]
     published = {run.model: int(run.metrics["published_rows"]) for run in runs if "published_rows" in run.metrics}
     versions = {run.tags["table_version"] for run in runs if "table_version" in run.tags}
-    statuses = [run.status for run in (*runs, *interest)]
+    statuses = [run.status for run in (*counted, *interest)]
     return {
         "status": next((status for status in _ENDED if status in statuses), first.status),
         "dataset_fingerprint": first.params.get("dataset.fingerprint"),
@@ -142,8 +146,8 @@ def _model(run: "PastRun") -> dict[str, Any]:
     counts = {key: int(run.metrics[key]) if key in run.metrics else None for key in _COUNTS}
     rankings = _rankings(run.metrics)
     figures = {key: run.metrics.get(key) for key in _FIGURES}
-    validation = {"validation": run.tags["validation"]} if "validation" in run.tags else {}
-    return about | figures | counts | validation | ({"rankings": rankings} if rankings else {})
+    tags = {key: run.tags[key] for key in ("validation", "left_out") if key in run.tags}
+    return about | figures | counts | tags | ({"rankings": rankings} if rankings else {})
 
 
 def _baselines(metrics: Mapping[str, float]) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from flows.outputs.ratings import Parts, Ratings
-from recobatch.evaluation.gate import Candidate, Standing
+from recobatch.evaluation.standing import Candidate, Standing
 from recobatch.evaluation.uncertainty import UncertaintyQuality
 from recobatch.interest.fit import MEASURED_FILE, InterestTraining
 from recobatch.model_folder import CALIBRATION_FILE, INTEREST_FILE, ModelFolder
@@ -111,19 +111,30 @@ class TrainedModel:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A model of the batch that is not published."""
+
+    name: str
+    reason: str
+    """One line."""
+
+
+@dataclass(frozen=True)
 class TrainedBatch:
     """The models of a batch, and what they were trained on."""
 
     ratings: Ratings
     parts: Parts
     models: Mapping[str, TrainedModel]
-    """By name, in the order of training."""
+    """By name, in the order of training; without those that diverged."""
     champion: str
     interest: TrainedInterest | None = None
     lists: BatchLists = field(default_factory=BatchLists)
     """Measured on the test part; empty in a batch that is only finalized."""
     standings: Mapping[str, Standing] = field(default_factory=dict)
     """Model → its error on the ratings that chose the champion; empty where they are not at hand."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Model that is not published → why, one line: it diverged, or it failed the gate and is not the champion."""
 
     @property
     def best(self) -> TrainedModel:
@@ -132,5 +143,6 @@ class TrainedBatch:
 
     def to_score(self, which: Literal["all", "champion"]) -> dict[str, ToScore]:
         """The models whose predictions go into the table, by name."""
-        chosen = self.models.values() if which == "all" else [self.best]
+        every = [model for name, model in self.models.items() if name not in self.left_out]
+        chosen = every if which == "all" else [self.best]
         return {model.name: model.to_score(self.lists.rank_by[model.name]) for model in chosen}

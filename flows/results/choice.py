@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from flows.results.comparison import shown
-from recobatch.evaluation.gate import Standing
+from recobatch.evaluation.standing import Standing
 
 if TYPE_CHECKING:
     from flows.results.model_summary import ModelSummary
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def choice_remarks(summary: BatchSummary) -> Iterator[str]:
     """How far the champion is ahead on the ratings that chose it, which ratings it knows, and whether it was promoted;
-    and why a model that was published is not published again.
+    and why a model is not in the table.
 
     One sentence each.
     """
@@ -28,7 +28,8 @@ def choice_remarks(summary: BatchSummary) -> Iterator[str]:
     if champion.trained_on == "all ratings":
         yield "Its published predictions know all ratings; its errors are those of the model before it was given them."
     for name, reason in summary.left_out.items():
-        yield f"The table has no predictions of {name} any more: {reason}."
+        any_more = " any more" if summary.data.scored_only else ""
+        yield f"The table has no predictions of {name}{any_more}: {reason}."
     if summary.promotion is not None:
         yield f"In the registry, {summary.champion} is {summary.promotion.reason}."
 

@@ -14,7 +14,7 @@ from flows.results.model_summary import BaselineSummary, InterestSummary, ModelS
 from flows.results.summary import BatchSummary, DataSummary, TableSummary
 from flows.results.uncertainty import uncertainty_figures
 from recobatch.addresses import is_uri
-from recobatch.evaluation.gate import Standing
+from recobatch.evaluation.standing import Standing
 from recobatch.scoring.ratings_delta import RatingsDelta
 from recobatch.table import Published
 
@@ -28,7 +28,7 @@ def summarize_training(job: Job, batch: TrainedBatch, before: PreviousBatch | No
         job.batch_id, batch.champion, data=_trained_data(batch),
         models={name: _trained_model(batch, model) for name, model in batch.models.items()},
         baselines=_baselines(batch), interest=None if batch.interest is None else _interest(batch.interest),
-        rankings_note=batch.lists.note,
+        rankings_note=batch.lists.note, left_out=batch.left_out,
     )  # fmt: skip
     return with_timings(job, replace(summary, change=changes(summary, before)))
 

@@ -157,7 +157,8 @@ class BatchSummary:
     promotion: PromotionSummary | None = None
     """None where a publish moves the registry's champion."""
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """Model of the table before → why the new one does not have it."""
+    """Model that the table does not have → why: it diverged, or it failed the gate and is not the champion; of a batch
+    that only scores, models of the table before."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""

@@ -1,12 +1,14 @@
 """The models of a batch: trained in two lanes, the champion chosen and given all ratings, each tracked in MLflow."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from flows.job import Job
-from flows.outputs import Parts, Ratings, TrainedBatch, TrainedInterest, TrainedModel
+from flows.outputs import LeftOut, Parts, Ratings, TrainedBatch, TrainedInterest, TrainedModel
 from flows.tasks.calibrate import calibrate
 from flows.tasks.interest import train_interest
 from flows.tasks.lanes import side_by_side
+from flows.tasks.left_out import leave_out
 from flows.tasks.lists import measure_batch
 from flows.tasks.refit import with_all_ratings
 from flows.tasks.select import compare_models, find_standings
@@ -19,6 +21,7 @@ from flows.tasks.train import (
     training_stage,
     validate,
 )
+from recobatch.errors import TrainingDiverged
 from recobatch.models.native_log import import_tensorflow
 from recobatch.scoring.kernel import one_blas_thread
 
@@ -31,21 +34,16 @@ def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
     """
     keras, others = model_lanes(job.settings)
 
-    def in_numpy() -> tuple[TrainedInterest | None, dict[str, TrainedModel]]:
+    def in_numpy() -> tuple[TrainedInterest | None, dict[str, TrainedModel | LeftOut]]:
         interest = train_interest(job, ratings, parts)
         return interest, {name: _train(job, name, ratings, parts) for name in others}
 
-    def in_keras() -> tuple[dict[str, TrainedModel], dict[str, Validated | None]]:
+    def in_keras() -> tuple[dict[str, TrainedModel | LeftOut], dict[str, Validated | LeftOut | None]]:
         stages = [training_stage(job.settings, name, ratings, parts) for name in keras]
         if any(job.work.find(*stage) is None for stage in stages):
             with job.stages.timed("import TensorFlow"):
                 import_tensorflow()
-        trained = {
-            name: _calibrated(
-                job, _train(job, name, ratings, parts), validate(job, name, ratings, parts), parts, ratings
-            )
-            for name in keras
-        }
+        trained = {name: _train_and_validate(job, name, ratings, parts) for name in keras}
         # This lane ends first, so it takes the others' second training.
         return trained, {name: validate(job, name, ratings, parts) for name in others}
 
@@ -54,14 +52,19 @@ def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
             (trained, validated), (interest, sampled) = side_by_side(in_keras, in_numpy)
     else:
         (interest, sampled), (trained, validated) = in_numpy(), in_keras()
-    sampled = {name: _calibrated(job, model, validated[name], parts, ratings) for name, model in sampled.items()}
-    models = {name: _with_interest(model, interest) for name, model in (trained | sampled).items()}
-    return _chosen(job, {name: models[name] for name in job.settings.model_names}, interest, ratings, parts)
+    sampled = {name: _completed(job, model, validated[name], parts, ratings) for name, model in sampled.items()}
+    return _chosen(job, trained | sampled, interest, ratings, parts)
 
 
 def _chosen(
-    job: Job, models: dict[str, TrainedModel], interest: TrainedInterest | None, ratings: Ratings, parts: Parts
-) -> TrainedBatch:
+    job: Job, found: Mapping[str, TrainedModel | LeftOut], interest: TrainedInterest | None, ratings: Ratings,
+    parts: Parts,
+) -> TrainedBatch:  # fmt: skip
+    left_out = {name: model.reason for name, model in found.items() if isinstance(model, LeftOut)}
+    trained = {name: model for name, model in found.items() if isinstance(model, TrainedModel)}
+    if not trained:
+        raise TrainingDiverged("; ".join(left_out.values()))
+    models = {name: _with_interest(trained[name], interest) for name in job.settings.model_names if name in trained}
     standings = find_standings(job, models, parts)
     champion = compare_models(job, models, standings)
     models[champion] = with_all_ratings(job, models[champion], ratings, parts)
@@ -69,11 +72,29 @@ def _chosen(
         if name not in job.resumed:
             track_model.with_options(name=f"track {name}")(job, model, ratings, parts)
     lists = measure_batch(job, models, interest, ratings, parts)
-    return TrainedBatch(ratings, parts, models, champion, interest, lists, standings)
+    return TrainedBatch(ratings, parts, models, champion, interest, lists, standings, left_out)
 
 
-def _train(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedModel:
+def _train(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedModel | LeftOut:
     return train_model.with_options(name=f"train {name}")(job, name, ratings, parts)
+
+
+def _train_and_validate(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedModel | LeftOut:
+    model = _train(job, name, ratings, parts)
+    if isinstance(model, LeftOut):
+        return model
+    return _completed(job, model, validate(job, name, ratings, parts), parts, ratings)
+
+
+def _completed(
+    job: Job, model: TrainedModel | LeftOut, validated: Validated | LeftOut | None, parts: Parts, ratings: Ratings
+) -> TrainedModel | LeftOut:
+    """The model with its calibration, unless one of its trainings diverged."""
+    if isinstance(model, LeftOut):
+        return model
+    if isinstance(validated, LeftOut):
+        return leave_out(job, model.run, validated)
+    return _calibrated(job, model, validated, parts, ratings)
 
 
 def _calibrated(

@@ -122,7 +122,7 @@ def _inputs(job: Job, batch: TrainedBatch, summary: BatchSummary, refused: str, 
         settings=flatten_params(job.settings.model_dump(mode="json")),
         command=repeat_command(command, job.settings), code_version=__version__,
         lists=[_list(each) for each in measured_lists(summary)], lists_note=summary.rankings_note or "",
-        coverage=_coverage(summary),
+        coverage=_coverage(summary), left_out=batch.left_out,
     )  # fmt: skip
 
 

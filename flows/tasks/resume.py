@@ -75,6 +75,8 @@ def find_runs(services: Services, ratings: Ratings, parts: Parts, noted: Mapping
         interest = done.path
         models[INTEREST] = None  # its run logs no model of its own
     for name in settings.model_names:
+        if name not in known:
+            continue  # it diverged
         stage = training_stage(settings, name, ratings, parts)
         trained = find_trained(services, name, ratings, parts, known[name]["factors"])
         calibrated = services.work.find(*calibration_stage(settings, *stage))

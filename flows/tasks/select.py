@@ -12,7 +12,8 @@ from flows.outputs import Parts, ToScore, TrainedBatch, TrainedModel
 from flows.settings.tree import Settings
 from recobatch.errors import BadTable
 from recobatch.evaluation.drift import BatchFacts, MissingIds, Spread, check_drift
-from recobatch.evaluation.gate import Standing, check_baseline, check_ranking, choose_champion
+from recobatch.evaluation.gate import check_baseline, check_ranking
+from recobatch.evaluation.standing import Standing, choose_champion
 from recobatch.factors import FactorModel
 from recobatch.model_folder import LoadedModel
 from recobatch.table import ModelEntry, ModelFacts, Published, published_items, published_users

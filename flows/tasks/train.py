@@ -9,11 +9,13 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows.job import Job
-from flows.outputs import Parts, Ratings, TrainedModel
+from flows.outputs import LeftOut, Parts, Ratings, TrainedModel
 from flows.settings.tree import Settings
 from flows.tasks.calibrate import COMPARED_FILE, calibration_metrics
 from flows.tasks.fingerprints import shaping_settings
 from flows.tasks.lanes import check_lane
+from flows.tasks.left_out import leave_out
+from recobatch.errors import TrainingDiverged
 from recobatch.models import find_model
 from recobatch.tracking import TrackedRun
 from recobatch.training.choice import validation_error
@@ -41,7 +43,7 @@ def are_trained_beside(settings: Settings, ratings: Ratings) -> bool:
 
 
 @task(name="train", cache_policy=NO_CACHE)
-def train_model(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedModel:
+def train_model(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedModel | LeftOut:
     """Train one model, log its epochs to MLflow, and measure it on the test part.
 
     Args:
@@ -63,10 +65,13 @@ def train_model(job: Job, name: str, ratings: Ratings, parts: Parts) -> TrainedM
             validated = "" if math.isnan(val_loss) else f", val_loss {val_loss:.4f}"
             progress.update(done=epoch, note=f"{spec.step} {epoch}: loss {loss:.4f}{validated}")
 
-        done = job.work.stage(
-            *training_stage(settings, name, ratings, parts),
-            lambda out: fit(name, training_inputs(settings, ratings, parts), out, on_epoch).to_json(),
-        )
+        try:
+            done = job.work.stage(
+                *training_stage(settings, name, ratings, parts),
+                lambda out: fit(name, training_inputs(settings, ratings, parts), out, on_epoch).to_json(),
+            )
+        except TrainingDiverged as diverged:
+            return leave_out(job, run, LeftOut(name, str(diverged)))
         model = TrainedModel.of(name, done, run)
         history = model.report.history
         if done.reused and not resumed:
@@ -99,7 +104,7 @@ def _is_fact(figure: str) -> bool:
     return figure.endswith("_constant") or figure.startswith("coverage_90_")
 
 
-def validate(job: Job, name: str, ratings: Ratings, parts: Parts) -> Validated | None:
+def validate(job: Job, name: str, ratings: Ratings, parts: Parts) -> Validated | LeftOut | None:
     """The error of a model on training ratings that were held out from another training of it, if wanted.
 
     A validation part of the split's own has measured it already. The calibration needs such ratings of every model.
@@ -111,7 +116,7 @@ def validate(job: Job, name: str, ratings: Ratings, parts: Parts) -> Validated |
 
 
 @task(name="validate", cache_policy=NO_CACHE)
-def validate_model(job: Job, name: str, ratings: Ratings, parts: Parts, fraction: float) -> Validated:
+def validate_model(job: Job, name: str, ratings: Ratings, parts: Parts, fraction: float) -> Validated | LeftOut:
     """Mean squared error of a model on a part of the training ratings, after a training on the others; its factors."""
     settings, stage = job.settings, f"validate {name}"
 
@@ -122,7 +127,10 @@ def validate_model(job: Job, name: str, ratings: Ratings, parts: Parts, fraction
 
     _, shaped_by = training_stage(settings, name, ratings, parts)
     with job.stages.timed(stage):
-        done = job.work.stage(f"validate-{name}", {**shaped_by, "fraction": fraction}, build)
+        try:
+            done = job.work.stage(f"validate-{name}", {**shaped_by, "fraction": fraction}, build)
+        except TrainingDiverged as diverged:
+            return LeftOut(name, str(diverged))
     error = math.nan if done.report["mse"] is None else float(done.report["mse"])
     job.stages.log(stage, f"validation MSE {error:.4f}", reused=done.reused, validation_mse=error)
     return error, done.path / COMPARED_FILE

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LARGEST_MOVE = 0.005
-"""Rating units by which the choice of the rank may move a prediction."""
+LARGEST_MOVE = 0.004
+"""Standard deviations of the ratings by which the choice of the rank may move a prediction."""
 _HELD = 512
 """Columns that are kept between compressions; those beyond are far below ``LARGEST_MOVE``."""
 _PROBED = 2048
@@ -60,15 +60,19 @@ class RunningProduct:
         self._items = [right @ inner_right[: len(values)].T]
         return values
 
-    def mean(self, scale: float = 1.0, largest_move: float = LARGEST_MOVE) -> Compressed:
-        """The mean of the products, times ``scale``, at the smallest rank that keeps to ``largest_move``."""
+    def mean(self, scale: float = 1.0) -> Compressed:
+        """The mean of the products, times ``scale``, at the smallest rank that keeps to ``LARGEST_MOVE``.
+
+        Args:
+            scale: Standard deviation of the ratings, in rating units; the products are of standardised ratings.
+        """
         values = self._compress().astype(np.float64)
         factor = scale / max(1, self._count)
         users, items = self._users[0] * np.float32(factor), self._items[0]
         low, high = 0, len(values)
         while low < high:
             rank = (low + high) // 2
-            if _largest_move(users[:, rank:], items[:, rank:]) <= largest_move:
+            if _largest_move(users[:, rank:], items[:, rank:]) <= LARGEST_MOVE * scale:
                 high = rank
             else:
                 low = rank + 1

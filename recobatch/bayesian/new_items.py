@@ -84,6 +84,6 @@ def _fitted(factors: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.nda
     mean, level = factors.mean(axis=0, dtype=np.float64), scores.mean(axis=0, dtype=np.float64)
     centred = factors - mean
     gram = centred.T @ centred
-    gram[np.diag_indices_from(gram)] += _RIDGE * max(float(np.trace(gram)) / len(gram), 1e-12)
+    gram[np.diag_indices_from(gram)] += _RIDGE * (float(np.trace(gram)) / len(gram) or 1.0)
     weights = np.linalg.solve(gram, centred.T @ (scores - level))
     return weights.T.astype(np.float32), (level - mean @ weights).astype(np.float32)

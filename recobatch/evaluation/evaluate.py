@@ -10,6 +10,8 @@ from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions
 
 _BLOCK = 1 << 16
+_BLOCK_VALUES = 1 << 23
+"""Most values of users' factors that are gathered at once."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def evaluate(factors: FactorModel, *, train: EncodedInteractions, test: EncodedI
 def predict_rows(factors: FactorModel, rows: EncodedInteractions) -> np.ndarray:
     """Predict every row, block by block so that memory does not grow: float32, shape ``(n,)``."""
     prediction = np.empty(len(rows), dtype=np.float32)
-    for start in range(0, len(rows), _BLOCK):
-        block = slice(start, start + _BLOCK)
+    size = max(1, min(_BLOCK, _BLOCK_VALUES // max(1, factors.n_factors)))
+    for start in range(0, len(rows), size):
+        block = slice(start, start + size)
         prediction[block] = factors.predict_pairs(rows.user_index[block], rows.item_index[block])
     return prediction

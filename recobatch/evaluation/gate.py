@@ -1,4 +1,4 @@
-"""The choice of the champion, and the quality gates before a publish."""
+"""The quality gates before a publish."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,10 +8,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from recobatch.errors import GateRefused
+from recobatch.evaluation.standing import NOISE, Candidate, standard_error
 
 Baseline = Literal["global_mean", "bias", "none"]
-_NOISE = 2.0
-"""Standard errors within which a difference is noise: about one chance in twenty."""
 
 
 class GateOptions(BaseModel):
@@ -32,24 +31,6 @@ class GateOptions(BaseModel):
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """Errors of a trained model; mean squared errors in squared rating units."""
-
-    name: str
-    test_mse: float
-    validation_mse: float | None = None
-    """None without a validation part; the champion is then chosen by test error."""
-    non_finite: int = 0
-    """Number of predictions that are NaN or infinite."""
-    epochs: int | None = None
-    """Epochs that were trained; None if unknown."""
-    best_epoch: int | None = None
-    """Epoch whose weights were kept; None if unknown."""
-    stopped_early: bool = False
-    """Whether training ended before the last epoch of its recipe."""
-
-
-@dataclass(frozen=True)
 class Margin:
     """How far the lists of a model are above those by popularity, in NDCG on the test part."""
 
@@ -65,7 +46,7 @@ class Margin:
     @classmethod
     def of(cls, ndcg: float, by_user: np.ndarray, popularity: np.ndarray, k: int) -> "Margin":
         """From the NDCG of each measured user, float64, shape ``(n,)``: of the model, and by popularity."""
-        se = _standard_error(by_user - popularity)
+        se = standard_error(by_user - popularity)
         return cls(k, ndcg, float(popularity.mean()), se if se == se else None)
 
     @property
@@ -75,97 +56,12 @@ class Margin:
     @property
     def is_worse(self) -> bool:
         """Whether the lists are worse by more than the noise of so few users."""
-        return self.difference < -_NOISE * (self.se or 0.0)
+        return self.difference < -NOISE * (self.se or 0.0)
 
     def to_dict(self) -> dict[str, float | None]:
         """Plain values, ready for JSON; ``ratio`` is left out where popularity has no hit."""
         ratio = {"ratio": self.ndcg / self.popularity} if self.popularity > 0 else {}
         return {f"ndcg_at_{self.k}": self.difference, "se": self.se, **ratio}
-
-
-@dataclass(frozen=True)
-class Standing:
-    """The validation error of a candidate beside the lowest one; squared rating units."""
-
-    name: str
-    mse: float
-    """Mean squared error on the validation ratings."""
-    se: float
-    """Standard error of ``mse``; NaN for fewer than two ratings."""
-    behind: float
-    """Difference to the lowest ``mse``; 0 for the best candidate."""
-    behind_se: float
-    """Standard error of ``behind``, from the differences rating by rating; 0 for the best candidate."""
-
-    @property
-    def is_within_noise(self) -> bool:
-        """Whether ``behind`` is at most two standard errors: other ratings could make this candidate the best."""
-        return not self.behind > _NOISE * self.behind_se
-
-    def __str__(self) -> str:
-        """As in ``0.8312 ± 0.0138 (+0.0023 ± 0.0031, within the noise)``."""
-        error = f"{self.mse:.4f} ± {self.se:.4f}"
-        if self.behind == 0:
-            return error
-        noise = ", within the noise" if self.is_within_noise else ""
-        return f"{error} (+{self.behind:.4f} ± {self.behind_se:.4f}{noise})"
-
-
-def compare_candidates(squared_errors: Mapping[str, np.ndarray]) -> dict[str, Standing]:
-    """Compare candidates on the same validation ratings.
-
-    Args:
-        squared_errors: Candidate → squared error of each rating, shape ``(n,)``, in the same order for all; as
-            ``on_validation`` of ``recobatch.training.train`` receives them.
-
-    Returns:
-        Candidate → its error, its standard error, and the paired difference from the lowest error.
-
-    Raises:
-        ValueError: If there are no ratings, or the candidates have different numbers of them.
-    """
-    sizes = {name: len(errors) for name, errors in squared_errors.items()}
-    if len(set(sizes.values())) != 1 or 0 in sizes.values():
-        raise ValueError(f"found {sizes} validation errors, expected the same positive number for each candidate")
-    best = squared_errors[min(squared_errors, key=lambda name: _or_infinite(float(squared_errors[name].mean())))]
-    return {
-        name: Standing(
-            name, float(errors.mean()), _standard_error(errors), float((errors - best).mean()),
-            0.0 if errors is best else _standard_error(errors - best),
-        )
-        for name, errors in squared_errors.items()
-    }  # fmt: skip
-
-
-def _standard_error(values: np.ndarray) -> float:
-    return float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else float("nan")
-
-
-def _or_infinite(value: float) -> float:
-    return value if value == value else float("inf")
-
-
-def choose_champion(candidates: Mapping[str, Candidate]) -> str:
-    """The candidate with the lowest error: on validation if every candidate has it, else on test.
-
-    NaN counts as infinite; of equal candidates the first is chosen.
-
-    Raises:
-        GateRefused: If no candidate has a finite error.
-    """
-    on_validation = all(candidate.validation_mse is not None for candidate in candidates.values())
-
-    def error(candidate: Candidate) -> float:
-        value = candidate.validation_mse if on_validation else candidate.test_mse
-        return _or_infinite(float("inf") if value is None else value)
-
-    best = min(candidates.values(), key=error)
-    if error(best) == float("inf"):
-        raise GateRefused(
-            f"found no finite {'validation' if on_validation else 'test'} error in {', '.join(candidates)}, expected "
-            f"one; nothing was published; lower train.learning_rate or check the ratings"
-        )
-    return best.name
 
 
 def check_finite(non_finite: Mapping[str, int]) -> None:
@@ -200,15 +96,28 @@ def check_baseline(champion: Candidate, baselines: Mapping[str, float], options:
     Raises:
         GateRefused: If the champion's test MSE is not below the baseline's.
     """
-    if options.baseline == "none":
-        return
-    baseline = baselines[options.baseline]
-    if not champion.test_mse < baseline:
+    if reason := baseline_failure(champion, baselines, options, noun="the champion "):
         raise GateRefused(
-            f"gate.baseline: found test MSE {champion.test_mse:.4f} of the champion {champion.name}, expected less "
-            f"than {baseline:.4f} of the baseline {options.baseline}; nothing was published; {_remedy(champion)}, or "
-            f"pass --set gate.baseline=none once to publish it anyway"
+            f"{reason}; nothing was published; {_remedy(champion)}, or pass --set gate.baseline=none once to publish "
+            f"it anyway"
         )
+
+
+def baseline_failure(model: Candidate, baselines: Mapping[str, float], options: GateOptions, *, noun: str = "") -> str:
+    """Why a model must not be published: one line, empty if its test error is below that of the baseline.
+
+    Args:
+        model: The model.
+        baselines: Baseline name → test MSE.
+        options: Name of the baseline.
+        noun: Before the model's name.
+    """
+    if options.baseline == "none" or model.test_mse < (baseline := baselines[options.baseline]):
+        return ""
+    return (
+        f"gate.baseline: found test MSE {model.test_mse:.4f} of {noun}{model.name}, expected less than "
+        f"{baseline:.4f} of the baseline {options.baseline}"
+    )
 
 
 def _remedy(champion: Candidate) -> str:

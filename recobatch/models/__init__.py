@@ -5,6 +5,7 @@ do.
 """
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ __all__ = [
     "find_model",
     "is_import_path",
     "load_model",
+    "rescaled",
     "save_model",
     "source_digest",
     "summary_text",
@@ -50,8 +52,9 @@ __all__ = [
 
 
 def build_model(
-    name: str, *, n_users: int, n_items: int, min_rating: float, max_rating: float, options: ModelOptions, seed: int
-) -> "keras.Model":
+    name: str, *, n_users: int, n_items: int, min_rating: float, max_rating: float, options: ModelOptions, seed: int,
+    mean_rating: float | None = None,
+) -> "keras.Model":  # fmt: skip
     """Build a registered model, compiled with MSE and Adam(1e-3) so that ``model.fit`` works too.
 
     Args:
@@ -62,6 +65,8 @@ def build_model(
         max_rating: Highest possible rating.
         options: Size, initial values and penalty.
         seed: Seed of the initial parameters.
+        mean_rating: Where predictions of the package's own models begin if the options give an initial scale; None
+            for the middle of the range.
 
     Raises:
         BadSettings: If there is no model of that name, or what a builder of an import path returns is no Keras model
@@ -69,6 +74,8 @@ def build_model(
     """
     spec = find_model(name)
     build, is_own = spec.build, spec.name not in REGISTRY
+    if not is_own and options.initial_scale is not None:
+        build = partial(build, mean_rating=mean_rating)
     try:
         model = build(
             n_users=int(n_users), n_items=int(n_items), min_rating=float(min_rating), max_rating=float(max_rating),
@@ -115,6 +122,13 @@ def to_factors(model: "keras.Model", *, rating_range: tuple[float, float] | None
     from recobatch.models import factor_form  # lazy: imports Keras
 
     return factor_form.to_factors(model, rating_range=rating_range)
+
+
+def rescaled(model: "keras.Model", scale: float, offset: float) -> "keras.Model":
+    """A model of the same weights whose predictions are ``scale`` times its own plus ``offset``."""
+    from recobatch.models import factor_form  # lazy: imports Keras
+
+    return factor_form.rescaled(model, scale, offset)
 
 
 def summary_text(model: "keras.Model") -> str:

@@ -7,22 +7,25 @@ from recobatch.models.options import ModelOptions
 
 
 def build(
-    *, n_users: int, n_items: int, min_rating: float, max_rating: float, options: ModelOptions, seed: int
-) -> keras.Model:
+    *, n_users: int, n_items: int, min_rating: float, max_rating: float, options: ModelOptions, seed: int,
+    mean_rating: float | None = None,
+) -> keras.Model:  # fmt: skip
     """Build the compiled model.
 
     Args:
         n_users: Users in the vocabulary.
         n_items: Items in the vocabulary.
         min_rating: Lowest possible rating.
-        max_rating: Highest possible rating; with ``initial_scale``, initial predictions are in the middle of both.
+        max_rating: Highest possible rating.
         options: Size, initial values and penalty.
         seed: Seed of the initial factors.
+        mean_rating: Initial prediction of every pair if ``initial_scale`` is given; None for the middle of the range.
 
     Returns:
         Maps ``[User, Item]``, integers of shape ``(n, 1)`` each, to ratings of shape ``(n, 1)``.
     """
-    start = (abs(min_rating + max_rating) / 2 / options.keras_factors) ** 0.5
+    first = (min_rating + max_rating) / 2 if mean_rating is None else mean_rating
+    start = (abs(first) / options.keras_factors) ** 0.5
     item = keras.Input(shape=(1,), name="Item", dtype="int32")
     item_vector = embed(
         item,

@@ -12,7 +12,7 @@ from recobatch.factors import FactorModel, Link
 
 @dataclass(frozen=True)
 class FactorForm:
-    """``link(user_factors · item_factors + user_bias + item_bias)``, as tensors of the model's graph.
+    """``link(scale * (user_factors · item_factors + user_bias + item_bias) + offset)``: tensors of the model's graph.
 
     Each tensor depends on one input only, users or items, through any layers.
     """
@@ -25,9 +25,13 @@ class FactorForm:
     """Shape ``(None, 1)``."""
     item_bias: keras.KerasTensor | None
     """Shape ``(None, 1)``."""
+    scale: float
+    offset: float
     link: Link
     min_rating: float
+    """Of a sigmoid; 0 without one."""
     max_rating: float
+    """Likewise."""
 
     @property
     def sides(self) -> tuple[keras.KerasTensor | None, ...]:
@@ -39,11 +43,11 @@ def find_factor_form(model: keras.Model) -> FactorForm | None:
 
     Returns:
         The form, or None unless the model ends in a dot product of a user's and an item's vector, with at most one bias
-        each, followed by the identity or by a sigmoid and ``Rescaling``.
+        each, followed by the identity or by a sigmoid, with ``Rescaling`` by numbers before and after it.
     """
     if len(model.inputs) != 2 or len(model.outputs) != 1:
         return None
-    score, link, low, high = _peel_link(model.outputs[0])
+    score, scale, offset, link, low, high = _peel_link(model.outputs[0])
     dot, biases = _peel_biases(score)
     if dot is None:
         return None
@@ -53,7 +57,7 @@ def find_factor_form(model: keras.Model) -> FactorForm | None:
     if set(factors) != {user, item} or not set(sources) <= {user, item} or len(set(sources)) < len(sources):
         return None
     found = dict(zip(sources, biases, strict=True))
-    return FactorForm(factors[user], factors[item], found.get(user), found.get(item), link, low, high)
+    return FactorForm(factors[user], factors[item], found.get(user), found.get(item), scale, offset, link, low, high)
 
 
 def check_factor_form(model: object, name: str) -> None:
@@ -92,13 +96,21 @@ def to_factors(model: keras.Model, *, rating_range: tuple[float, float] | None =
             f"Rescaling; score it with model.predict, or change the model"
         )
     users, items = table_rows(form.user_factors), table_rows(form.item_factors)
-    own = form.min_rating, form.max_rating
-    low, high = rating_range if rating_range and form.link is Link.IDENTITY else own
+    low, high = form.min_rating, form.max_rating
+    if rating_range and (form.link is Link.IDENTITY or np.allclose((low, high), rating_range, rtol=1e-9, atol=0)):
+        low, high = rating_range
+    scale = np.float32(form.scale)
     return FactorModel(
-        _rows(form.user_factors, users), _rows(form.item_factors, items),
-        _bias(form.user_bias, users), _bias(form.item_bias, items),
+        scale * _rows(form.user_factors, users), _rows(form.item_factors, items),
+        scale * _bias(form.user_bias, users), scale * _bias(form.item_bias, items), form.offset,
         link=form.link, min_rating=low, max_rating=high,
     )  # fmt: skip
+
+
+def rescaled(model: keras.Model, scale: float, offset: float) -> keras.Model:
+    """A model of the same weights whose predictions are ``scale`` times its own plus ``offset``."""
+    rating = keras.layers.Rescaling(scale, offset=offset, name="RatingUnits")(model.outputs[0])
+    return keras.Model(model.inputs, rating, name=model.name)
 
 
 def embedding_of(tensor: keras.KerasTensor) -> keras.layers.Embedding | None:
@@ -131,15 +143,23 @@ def _bias(tensor: keras.KerasTensor | None, n_rows: int) -> np.ndarray:
     return np.zeros(n_rows, dtype=np.float32) if tensor is None else _rows(tensor, n_rows)[:, 0].copy()
 
 
-def _peel_link(tensor: keras.KerasTensor) -> tuple[keras.KerasTensor, Link, float, float]:
-    scale, offset, inner = 1.0, 0.0, tensor
-    rescaling = _operation(tensor)
-    if isinstance(rescaling, keras.layers.Rescaling):
-        scale, offset, inner = float(rescaling.scale), float(rescaling.offset), _inputs(tensor)[0]
+def _peel_link(tensor: keras.KerasTensor) -> tuple[keras.KerasTensor, float, float, Link, float, float]:
+    """The score, its scale and offset, the link, and the range of a sigmoid."""
+    inner, scale, offset = _peel_rescaling(tensor)
     sigmoid = _operation(inner)
     if isinstance(sigmoid, keras.layers.Activation) and sigmoid.activation is keras.activations.sigmoid:
-        return _inputs(inner)[0], Link.SCALED_SIGMOID, offset, offset + scale
-    return tensor, Link.IDENTITY, 0.0, 0.0
+        return *_peel_rescaling(_inputs(inner)[0]), Link.SCALED_SIGMOID, offset, offset + scale
+    return inner, scale, offset, Link.IDENTITY, 0.0, 0.0
+
+
+def _peel_rescaling(tensor: keras.KerasTensor) -> tuple[keras.KerasTensor, float, float]:
+    """What is rescaled, and the scale and offset of all ``Rescaling`` layers by numbers at its end."""
+    scale, offset, layer = 1.0, 0.0, _operation(tensor)
+    while isinstance(layer, keras.layers.Rescaling) and np.ndim(layer.scale) == np.ndim(layer.offset) == 0:
+        scale, offset = scale * float(layer.scale), offset + scale * float(layer.offset)
+        tensor = _inputs(tensor)[0]
+        layer = _operation(tensor)
+    return tensor, scale, offset
 
 
 def _peel_biases(tensor: keras.KerasTensor) -> tuple[keras.KerasTensor | None, list[keras.KerasTensor]]:

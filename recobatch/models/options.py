@@ -17,8 +17,8 @@ class ModelOptions(BaseModel):
     suits the ratings for ``bayesian_mf``."""
     initial_scale: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Standard deviation of the initial factors, drawn from a normal distribution; None uses Keras' default,
-    uniform(-0.05, 0.05). With a scale, biases start at zero, and predictions of a model without biases start in the
-    middle of the rating range."""
+    uniform(-0.05, 0.05). With a scale, biases start at zero, and predictions at the mean of the training
+    ratings."""
     l2: float = Field(1e-6, ge=0, allow_inf_nan=False)
     """Penalty on every squared parameter, added once per mini-batch (Keras' ``embeddings_regularizer``); 0 for none."""
     sweeps: int | None = Field(None, ge=10)

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
-from recobatch.report.evaluation_summary import Calibration, GroupErrors, Histogram, project_items
+from recobatch.report.evaluation_summary import Calibration, GroupErrors, Histogram
 from recobatch.report.inputs import ModelResult
+from recobatch.report.projection import project_items
 from recobatch.report.style import INK, MARKERS, MUTED, NEUTRAL, PAPER, SERIES, SIZE, finish, new_axes
 
 _MAPPED_ITEMS = 500

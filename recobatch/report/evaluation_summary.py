@@ -87,7 +87,7 @@ class Histogram:
     def of(cls, models: Sequence[ModelResult], rating: np.ndarray) -> Self:
         every = [rating, *(model.test_prediction for model in models)]
         low, high = min(float(values.min()) for values in every), max(float(values.max()) for values in every)
-        step = 0.25 if high - low <= 12 else (high - low) / 40
+        step = 0.25 if 2 <= high - low <= 12 else (high - low) / 40 or 0.25
         edges = np.arange(np.floor(low / step) * step - step / 2, high + step, step)
         rated, *predicted = (np.histogram(values, edges)[0] / len(values) for values in every)
         percentiles = [np.percentile(model.test_prediction, [0.1, 99.9]) for model in models]
@@ -164,23 +164,3 @@ class EvaluationSummary:
             Histogram.of(models, test.rating),
             {model.name: item_errors(test, model.test_prediction, inputs.item_titles) for model in models},
         )
-
-
-def project_items(item_factors: np.ndarray) -> tuple[np.ndarray, float]:
-    """Project the items on the two principal components of their factors (by SVD).
-
-    Args:
-        item_factors: float, shape ``(n_items, n_factors)``.
-
-    Returns:
-        Positions, shape ``(n_items, 2)``, and the share of the variance they show, 0 to 1.
-    """
-    centred = np.asarray(item_factors, np.float64) - item_factors.mean(axis=0)
-    # Of the small square matrix: the tall one has as many rows as there are items.
-    _, strength, directions = np.linalg.svd(centred.T @ centred)
-    flip = np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)])
-    positions = centred @ (directions * flip[:, None])[:2].T
-    if positions.shape[1] < 2:
-        positions = np.column_stack([positions, np.zeros(len(positions))])
-    total = strength.sum()
-    return positions, float(strength[:2].sum() / total) if total else 0.0

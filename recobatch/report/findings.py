@@ -21,10 +21,11 @@ def verdict(inputs: ReportInputs) -> str:
 
 
 def warnings(inputs: ReportInputs) -> list[str]:
-    """A refusal of the gate, models that failed, and models that are no better than a baseline."""
+    """A refusal of the gate, models that are left out or failed, and models that are no better than a baseline."""
     finite = [model for model in inputs.ranked if model.is_finite]
     return [
         *([inputs.gate] if inputs.gate else []),
+        *(f"{name} is left out: {reason}." for name, reason in inputs.left_out.items()),
         *(f"{model.name} predicts values that are no numbers." for model in inputs.models if not model.is_finite),
         *(
             f"{model.name} ({model.test_mse:.3f}) is no better than {baseline_name(name)} ({mse:.3f}), a baseline "

@@ -93,6 +93,8 @@ class ReportInputs:
     """The quality of the lists by every way to rank, and of the baselines; empty if it was not measured."""
     lists_note: str = ""
     """Why it was not measured."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Model that is not published → why, one line."""
     coverage: CoverageResult | None = None
     """The champion's intervals; None if they were not measured."""
 

@@ -15,6 +15,11 @@ class OpenRuns:
         """Have runs end with the others."""
         self._runs += runs
 
+    def fail(self, run: TrackedRun) -> None:
+        """End one run as failed; the others do not end with it."""
+        self._runs.remove(run)
+        run.finish("FAILED")
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tag every run."""
         for run in self._runs:

@@ -39,7 +39,7 @@ def train(
         on_validation: Called once, before a refit, with the squared error of every validation rating by the kept
             weights, float64, shape ``(n,)``. Models that hold out ratings of the same data with the same seed and
             ``recipe.validation_fraction`` are given the same ratings in the same order; see
-            ``recobatch.evaluation.gate.compare_candidates``.
+            ``recobatch.evaluation.standing.compare_candidates``.
         callbacks: Keras callbacks with hooks of training and of epochs. The model holds the epoch's weights before
             ``on_epoch_end``; ``model.stop_training`` and changes of the optimizer's learning rate are honoured.
         room: Ratings of another training of an equal model, with which this one is to share its compiled code: the

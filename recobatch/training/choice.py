@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recobatch.errors import BadSettings
 from recobatch.evaluation.evaluate import evaluate, predict_rows
-from recobatch.evaluation.gate import Standing, compare_candidates
+from recobatch.evaluation.standing import Standing, compare_candidates
 from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions, Split
 from recobatch.training.fit import OnEpoch, TrainingInputs, fitter

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from recobatch.errors import BadSettings, RecobatchError
+from recobatch.errors import BadSettings, TrainingDiverged
 from recobatch.interactions import EncodedInteractions
 from recobatch.training.callbacks import EpochCallbacks
-from recobatch.training.epoch import compile_epoch, penalty
+from recobatch.training.epoch import penalty
 from recobatch.training.epoch_data import EpochData, build_epoch_data, padded_length
 from recobatch.training.history import History
-from recobatch.training.objective import Objective, Tables, objective_of
+from recobatch.training.objective import Tables, objective_of
 from recobatch.training.recipe import Recipe
+from recobatch.training.runner import Runner
 from recobatch.training.stopping import EarlyStopping, standard_error
-from recobatch.training.updates import Slots, Update, update_of
+from recobatch.training.updates import update_of
 from recobatch.training.validation import hold_out, squared_errors
 
 OnEpoch = Callable[[int, float, float], None]
@@ -51,44 +51,6 @@ class _Progress:
         return {name: values[-1] for name, values in (("loss", self.loss), ("val_loss", self.val_loss)) if values}
 
 
-@dataclass(frozen=True)
-class _Runner:
-    """The compiled epoch of one objective and recipe."""
-
-    objective: Objective
-    update: Update
-    recipe: Recipe
-    batch_size: int
-
-    def rate(self, number: int) -> float:
-        """The recipe's learning rate in epoch ``number``, from 0."""
-        return self.recipe.learning_rate * self.recipe.decay**number
-
-    def epoch(
-        self, number: int, rate: float, tables: Tables, slots: Slots, epoch_data: EpochData
-    ) -> tuple[Tables, Slots, float]:
-        """Run epoch ``number``, from 0; returns the mean loss too."""
-        steps_before = number * -(-epoch_data.n_rows // self.batch_size)
-        tables, slots, total = self._call(tables, slots, epoch_data.shuffle(), epoch_data.n_rows, steps_before, rate)
-        return tables, slots, float(total) / epoch_data.n_rows
-
-    def compile(self, tables: Tables, epoch_data: EpochData) -> float:
-        """Compile by running an epoch of no rows; returns the seconds it took."""
-        started = time.perf_counter()
-        columns = [tf.convert_to_tensor(column) for column in epoch_data.columns]
-        self._call(tables, self.update.slots(tables), columns, 0, 0, 0.0)
-        return time.perf_counter() - started
-
-    def _call(
-        self, tables: Tables, slots: Slots, columns: list[tf.Tensor], n_rows: int, steps_before: int, rate: float
-    ) -> tuple[Tables, Slots, tf.Tensor]:
-        run = compile_epoch(self.objective, self.update, self.batch_size)
-        return run(
-            tables, slots, *columns, tf.constant(n_rows), tf.constant(steps_before), tf.constant(rate, tf.float32),
-            tf.constant(self.recipe.l2_per_rating, tf.float32),
-        )  # fmt: skip
-
-
 def train(
     model: keras.Model, data: EncodedInteractions, *, validation: EncodedInteractions | None, recipe: Recipe, seed: int,
     on_epoch: OnEpoch | None = None, on_validation: OnValidation | None = None,
@@ -101,8 +63,8 @@ def train(
         held_out = len(validation) / len(everything)
     _check(model, data, validation, recipe)
     objective = objective_of(model)
-    update = update_of(recipe, l2=objective.l2, rating_span=float(np.ptp(data.rating)))
-    runner = _Runner(objective, update, recipe, _batch_size(recipe, data))
+    update = update_of(recipe, l2=objective.l2)
+    runner = Runner(objective, update, recipe, _batch_size(recipe, data))
     hooks = EpochCallbacks(callbacks, model, epochs=recipe.epochs, steps=-(-len(data) // runner.batch_size))
     start = objective.read(model)
     length = padded_length(max(len(everything), room), runner.batch_size)
@@ -126,12 +88,13 @@ def train(
     return History(
         loss=progress.loss, val_loss=progress.val_loss, best_epoch=progress.best_epoch,
         val_se=None if errors is None else standard_error(errors), stopped_early=progress.stopped,
+        val_mse=None if errors is None else float(errors.mean()),
         refitted=progress.refitted, seconds=time.perf_counter() - started, compile_seconds=compile_seconds,
     )  # fmt: skip
 
 
 def _run(
-    model: keras.Model, runner: _Runner, progress: _Progress, epoch_data: EpochData,
+    model: keras.Model, runner: Runner, progress: _Progress, epoch_data: EpochData,
     validation: EncodedInteractions | None, on_epoch: OnEpoch | None, hooks: EpochCallbacks,
 ) -> None:  # fmt: skip
     """Run epochs up to the recipe's number, or until early stopping or a callback ends training."""
@@ -140,7 +103,7 @@ def _run(
         rate = hooks.begin_epoch(number, runner.rate(number))
         progress.rates.append(rate)
         tables, slots, loss = runner.epoch(number, rate, tables, slots, epoch_data)
-        _record(progress, runner, tables, loss, validation)
+        _record(model.name, progress, runner, tables, loss, validation)
         if on_epoch is not None:
             on_epoch(number + 1, loss, progress.val_loss[-1] if validation is not None else float("nan"))
         if hooks:
@@ -153,15 +116,16 @@ def _run(
 
 
 def _record(
-    progress: _Progress, runner: _Runner, tables: Tables, loss: float, validation: EncodedInteractions | None
-) -> None:
+    name: str, progress: _Progress, runner: Runner, tables: Tables, loss: float,
+    validation: EncodedInteractions | None,
+) -> None:  # fmt: skip
     """Record an epoch's losses, keep its weights if they are the best, and check the patience."""
     progress.loss.append(loss)
     epoch, errors = len(progress.loss), None
     if not np.isfinite(loss):
-        raise RecobatchError(
-            f"training: found a loss of {loss} in epoch {epoch}, expected a finite one; lower "
-            f"train.learning_rate, it is {runner.recipe.learning_rate:g}, or scale the ratings down"
+        raise TrainingDiverged(
+            f"training {name}: found a loss of {loss} in epoch {epoch}, expected a finite one; lower "
+            f"train.learning_rate, it is {runner.recipe.learning_rate:g}"
         )
     if validation is not None:
         errors = squared_errors(runner.objective, tables, validation)
@@ -170,7 +134,7 @@ def _record(
     if stopping is None or errors is None:
         progress.best, progress.best_epoch, progress.best_errors = tables, epoch, errors
         return
-    if stopping.is_best(epoch, progress.val_loss[-1], errors):
+    if stopping.is_best(epoch, errors):
         progress.best, progress.best_epoch, progress.best_errors = tables, epoch, errors
     progress.stopped = stopping.should_stop()
 
@@ -182,7 +146,7 @@ def _stopping(recipe: Recipe, validation: EncodedInteractions | None) -> EarlySt
 
 
 def _end_callbacks(
-    model: keras.Model, runner: _Runner, progress: _Progress, validation: EncodedInteractions | None,
+    model: keras.Model, runner: Runner, progress: _Progress, validation: EncodedInteractions | None,
     hooks: EpochCallbacks,
 ) -> None:  # fmt: skip
     """Call ``on_train_end``, and keep the weights that a callback restores, as ``EarlyStopping`` does."""
@@ -204,7 +168,7 @@ def _digest(tables: Tables) -> str:
     return digest.hexdigest()
 
 
-def _refit(runner: _Runner, progress: _Progress, start: Tables, epoch_data: EpochData) -> None:
+def _refit(runner: Runner, progress: _Progress, start: Tables, epoch_data: EpochData) -> None:
     """Train from the start on all ratings, for ``best_epoch`` epochs."""
     tables, slots = start, runner.update.slots(start)
     for number in range(progress.best_epoch):

@@ -12,24 +12,28 @@ EpochCall = Callable[..., tuple[Tables, Slots, tf.Tensor]]
 PredictCall = Callable[..., tf.Tensor]
 # The penalty of all parameters at every mini-batch would double an epoch's time; it changes slowly, so it is sampled.
 _PENALTY_SAMPLES = 64
+_MOST_VALUES = 2_000_000_000
+"""Parameters that one call updates, one at several mini-batches counted as often: a second or two."""
 
 
 @lru_cache(maxsize=4)
 def compile_epoch(objective: Objective, update: Update, batch_size: int) -> EpochCall:
-    """Build ``run(tables, slots, user, item, rating, n_rows, steps_before, learning_rate,
+    """Build ``run(tables, slots, user, item, rating, n_rows, first, steps, steps_before, learning_rate,
     l2_per_rating)``.
 
     The length of the columns is at least ``n_rows`` and a multiple of ``batch_size``. Rows from ``n_rows`` on are
-    padding, so that data of similar size share the compiled code. Returns tables, slots, and the epoch's summed loss.
+    padding, so that data of similar size share the compiled code. At most ``steps`` mini-batches from ``first`` on are
+    run. Returns tables, slots, and the summed loss of these.
     """
 
     @tf.function(jit_compile=True, autograph=False)
     def run(
         tables: Tables, slots: Slots, user: tf.Tensor, item: tf.Tensor, rating: tf.Tensor,
-        n_rows: tf.Tensor, steps_before: tf.Tensor, learning_rate: tf.Tensor, l2_per_rating: tf.Tensor,
+        n_rows: tf.Tensor, first: tf.Tensor, steps: tf.Tensor, steps_before: tf.Tensor, learning_rate: tf.Tensor,
+        l2_per_rating: tf.Tensor,
     ) -> tuple[Tables, Slots, tf.Tensor]:  # fmt: skip
-        n_steps = (n_rows + batch_size - 1) // batch_size
-        stride = max(1, user.shape[0] // batch_size // _PENALTY_SAMPLES)
+        n_steps = tf.minimum((n_rows + batch_size - 1) // batch_size, first + steps)
+        stride = penalty_stride(user.shape[0], batch_size)
 
         def mini_batch(step: tf.Tensor, tables: Tables, slots: Slots, loss: tf.Tensor) -> tuple:
             start = step * batch_size
@@ -48,11 +52,28 @@ def compile_epoch(objective: Objective, update: Update, batch_size: int) -> Epoc
             loss += tf.cast(rows, tf.float32) * penalty(tables, update.l2)
             return tf.while_loop(lambda step, *_: step < end, mini_batch, (step, tables, slots, loss))
 
-        start = (tf.constant(0), tables, slots, tf.constant(0.0))
+        start = (first, tables, slots, tf.constant(0.0))
         _, tables, slots, loss = tf.while_loop(lambda step, *_: step < n_steps, stretch, start)
         return tables, slots, loss
 
     return run
+
+
+def penalty_stride(length: int, batch_size: int) -> int:
+    """Mini-batches between two samples of the penalty, with columns of that length."""
+    return max(1, length // batch_size // _PENALTY_SAMPLES)
+
+
+def steps_at_once(values_per_step: int, length: int, batch_size: int) -> int:
+    """Mini-batches of one call: it can be interrupted only after it.
+
+    Args:
+        values_per_step: Parameters that a mini-batch touches.
+        length: Of the columns.
+        batch_size: Ratings in a mini-batch.
+    """
+    stride = penalty_stride(length, batch_size)
+    return max(1, _MOST_VALUES // max(1, values_per_step) // stride) * stride
 
 
 @lru_cache(maxsize=4)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 
@@ -28,11 +28,23 @@ class History:
     """Wall time of the epochs with their validation, without compiling."""
     compile_seconds: float
     """Wall time of compiling; zero where an equal training compiled before in this process."""
+    val_mse: float | None = None
+    """Mean squared error on the validation ratings in the epoch of ``best_epoch``, without penalties, before a refit;
+    None without validation ratings."""
+
+    def scaled(self, factor: float) -> Self:
+        """The same history with all errors times ``factor``."""
+        losses, val_losses = ([factor * loss for loss in losses] for losses in (self.loss, self.val_loss))
+        error, spread = (None if each is None else factor * each for each in (self.val_mse, self.val_se))
+        return replace(self, loss=losses, val_loss=val_losses, val_mse=error, val_se=spread)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values; a loss that is not finite is null, since JSON has no NaN."""
-        spread = None if self.val_se is None or not math.isfinite(self.val_se) else self.val_se
-        return {**asdict(self), "loss": _finite(self.loss), "val_loss": _finite(self.val_loss), "val_se": spread}
+        figures = {
+            name: None if value is None or not math.isfinite(value) else value
+            for name, value in (("val_se", self.val_se), ("val_mse", self.val_mse))
+        }
+        return {**asdict(self), "loss": _finite(self.loss), "val_loss": _finite(self.val_loss), **figures}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

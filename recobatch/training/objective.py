@@ -50,6 +50,8 @@ class FactorObjective:
 
     user_bias: bool
     item_bias: bool
+    offset: float
+    """Added to every score."""
     link: Link
     min_rating: float
     max_rating: float
@@ -101,7 +103,7 @@ class FactorObjective:
             score += users[:, k]
         if self.item_bias:
             score += items[:, k]
-        return score
+        return score + self.offset
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +149,7 @@ def objective_of(model: keras.Model) -> Objective:
         return FactorObjective(
             form.user_bias is not None,
             form.item_bias is not None,
+            form.offset,
             form.link,
             form.min_rating,
             form.max_rating,
@@ -178,9 +181,9 @@ def _layers(model: keras.Model) -> list[list[keras.layers.Embedding]]:
 
 
 def _is_plain(form: FactorForm, model: keras.Model) -> bool:
-    """Whether every side is an embedding of its own, all trained, and nothing else is."""
+    """Whether every side is an embedding of its own, all trained, nothing else is, and the score is not scaled."""
     layers = [embedding_of(tensor) for tensor in form.sides if tensor is not None]
-    if None in layers or len({id(layer) for layer in layers}) < len(layers):
+    if form.scale != 1 or None in layers or len({id(layer) for layer in layers}) < len(layers):
         return False
     return len(model.trainable_variables) == len(layers) and all(_is_simple(layer) for layer in layers)
 

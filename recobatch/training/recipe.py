@@ -57,7 +57,7 @@ PRESETS = {
     "best": Preset(ModelOptions(), Recipe()),
     "notebook": Preset(ModelOptions(), Recipe()),
     "tuned": Preset(
-        ModelOptions(initial_scale=0.01, l2=0.0),
+        ModelOptions(n_factors=80, initial_scale=0.01, l2=0.0),
         Recipe(
             epochs=26, batch_size=256, optimizer="sgd", learning_rate=0.05, decay=0.9, l2_per_rating=0.055,
             validation_fraction=0.1, patience=5, min_epochs=10, refit=True,

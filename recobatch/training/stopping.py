@@ -28,18 +28,19 @@ class EarlyStopping:
     best_epoch: int = 0
     """From 1; 0 before the first epoch."""
     best_loss: float = float("inf")
+    """Mean of its squared errors, without penalties."""
     _best_errors: np.ndarray = field(default_factory=lambda: np.empty(0))
     _epochs_worse: int = 0
     _epochs_within_noise: int = 0
 
-    def is_best(self, epoch: int, loss: float, errors: np.ndarray) -> bool:
+    def is_best(self, epoch: int, errors: np.ndarray) -> bool:
         """Record an epoch; returns whether it is the best so far.
 
         Args:
             epoch: From 1.
-            loss: Validation loss with penalties.
             errors: Squared error of every validation rating, shape ``(n,)``, in the same order every time.
         """
+        loss = float(errors.mean())
         if epoch <= self.min_epochs or loss < self.best_loss:
             self.best_epoch, self.best_loss, self._best_errors = epoch, loss, errors
             self._epochs_worse = self._epochs_within_noise = 0

@@ -1,5 +1,6 @@
 """Optimizers: dense Adam as in Keras, or SGD on the rated rows only."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -24,6 +25,9 @@ class Update(Protocol):
 
     def slots(self, tables: Tables) -> Slots:
         """The state before the first step."""
+
+    def values_per_step(self, tables: Tables, batch_size: int) -> int:
+        """Parameters that a mini-batch touches."""
 
     def step(
         self, tables: Tables, slots: Slots, gradients: list[Gradient], *, count: tf.Tensor, step: tf.Tensor,
@@ -58,6 +62,9 @@ class DenseAdam:
     def slots(self, tables: Tables) -> Slots:
         return [tf.zeros_like(table) for table in tables * 2]
 
+    def values_per_step(self, tables: Tables, batch_size: int) -> int:
+        return sum(math.prod(table.shape) for table in tables)
+
     def step(
         self, tables: Tables, slots: Slots, gradients: list[Gradient], *, count: tf.Tensor, step: tf.Tensor,
         learning_rate: tf.Tensor, l2_per_rating: tf.Tensor,
@@ -82,12 +89,13 @@ class SparseSgd:
     averaged, so that the learning rate does not depend on the mini-batch size.
     """
 
-    rating_unit: float = 1.0
-    """A quarter of the rating range; makes learning rate and penalty independent of the rating scale."""
     l2: tuple[tuple[float, ...], ...] = ()
 
     def slots(self, tables: Tables) -> Slots:
         return []
+
+    def values_per_step(self, tables: Tables, batch_size: int) -> int:
+        return batch_size * sum(math.prod(table.shape[1:]) for table in tables)
 
     def step(
         self, tables: Tables, slots: Slots, gradients: list[Gradient], *, count: tf.Tensor, step: tf.Tensor,
@@ -101,24 +109,15 @@ class SparseSgd:
     def _move(
         self, table: tf.Tensor, gradient: Gradient, learning_rate: tf.Tensor, l2_per_rating: tf.Tensor
     ) -> tf.Tensor:
-        scale = 0.5 / self.rating_unit**2
         if not isinstance(gradient, tf.IndexedSlices):
-            return table - learning_rate * scale * gradient
-        rows = scale * gradient.values + l2_per_rating * tf.gather(table, gradient.indices)
+            return table - learning_rate / 2 * gradient
+        rows = gradient.values / 2 + l2_per_rating * tf.gather(table, gradient.indices)
         return tf.tensor_scatter_nd_add(table, gradient.indices[:, None], -learning_rate * rows)
 
 
-def update_of(recipe: Recipe, *, l2: tuple[tuple[float, ...], ...], rating_span: float) -> Update:
-    """The optimizer of a recipe.
-
-    Args:
-        recipe: Names the optimizer.
-        l2: The model's own penalty per table and column.
-        rating_span: Highest minus lowest rating.
-    """
-    if recipe.optimizer == "adam":
-        return DenseAdam(l2)
-    return SparseSgd(rating_span / 4 if rating_span > 0 else 1.0)
+def update_of(recipe: Recipe, *, l2: tuple[tuple[float, ...], ...]) -> Update:
+    """The optimizer of a recipe; ``l2`` is the model's own penalty per table and column."""
+    return DenseAdam(l2) if recipe.optimizer == "adam" else SparseSgd()
 
 
 def _dense(base: tf.Tensor, gradient: Gradient, scale: tf.Tensor) -> tf.Tensor:

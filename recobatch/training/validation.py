@@ -1,5 +1,7 @@
 """Ratings held out from training, and the errors on them."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
@@ -8,6 +10,8 @@ from recobatch.training.epoch import compile_predict
 from recobatch.training.objective import Objective, Tables
 
 _BLOCK = 1 << 16
+_BLOCK_VALUES = 1 << 23
+"""Most values of a table that are gathered at once."""
 _MOST_HELD_OUT = 100_000
 
 
@@ -24,8 +28,9 @@ def hold_out(
 def squared_errors(objective: Objective, tables: Tables, data: EncodedInteractions) -> np.ndarray:
     """Squared error of every rating: float64, shape ``(n,)``."""
     predict, errors = compile_predict(objective), np.empty(len(data))
-    for start in range(0, len(data), _BLOCK):
-        rows = slice(start, start + _BLOCK)
+    size = max(1, min(_BLOCK, _BLOCK_VALUES // max(math.prod(table.shape[1:]) for table in tables)))
+    for start in range(0, len(data), size):
+        rows = slice(start, start + size)
         prediction = predict(tables, tf.constant(data.user_index[rows]), tf.constant(data.item_index[rows])).numpy()
         errors[rows] = (prediction.astype(np.float64) - data.rating[rows]) ** 2
     return errors

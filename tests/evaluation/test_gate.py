@@ -6,16 +6,8 @@ import numpy as np
 import pytest
 
 from recobatch.errors import GateRefused
-from recobatch.evaluation.gate import (
-    Candidate,
-    GateOptions,
-    Margin,
-    check_baseline,
-    check_finite,
-    check_ranking,
-    choose_champion,
-    compare_candidates,
-)
+from recobatch.evaluation.gate import GateOptions, Margin, check_baseline, check_finite, check_ranking
+from recobatch.evaluation.standing import Candidate, choose_champion, compare_candidates
 
 BASELINES = {"global_mean": 1.29, "bias": 0.89}
 

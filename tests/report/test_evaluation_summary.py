@@ -12,7 +12,6 @@ from recobatch.report.evaluation_summary import (
     EvaluationSummary,
     GroupErrors,
     item_errors,
-    project_items,
 )  # fmt: skip
 
 
@@ -111,21 +110,3 @@ def test_items_come_by_ascending_error_and_rare_ones_are_left_out():
     assert [error.title for error in errors] == [f"t{number}" for number in range(22)]
     assert errors[-1].rmse == pytest.approx(2.1)
     assert errors[0].n_rows == 10
-
-
-def test_the_projection_keeps_distances_of_points_in_a_plane():
-    rng = np.random.default_rng(0)
-    plane = rng.normal(size=(50, 2))
-    rotation = np.linalg.qr(rng.normal(size=(6, 6)))[0][:2]
-    positions, shown = project_items((plane @ rotation + 3).astype(np.float32))
-    expected = np.linalg.norm(plane[:, None] - plane[None], axis=2)
-    found = np.linalg.norm(positions[:, None] - positions[None], axis=2)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-    assert shown == pytest.approx(1)
-
-
-@pytest.mark.parametrize("factors", [np.ones((5, 1)), np.ones((5, 3)), np.zeros((1, 4))])
-def test_the_projection_of_items_that_are_all_alike(factors):
-    positions, shown = project_items(factors)
-    np.testing.assert_allclose(positions, 0, atol=1e-9)
-    assert 0 <= shown <= 1

@@ -1,6 +1,7 @@
 """The door to training: any registered model, Keras or not, becomes a model folder and a report."""
 
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -17,6 +18,7 @@ from recobatch.split import SplitOptions, split
 from recobatch.training.fit import Fitted, TrainingInputs, TrainingReport, fit
 from recobatch.training.history import History
 from recobatch.training.recipe import Recipe
+from recobatch.training.validation import hold_out
 from recobatch.vocabulary import Vocabulary
 
 
@@ -97,9 +99,15 @@ def test_a_validation_part_chooses_by_its_error(inputs, tmp_path):
     assert report.metrics()["validation_mse"] == report.validation_mse
 
 
-def test_a_held_out_slice_chooses_by_its_loss(inputs, tmp_path):
-    report = fit("explicit_mf", inputs(validation_fraction=0.1), tmp_path)
-    assert report.validation_mse == report.history.val_loss[report.history.best_epoch - 1]
+def test_a_held_out_slice_chooses_by_its_error_without_penalties(inputs, tmp_path):
+    given = inputs(validation_fraction=0.1)
+    given = replace(given, options=given.options.model_copy(update={"l2": 0.01}))
+    report = fit("explicit_mf", given, tmp_path)
+    _, held_out = hold_out(given.split.train, 0.1, np.random.default_rng([given.seed, 1]))
+    factors = replace(FactorModel.load(tmp_path / "factors.npz"), min_rating=0.0, max_rating=0.0)
+    assert report.validation_mse == report.history.val_mse
+    assert report.validation_mse == pytest.approx(evaluate(factors, train=given.split.train, test=held_out).mse)
+    assert report.validation_mse < report.history.val_loss[report.history.best_epoch - 1]
 
 
 def test_an_unknown_model_is_refused(inputs, tmp_path):

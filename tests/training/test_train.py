@@ -18,7 +18,9 @@ from recobatch.reading import ReadOptions
 from recobatch.sources.synthetic import write_synthetic
 from recobatch.split import SplitOptions, split
 from recobatch.training import PRESETS, Recipe, train
+from recobatch.training.epoch import steps_at_once
 from tests.support.golden import notebook_split
+from tests.support.scales import trained_error, training_inputs
 
 
 def fresh(name, data, seed=0, *, low=1, high=5, **options):
@@ -81,11 +83,10 @@ def test_the_tuned_preset_beats_the_notebook_without_seeing_the_test_rows(name, 
     assert max(errors) < bound + 0.003
 
 
-def tuned_error(name, split, seed, **scale):
+def tuned_error(name, split, seed):
     """Test MSE of the preset's model, and its history."""
-    model = fresh(name, split.train, seed, **scale, **PRESETS["tuned"].options.model_dump())
-    history = train(model, split.train, validation=None, recipe=PRESETS["tuned"].recipe, seed=seed)
-    return evaluate(to_factors(model), train=split.train, test=split.test).mse, history
+    tuned = PRESETS["tuned"]
+    return trained_error(name, training_inputs(split, options=tuned.options, recipe=tuned.recipe, seed=seed))
 
 
 @pytest.mark.slow
@@ -97,7 +98,7 @@ def test_the_tuned_preset_beats_the_bias_baseline_on_few_ratings_whatever_the_se
     parts = split(EncodedInteractions.load(encoded.interactions_path), SplitOptions())
     baseline = baseline_errors(train=parts.train, test=parts.test)["bias"]
     for seed in range(5):
-        error, history = tuned_error("explicit_mf_bias", parts, seed, low=report.rating_min, high=report.rating_max)
+        error, history = tuned_error("explicit_mf_bias", parts, seed)
         assert history.best_epoch >= 20, f"seed {seed}"
         assert error < baseline - 0.005, f"seed {seed}"
 
@@ -261,3 +262,16 @@ def test_refit_trains_on_the_held_out_rows_too(low_rank):
 def test_patience_without_validation_is_refused(low_rank):
     with pytest.raises(BadSettings, match="recipe: found patience=1 without validation ratings"):
         train(fresh("explicit_mf", low_rank), low_rank, validation=None, recipe=Recipe(patience=1), seed=0)
+
+
+def test_an_epoch_in_pieces_is_the_whole_epoch(low_rank, monkeypatch):
+    """A signal is obeyed between two pieces, so none of them may take long."""
+    pieces, histories, models = [], [], [fresh("explicit_mf", low_rank) for _ in range(2)]
+    for model, most in zip(models, (1 << 40, 20_000), strict=True):
+        monkeypatch.setattr("recobatch.training.epoch._MOST_VALUES", most)
+        histories.append(train(model, low_rank, validation=None, recipe=Recipe(epochs=2), seed=0))
+        pieces.append(steps_at_once(100 * 40, len(low_rank), 32))
+    assert pieces[1] < len(low_rank) // 32 < pieces[0]
+    assert histories[1].loss == pytest.approx(histories[0].loss, rel=1e-5)
+    for whole, cut in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_allclose(cut, whole, atol=1e-6)
