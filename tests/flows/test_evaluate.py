@@ -1,12 +1,15 @@
 """``recobatch evaluate`` as a whole: figures, MLflow, nothing published, and finished folds that are reused."""
 
 import json
+import os
+import signal
 import sqlite3
 
 import pytest
 
 from recobatch.errors import RecobatchError
 from recobatch.training import fold_fit
+from tests.support.fork_server import ForkedRun
 
 SMALL = (
     "--set", "models=explicit_mf_bias,bayesian_mf", "--set", "model.sweeps=20", "--set", "train.epochs=2", "--set",
@@ -78,6 +81,28 @@ def test_finished_folds_are_reused_after_a_failure(outcome, recobatch, ratings_c
     assert len(trained) == 5
     assert "2 repeats: mean ± standard deviation" in again
     assert "nothing was registered or published" in again
+
+
+@pytest.mark.process
+def test_finished_folds_are_reused_after_a_kill(ratings_csv, project, server):
+    def begin():
+        arguments = ["evaluate", str(ratings_csv), *SMALL, "--repeats", "2", "--set", "seed=4", "--json"]
+        return ForkedRun(arguments, cwd=project, env={**os.environ, "PREFECT_API_URL": server})
+
+    run = begin()
+    log = []
+    for line in run.stderr:
+        log.append(line)
+        if " - repeat-1: bayesian_mf" in line:
+            break
+    run.kill()
+    assert run.wait(60) == -signal.SIGKILL, log
+    again = begin()
+    out, err = again.communicate(timeout=200)
+    assert again.returncode == 0, err
+    found = json.loads(out.splitlines()[-1])
+    assert [fold["name"] for fold in found["folds"]] == ["repeat-1", "repeat-2"]
+    assert {"repeat-1: explicit_mf_bias", "repeat-1: bayesian_mf"} <= set(found["reused"])
 
 
 def test_windows_are_of_time(outcome):
