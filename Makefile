@@ -93,6 +93,7 @@ bench: $(STAMP) $(U_DATA) ## our times beside those of what they beat, as ratios
 	$(BIN)/python benchmarks/bayesian.py --u-data $(U_DATA)
 	$(BIN)/python benchmarks/whole.py --u-data $(U_DATA)
 	$(BIN)/python benchmarks/lookups.py
+	$(BIN)/python benchmarks/tuning.py --u-data $(U_DATA)
 
 faults: $(STAMP) ## the long sweep of the fault tests, and a thousand examples of every property
 	FAULTS_SWEEP=full $(BIN)/python -m pytest tests/faults tests/flows/tasks/test_cluster.py
