@@ -70,7 +70,8 @@ def test_every_flow_shows_its_result_its_progress_and_its_assets(
     )
     second = recobatch("run", ratings_csv, *QUICK, *lifted, "--table", "page").json
     shown = artifacts("batch-scoring")
-    progress = {f"progress-train-{name.replace('_', '-')}" for name in MODELS} | {"progress-score"}
+    stages = (*(f"train-{name}" for name in MODELS), f"refit-{second['champion']}", "score")
+    progress = {f"progress-{stage.replace('_', '-')}" for stage in stages}
     assert shown.keys() == {"batch-result"} | progress
     assert all(shown[key]["type"] == "progress" and shown[key]["data"] == 100 for key in progress)
     page = shown["batch-result"]["data"]
