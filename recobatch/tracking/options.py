@@ -31,7 +31,7 @@ class TrackingOptions(BaseModel):
         default=60, ge=1, le=3600, description="longest wait for a run's remaining records to arrive, in seconds"
     )
     system_metrics_seconds: float | None = Field(
-        default=None, gt=0,
+        default=None, gt=0, allow_inf_nan=False,
         description="seconds between samples of the machine's CPU, memory, disk and network in every run of a model, "
         "such as 10; none logs none",
     )  # fmt: skip

@@ -147,21 +147,6 @@ def test_parts_that_would_be_left_out_are_refused(part, name):
         objective_of(model)
 
 
-def test_a_rating_scale_does_not_matter(low_rank):
-    """Ratings from 0 to 100 train like ratings from 1 to 5."""
-    wide = type(low_rank)(
-        low_rank.user_index, low_rank.item_index, (low_rank.rating - 1) * 25, low_rank.timestamp, USERS, ITEMS
-    )
-    losses = []
-    for data, low, high in ((low_rank, 1, 5), (wide, 0, 100)):
-        user, item = inputs()
-        dot = keras.layers.Dot(1)([table(user, USERS, 4, "u"), table(item, ITEMS, 4, "i", seed=1)])
-        rating = keras.layers.Rescaling(high - low, low)(keras.layers.Activation("sigmoid")(dot))
-        recipe = Recipe(epochs=10, optimizer="sgd", learning_rate=0.05, l2_per_rating=0.01)
-        losses.append(train(keras.Model([user, item], rating), data, validation=None, recipe=recipe, seed=0).loss)
-    np.testing.assert_allclose(losses[0], np.array(losses[1]) / 625, rtol=5e-3)
-
-
 def test_a_catalogue_of_three_items_does_not_diverge():
     rng = np.random.default_rng(0)
     n = 3000
@@ -174,7 +159,7 @@ def test_a_loss_that_explodes_is_an_error():
     data = _rows(np.arange(USERS), np.arange(USERS) % ITEMS, np.full(USERS, 5))
     recipe = Recipe(epochs=50, batch_size=8, optimizer="sgd", learning_rate=1e4)
     with pytest.raises(
-        RecobatchError, match=r"training: found a loss of (nan|inf) in epoch \d+, expected a finite one; lower"
+        RecobatchError, match=r"training \S+: found a loss of (nan|inf) in epoch \d+, expected a finite one; lower"
     ):
         train(item_bias_only(), data, validation=None, recipe=recipe, seed=0)
 

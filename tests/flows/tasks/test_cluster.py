@@ -53,16 +53,17 @@ def test_a_whole_run_and_the_bytes_of_threads(on_cluster, recobatch, ratings_csv
     assert open_table(s3.uri).verify().ok
 
     monkeypatch.setattr("flows.job.new_batch_id", lambda: "v2")
-    there = on_cluster("score")
+    there = on_cluster("score", "--force")
     assert there.code == 0, there.err + cluster.log(0)
     here = recobatch("score", "--json", "--table", "twin", *SHARDS)
     assert here.code == 0, here.err
     ours, theirs = open_table(at_project / "twin").current(), open_table(s3.uri).current()
-    assert ours.version == "v2"
+    assert (ours.version, theirs.version, theirs.champion) == ("v2", "v2", ours.champion)
     assert len(ours.parts("table")) == len(ours.parts("top")) == N_SHARDS
     shards = [
-        [file for file in each.manifest.files if file.path.startswith(("table/", "top/"))] for each in (ours, theirs)
+        [file for file in each.manifest.files if f"/model={ours.champion}/" in file.path] for each in (ours, theirs)
     ]
+    assert len(shards[0]) == 2 * N_SHARDS
     assert shards[0] == shards[1]
     assert not s3.names_below("staging/")
     for number in range(2):

@@ -60,11 +60,10 @@ def check_tracked(project, summary, published):
     assert "refit_seconds" in run.data.metrics
     (version,) = (each for each in client.search_model_versions("") if each.run_id == run_id)
     assert version.tags["trained_on"] == "all"
-    mlflow.set_tracking_uri(uri)
-    folder = mlflow.artifacts.download_artifacts(f"models:/recobatch/{version.version}")
+    folder = mlflow.artifacts.download_artifacts(f"models:/recobatch/{version.version}", tracking_uri=uri)
     served, scored = ModelFolder(project / folder / "served"), published.reshape(60, 40)
     user = served.load().users.ids.index("u07").as_py()
-    loaded = mlflow.keras.load_model(f"models:/recobatch/{version.version}")
+    loaded = mlflow.keras.load_model(folder)
     kept = loaded.predict([np.full(40, user), np.arange(40)], verbose=0).ravel()
     np.testing.assert_allclose(kept, scored[user], atol=1e-5)
 
