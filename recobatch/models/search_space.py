@@ -59,7 +59,7 @@ KERAS_SPACE = SearchSpace(
     # Neither the optimizer nor the mini-batch is searched: sgd costs a fraction of Adam and reached lower errors on
     # every data set tried (docs/measurements.md), and with it the size of a mini-batch changes the speed only.
     fixed={"model.l2": 0.0, "train.optimizer": "sgd", "train.batch_size": 256},
-    trial={"train.epochs": 40, "train.patience": 3, "train.min_epochs": 5},
+    trial={"train.epochs": 40, "train.patience": 5, "train.min_epochs": 16},
     counts_epochs=True,
 )
 """Of the Keras models: Koren, Bell, Volinsky 2009 with a decaying learning rate. How many different ``n_factors`` there

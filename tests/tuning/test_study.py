@@ -62,7 +62,7 @@ def test_importance_of_few_trials_is_not_given(tmp_path):
 
 def test_a_trial_that_is_worse_than_the_others_is_stopped(tmp_path):
     def objective(suggestion, report):
-        for epoch in range(1, 10):
+        for epoch in range(1, 21):
             report(epoch, 1.0 if suggestion.number < 9 else 2.0)
         return 1.0, {}
 
@@ -71,7 +71,7 @@ def test_a_trial_that_is_worse_than_the_others_is_stopped(tmp_path):
         last = study.trials()[-1]
     assert last.state == "pruned"
     assert last.validation_mse is None
-    assert len(last.val_loss) < 9
+    assert 12 <= len(last.val_loss) < 20  # what begins slowly is given time
 
 
 def test_trials_that_diverge_or_run_out_of_time_do_not_end_the_search(tmp_path):
