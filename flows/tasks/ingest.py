@@ -1,37 +1,21 @@
 """Fetch, read, check and encode the ratings."""
 
 from dataclasses import replace
-from typing import Any
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.tasks import Task
 
 from flows.job import Services
 from flows.outputs import Ratings
+from flows.tasks.retried import RETRIED
 from recobatch.addresses import without_secrets
 from recobatch.encode import Encoded, encode
-from recobatch.errors import RatingsUnreachable, RecobatchError
 from recobatch.ingest import IngestReport, ingest
 from recobatch.sources import datasets
 from recobatch.sources.datasets import Source
 from recobatch.sources.titles import choose_titles
 
 
-def is_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Whether a failure may not recur: what was refused on purpose stays refused."""
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, RatingsUnreachable) or not isinstance(error, RecobatchError)
-
-
-@task(
-    name="ingest ratings",
-    retries=2,
-    retry_delay_seconds=[1, 5],
-    retry_condition_fn=is_transient,
-    cache_policy=NO_CACHE,
-)
+@task(name="ingest ratings", **RETRIED)
 def ingest_ratings(services: Services) -> Ratings:
     """Fetch, read, check and encode the ratings; invalid rows are quarantined with the reason."""
     source = _fetch(services)

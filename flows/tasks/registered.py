@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import cast
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from flows.job import Services
 from flows.outputs import ToScore
-from flows.tasks.ingest import is_transient
+from flows.tasks.retried import RETRIED
 from recobatch.addresses import without_secrets
 from recobatch.errors import BadInput, BadTable, GateRefused
 from recobatch.evaluation.promotion import SAME_RATINGS, shared_pairs
@@ -24,13 +23,7 @@ Missing = Mapping[str, str]
 """Model of the published table → why it is not scored."""
 
 
-@task(
-    name="fetch champion",
-    retries=2,
-    retry_delay_seconds=[1, 5],
-    retry_condition_fn=is_transient,
-    cache_policy=NO_CACHE,
-)
+@task(name="fetch champion", **RETRIED)
 def fetch_champion(services: Services, folder: Path) -> ToScore:
     """Download the registered champion's factors, their digests checked, into a folder that no other run uses.
 
@@ -47,13 +40,7 @@ def fetch_champion(services: Services, folder: Path) -> ToScore:
     return model
 
 
-@task(
-    name="fetch other models",
-    retries=2,
-    retry_delay_seconds=[1, 5],
-    retry_condition_fn=is_transient,
-    cache_policy=NO_CACHE,
-)
+@task(name="fetch other models", **RETRIED)
 def fetch_others(
     services: Services, others: Mapping[str, RegisteredModel], folder: Path
 ) -> tuple[dict[str, ToScore], Missing]:
