@@ -75,18 +75,24 @@ def identity(uri: str) -> Mapping[str, Any] | None:
 
 
 def _fetch(address: Address, path: Path) -> None:
+    if (found := _fsspec_filesystem(address)) is not None:
+        filesystem, remote = found
+        filesystem.get_file(remote, str(path))
+    else:
+        _fetch_by_arrow(address, path)
+
+
+def _fsspec_filesystem(address: Address) -> tuple[Any, str] | None:
+    """A file system by fsspec and the path in it; None where pyarrow has one and fsspec lacks a package."""
     import fsspec  # the lazy import keeps local runs fast
 
     try:
-        filesystem, remote = fsspec.core.url_to_fs(
-            address.text, **_network_options(address.scheme, _SECONDS_WITHOUT_A_BYTE)
-        )
+        found = fsspec.core.url_to_fs(address.text, **_network_options(address.scheme, _SECONDS_WITHOUT_A_BYTE))
     except ImportError:
         if address.scheme not in {"s3", "gs", "gcs"}:
             raise
-        _fetch_by_arrow(address, path)
-    else:
-        filesystem.get_file(remote, str(path))
+        return None
+    return found[0], str(found[1])
 
 
 def _fetch_by_arrow(address: Address, path: Path) -> None:
@@ -123,21 +129,14 @@ def filesystem_of(address: Address) -> tuple[Any, str, Callable[[str], str]]:
     Raises:
         ImportError: If the scheme needs a package that is not installed.
     """
-    import fsspec
+    if (found := _fsspec_filesystem(address)) is not None:
+        filesystem, remote = found
+        return filesystem, remote, lambda path: _with_query(filesystem.unstrip_protocol(path), address)
+    from fsspec.implementations.arrow import ArrowFSWrapper
 
-    try:
-        filesystem, remote = fsspec.core.url_to_fs(
-            address.text, **_network_options(address.scheme, _SECONDS_WITHOUT_A_BYTE)
-        )
-    except ImportError:
-        if address.scheme not in {"s3", "gs", "gcs"}:
-            raise
-        from fsspec.implementations.arrow import ArrowFSWrapper
-
-        source, remote = _arrow_filesystem(address)
-        prefix = f"{address.scheme}://{''.join(address.authority.rpartition('@')[:2])}"
-        return ArrowFSWrapper(source), remote, lambda path: _with_query(prefix + path, address)
-    return filesystem, remote, lambda path: _with_query(filesystem.unstrip_protocol(path), address)
+    source, remote = _arrow_filesystem(address)
+    prefix = f"{address.scheme}://{''.join(address.authority.rpartition('@')[:2])}"
+    return ArrowFSWrapper(source), remote, lambda path: _with_query(prefix + path, address)
 
 
 def _with_query(uri: str, address: Address) -> str:
