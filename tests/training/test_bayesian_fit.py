@@ -8,27 +8,21 @@ import numpy as np
 import pytest
 
 from recobatch.bayesian import BayesianState
-from recobatch.encode import Encoded
 from recobatch.evaluation.evaluate import evaluate
 from recobatch.factors import FactorModel
 from recobatch.interactions import Split
 from recobatch.model_folder import ModelFolder
 from recobatch.models.options import ModelOptions
-from recobatch.rated import RatedPairs
 from recobatch.training.fit import TrainingInputs, TrainingReport, fit, n_steps
 from recobatch.training.recipe import Recipe
-from recobatch.vocabulary import Vocabulary
+from tests.support.encoded import save_encoded
 
 
 @pytest.fixture
 def inputs(low_rank, tmp_path):
     folder = tmp_path / "encoded"
     folder.mkdir()
-    encoded = Encoded(folder, low_rank.n_users, low_rank.n_items, len(low_rank), None)
-    low_rank.save(encoded.interactions_path)
-    Vocabulary.build(np.arange(low_rank.n_users)).save(encoded.users_path)
-    Vocabulary.build(np.arange(low_rank.n_items)).save(encoded.items_path)
-    RatedPairs.collect(low_rank).save(encoded.rated_path)
+    encoded = save_encoded(folder, low_rank)
     later = np.arange(len(low_rank)) % 5 == 0
     parts = Split(low_rank.take(~later), low_rank.take(later))
     options = ModelOptions(n_factors=2, sweeps=30)

@@ -5,31 +5,23 @@ from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from recobatch.encode import Encoded
 from recobatch.errors import BadSettings
 from recobatch.evaluation.evaluate import evaluate
 from recobatch.factors import FactorModel, Link
 from recobatch.models import REGISTRY, ModelOptions, ModelSpec
-from recobatch.rated import RatedPairs
 from recobatch.split import SplitOptions, split
 from recobatch.training.fit import Fitted, TrainingInputs, TrainingReport, fit
 from recobatch.training.history import History
 from recobatch.training.recipe import Recipe
 from recobatch.training.validation import hold_out
-from recobatch.vocabulary import Vocabulary
+from tests.support.encoded import save_encoded
 
 
 @pytest.fixture(scope="module")
 def encoded(low_rank, tmp_path_factory):
-    encoded = Encoded(tmp_path_factory.mktemp("encoded"), low_rank.n_users, low_rank.n_items, len(low_rank), None)
-    low_rank.save(encoded.interactions_path)
-    for path, size in ((encoded.users_path, encoded.n_users), (encoded.items_path, encoded.n_items)):
-        Vocabulary(pa.array(np.arange(size))).save(path)
-    RatedPairs.collect(low_rank).save(encoded.rated_path)
-    return encoded
+    return save_encoded(tmp_path_factory.mktemp("encoded"), low_rank)
 
 
 @pytest.fixture

@@ -5,30 +5,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recobatch.encode import Encoded
 from recobatch.evaluation.evaluate import evaluate
 from recobatch.factors import FactorModel
 from recobatch.interactions import Split
 from recobatch.model_folder import ModelFolder
 from recobatch.models import load_model, to_factors
 from recobatch.models.options import ModelOptions
-from recobatch.rated import RatedPairs
 from recobatch.training.fit import TrainingInputs, TrainingReport, fit
 from recobatch.training.keras_fit import fit as fit_keras
 from recobatch.training.recipe import Recipe
 from recobatch.training.refit import refit
-from recobatch.vocabulary import Vocabulary
+from tests.support.encoded import save_encoded
 
 NAME = "explicit_mf_bias"
 
 
 @pytest.fixture(scope="module")
 def inputs(low_rank, tmp_path_factory):
-    encoded = Encoded(tmp_path_factory.mktemp("encoded"), low_rank.n_users, low_rank.n_items, len(low_rank), None)
-    low_rank.save(encoded.interactions_path)
-    Vocabulary.build(np.arange(low_rank.n_users)).save(encoded.users_path)
-    Vocabulary.build(np.arange(low_rank.n_items)).save(encoded.items_path)
-    RatedPairs.collect(low_rank).save(encoded.rated_path)
+    encoded = save_encoded(tmp_path_factory.mktemp("encoded"), low_rank)
     later = np.arange(len(low_rank)) % 5 == 0
     parts = Split(low_rank.take(~later), low_rank.take(later))
     recipe = Recipe(epochs=9, learning_rate=0.02, validation_fraction=0.2, patience=2, refit=True)
