@@ -142,10 +142,16 @@ def holds_secret(text: str) -> bool:
 
 
 def without_secrets(uri: str) -> str:
-    """A path or URI without user, password and query, which may contain a signature."""
+    """A path or URI without user, password and query, which may contain a signature.
+
+    Where a query or fragment may as well be part of a password, nothing but the scheme is left: what follows the last
+    ``@`` is the host then, or the end of a signature.
+    """
     found = _URI.fullmatch(uri)
     if found is None or found["scheme"] in _ON_THIS_MACHINE:
         return uri
+    if re.search(r"[?#]", found["user"] or ""):
+        return f"{found['scheme']}://..."
     page = re.match(r"/[\w/.%-]*", found["fragment"] or "")  # the page of an application, such as MLflow's
     return f"{found['scheme']}://{found['host']}{found['path']}{f'#{page[0]}' if page else ''}"
 
