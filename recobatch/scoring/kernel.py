@@ -13,9 +13,11 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 from recobatch.factors import FactorModel
 
 BLOCK_USERS = 64
-"""Users in one matrix product. Every product covers users ``[64 n, 64 n + 64)``, because a BLAS may round differently
-for another shape: predictions do not depend on shard size or thread count. With fewer users a product takes longer to
-arrange the items' factors than to multiply them."""
+"""Users whose predictions are made at once. Every block begins at a multiple of it, because a BLAS may round differently
+for another shape: predictions do not depend on shard size or thread count."""
+_FEW_USERS, _MANY_FACTORS = 16, 128
+"""Of a short product the result stays in the cache; with many factors a BLAS takes longer to arrange the items' factors
+than to multiply them by so few users."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +54,8 @@ class ScoringKernel:
         with np.errstate(over="ignore", invalid="ignore"):
             for first in range(0, stop - start, BLOCK_USERS):
                 block = predictions[first : first + BLOCK_USERS]
-                np.matmul(folded[first : first + BLOCK_USERS], self.items, out=block)
-                self.link.apply_link(block)  # while the block is still in the cache
+                for few in self._multiply(folded[first : first + BLOCK_USERS], block):
+                    self.link.apply_link(few)  # while they are still in the cache
         return predictions[users.start - start : users.stop - start]
 
     def predict_parts(self, users: slice, most: int) -> Iterator[tuple[slice, np.ndarray]]:
@@ -93,9 +95,18 @@ class ScoringKernel:
         for first in range(start, stop, BLOCK_USERS):
             block = buffer[: min(BLOCK_USERS, stop - first)]
             with np.errstate(over="ignore", invalid="ignore"):
-                np.matmul(folded[first - start : first - start + BLOCK_USERS], self.items, out=block)
+                for _ in self._multiply(folded[first - start : first - start + BLOCK_USERS], block):
+                    pass
             part = slice(max(first, users.start), min(first + BLOCK_USERS, users.stop))
             yield part, block[part.start - first : part.stop - first]
+
+    def _multiply(self, folded: np.ndarray, out: np.ndarray) -> Iterator[np.ndarray]:
+        """Write the raw scores of a block to ``out``, and yield its rows as they are filled."""
+        users = _FEW_USERS if self.model.n_factors <= _MANY_FACTORS else BLOCK_USERS
+        for first in range(0, len(out), users):
+            rows = out[first : first + users]
+            np.matmul(folded[first : first + users], self.items, out=rows)
+            yield rows
 
     def _fold(self, users: slice) -> np.ndarray:
         """Float32, shape ``(len(users), n_factors + 2)``: factors, bias, one."""
