@@ -13,8 +13,8 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 from recobatch.factors import FactorModel
 
 BLOCK_USERS = 64
-"""Users whose predictions are made at once. Every block begins at a multiple of it, because a BLAS may round differently
-for another shape: predictions do not depend on shard size or thread count."""
+"""Users whose predictions are made at once. Every block begins at a multiple of it, because a BLAS may round
+differently for another shape: predictions do not depend on shard size or thread count."""
 _FEW_USERS, _MANY_FACTORS = 16, 128
 """Of a short product the result stays in the cache; with many factors a BLAS takes longer to arrange the items' factors
 than to multiply them by so few users."""
