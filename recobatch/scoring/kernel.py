@@ -78,31 +78,36 @@ class ScoringKernel:
                 yield part, predictions[first - start : part.stop - start]
             start = end
 
-    def scores(self, users: slice) -> Iterator[tuple[slice, np.ndarray]]:
+    def scores(self, users: slice, *, at_once: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:
         """Raw scores, before the link, a few users at a time; call it within ``one_blas_thread``.
 
         Args:
             users: Range of user indices, within ``[0, n_users)``.
+            at_once: Users of a matrix product, a multiple of ``BLOCK_USERS``: more are faster, and may round
+                differently. By default the scores are those behind ``predict``, to the bit.
 
         Yields:
-            Consecutive ranges of ``users`` and their scores, float32, shape ``(len(range), n_items)``: a buffer that
-            the next step overwrites.
+            Consecutive ranges of ``users``, at most ``BLOCK_USERS`` each, and their scores, float32, shape
+            ``(len(range), n_items)``: a buffer that a later step overwrites.
         """
-        start = users.start - users.start % BLOCK_USERS
-        stop = min(self.model.n_users, -(-users.stop // BLOCK_USERS) * BLOCK_USERS)
+        step = at_once or BLOCK_USERS
+        start = users.start - users.start % step
+        stop = min(self.model.n_users, -(-users.stop // step) * step)
         folded = self._fold(slice(start, stop))
-        buffer = np.empty((min(BLOCK_USERS, stop - start), self.model.n_items), dtype=np.float32)
-        for first in range(start, stop, BLOCK_USERS):
-            block = buffer[: min(BLOCK_USERS, stop - first)]
+        buffer = np.empty((min(step, stop - start), self.model.n_items), dtype=np.float32)
+        for first in range(start, stop, step):
+            block = buffer[: min(step, stop - first)]
             with np.errstate(over="ignore", invalid="ignore"):
-                for _ in self._multiply(folded[first - start : first - start + BLOCK_USERS], block):
+                for _ in self._multiply(folded[first - start : first - start + step], block, at_once):
                     pass
-            part = slice(max(first, users.start), min(first + BLOCK_USERS, users.stop))
-            yield part, block[part.start - first : part.stop - first]
+            for low in range(first, min(first + step, users.stop), BLOCK_USERS):
+                part = slice(max(low, users.start), min(low + BLOCK_USERS, users.stop))
+                if part.start < part.stop:
+                    yield part, block[part.start - first : part.stop - first]
 
-    def _multiply(self, folded: np.ndarray, out: np.ndarray) -> Iterator[np.ndarray]:
+    def _multiply(self, folded: np.ndarray, out: np.ndarray, at_once: int | None = None) -> Iterator[np.ndarray]:
         """Write the raw scores of a block to ``out``, and yield its rows as they are filled."""
-        users = _FEW_USERS if self.model.n_factors <= _MANY_FACTORS else BLOCK_USERS
+        users = at_once or (_FEW_USERS if self.model.n_factors <= _MANY_FACTORS else BLOCK_USERS)
         for first in range(0, len(out), users):
             rows = out[first : first + users]
             np.matmul(folded[first : first + users], self.items, out=rows)

@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 from recobatch.errors import BadTable
-from recobatch.factors import FactorModel
+from recobatch.factors import FactorModel, Link
 from recobatch.rated import RatedPairs
-from recobatch.scoring.kernel import ScoringKernel
+from recobatch.scoring.kernel import BLOCK_USERS, ScoringKernel
 from recobatch.scoring.ranking import best_candidates, kth_best, rank_candidates
 
 RankBy = Literal["prediction", "interest", "product"]
@@ -34,6 +34,10 @@ class Ranked:
 
 _Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """User, item, score and prediction of candidates."""
+_INTEREST_USERS = 256
+"""Users whose interest is computed at once: a BLAS arranges the items' factors anew for each product."""
+_MOST_SCORES = 1 << 24
+"""Numbers in a buffer of interest, 64 MiB; with more items fewer users are computed at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,31 +98,26 @@ class Ranker:
         if self.interest is None:
             yield from ((part, raw, raw) for part, raw in self.rating.scores(users))
         else:
-            for (part, raw), (_, interest) in zip(self.rating.scores(users), self.interest.scores(users), strict=True):
-                yield part, raw, interest
+            blocks = zip(self.rating.scores(users), _interest(self.interest, users), strict=True)
+            yield from ((part, raw, interest) for (part, raw), (_, interest) in blocks)
 
     def _candidates(self, users: slice, raw: np.ndarray, scores: np.ndarray, rated: RatedPairs, k: int) -> _Columns:
-        """All items that may be among the best; overwrites both buffers, ``scores`` not for the product."""
-        excluded = rated.positions(users)
+        """All items that may be among the best; overwrites ``scores``, but not for the product."""
+        excluded, unit = rated.positions(users), np.float32(1)
         if self.rank_by == "product":
-            scores, least = self._multiply(raw, scores, excluded, k)
+            scores, least, unit = self._multiply(raw, scores, excluded, k)
         else:
             scores.ravel()[excluded] = -np.inf
             least = kth_best(scores, k)
         rows, places = best_candidates(scores, least)
-        prediction = raw.ravel()[places]
-        if self.rank_by != "product":
-            prediction = self._link(prediction)
-        return rows + users.start, places - rows * scores.shape[1], scores.ravel()[places], prediction
+        prediction = self._link(raw.ravel()[places])
+        return rows + users.start, places - rows * scores.shape[1], scores.ravel()[places] * unit, prediction
 
     def _multiply(
         self, raw: np.ndarray, interest: np.ndarray, excluded: np.ndarray, k: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Scores of the product and the ``k``-th best of each row; ``raw`` becomes predictions."""
-        predictions, low = self._link(raw), np.float32(self.rating.model.min_rating)
-        scores = predictions - low
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores *= interest
+    ) -> tuple[np.ndarray, np.ndarray, np.float32]:
+        """Scores of the product, the ``k``-th best of each row, and the unit of both."""
+        scores, unit, most = self._above_lowest(raw, interest)
         scores.ravel()[excluded] = -np.inf
         least = kth_best(scores, k)
         # Below a positive bound the order of items of negative interest does not matter, which spares most blocks.
@@ -126,14 +125,41 @@ class Ranker:
         if len(short):
             part, signed = scores[short], interest[short]
             negative = (signed < 0) & (part > -np.inf)
-            part[negative] = signed[negative] * (np.float32(self.rating.model.max_rating) - low)
+            part[negative] = signed[negative] * most
             least[short] = kth_best(part, k)
             scores[short] = part
-        return scores, least
+        return scores, least, unit
+
+    def _above_lowest(self, raw: np.ndarray, interest: np.ndarray) -> tuple[np.ndarray, np.float32, np.float32]:
+        """Interest times the prediction above the lowest rating, in as few passes as possible.
+
+        Returns:
+            The product in some unit, shape of ``raw``; the unit; and the highest prediction above the lowest in it.
+        """
+        model = self.rating.model
+        low, span = np.float32(model.min_rating), np.float32(model.max_rating) - np.float32(model.min_rating)
+        scores = np.empty_like(raw)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if model.link is Link.SCALED_SIGMOID:
+                np.negative(raw, out=scores)
+                np.exp(scores, out=scores)
+                scores += np.float32(1)
+                np.divide(interest, scores, out=scores)
+                return scores, span, np.float32(1)
+            np.clip(raw, low, np.float32(model.max_rating), out=scores)
+            scores -= low
+            scores *= interest
+        return scores, np.float32(1), span
 
     def _link(self, scores: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):  # as in the kernel
             return self.rating.link.apply_link(scores)
+
+
+def _interest(kernel: ScoringKernel, users: slice) -> Iterator[tuple[slice, np.ndarray]]:
+    """As ``ScoringKernel.scores``; the interest of a user has the same bits in any range of users."""
+    few = kernel.model.n_items * _INTEREST_USERS > _MOST_SCORES
+    return kernel.scores(users, at_once=BLOCK_USERS if few else _INTEREST_USERS)
 
 
 def best_of_all(rankers: Sequence[Ranker], users: slice, rated: RatedPairs, k: int) -> list[Ranked]:
@@ -149,7 +175,7 @@ def best_of_all(rankers: Sequence[Ranker], users: slice, rated: RatedPairs, k: i
     if shared is None or any(each.interest is None or each.interest.model is not shared.model for each in rankers):
         return [ranker.best(users, rated, k) for ranker in rankers]
     blocks = zip(*(ranker.rating.scores(users) for ranker in rankers), strict=True)
-    for (part, interest), of_rankers in zip(shared.scores(users), blocks, strict=True):
+    for (part, interest), of_rankers in zip(_interest(shared, users), blocks, strict=True):
         for ranker, (_, raw), columns in zip(rankers, of_rankers, found, strict=True):
             scores = interest if ranker.rank_by == "product" else interest.copy()
             columns.append(ranker._candidates(part, raw, scores, rated, k))

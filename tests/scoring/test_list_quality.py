@@ -121,8 +121,9 @@ def test_rankers_by_the_same_interest_share_its_scores(parts, rating, interest, 
     alone = [top_lists(ranker, rated, 7) for ranker in rankers]
     multiplied, scores = [], ScoringKernel.scores
     monkeypatch.setattr(
-        ScoringKernel, "scores", lambda self, users: multiplied.append(self.model) or scores(self, users)
-    )
+        ScoringKernel, "scores",
+        lambda self, users, **given: multiplied.append(self.model) or scores(self, users, **given),
+    )  # fmt: skip
     for found, expected in zip(top_lists_of_all(rankers, rated, 7), alone, strict=True):
         assert np.array_equal(found, expected)
     calls = -(-rated.n_users // 512)

@@ -35,13 +35,18 @@ def expected_scores(rating, interest, rank_by):
         return raw_scores(rating)
     if rank_by == "interest":
         return raw_scores(interest)
-    taken, above = raw_scores(interest), score_block(rating, slice(0, rating.n_users)) - np.float32(rating.min_rating)
-    span = np.float32(rating.max_rating) - np.float32(rating.min_rating)
-    return np.where(taken < 0, taken * span, taken * above)
+    taken, raw = raw_scores(interest), raw_scores(rating)
+    low, span = np.float32(rating.min_rating), np.float32(rating.max_rating) - np.float32(rating.min_rating)
+    if rating.link is Link.SCALED_SIGMOID:
+        above = taken / (np.exp(-raw) + np.float32(1)) * span
+    else:
+        above = taken * (np.clip(raw, low, np.float32(rating.max_rating)) - low)
+    return np.where(taken < 0, taken * span, above)
 
 
+@pytest.mark.parametrize("link", list(Link))
+@pytest.mark.parametrize("rank_by", ["prediction", "interest", "product"])
 @given(
-    rank_by=st.sampled_from(["prediction", "interest", "product"]), link=st.sampled_from(list(Link)),
     shape=st.tuples(st.integers(1, 90), st.integers(1, 40)), k=st.integers(1, 45),
     shift=st.sampled_from([-3.0, 0.0, 3.0]), share=st.floats(0, 1), seed=st.integers(0, 99),
 )  # fmt: skip
@@ -54,9 +59,27 @@ def test_ranks_like_a_brute_force(rank_by, link, shape, k, shift, share, seed):
     expected = best_unseen(scores, seen, k)
     columns = found.user_index, found.rank, found.item_index
     assert list(zip(*(column.tolist() for column in columns), strict=True)) == [row[:3] for row in expected]
-    assert [float(row[3]) for row in expected] == found.score[: len(expected)].tolist()
+    assert [float(row[3]) for row in expected] == found.score.tolist()
     table = score_block(rating, slice(0, shape[0]))
     assert np.array_equal(found.prediction, table[found.user_index, found.item_index])
+
+
+@pytest.mark.parametrize("link", list(Link))
+def test_the_score_is_interest_times_the_prediction_above_the_lowest_rating(link):
+    rating, interest = make_model(300, 40, link=link), interest_of(300, 40, shift=9.0)
+    with one_blas_thread():
+        found = Ranker.of(rating, interest, "product").best(slice(0, 300), make_rated(300, 40), 9)
+    taken = interest.predict_pairs(found.user_index, found.item_index)
+    assert found.score == pytest.approx(taken * (found.prediction - rating.min_rating), rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("most", [1 << 24, 1 << 13])
+def test_many_items_take_fewer_users_at_once(monkeypatch, most):
+    monkeypatch.setattr("recobatch.scoring.ranker._MOST_SCORES", most)
+    rating, interest, rated = make_model(600, 60), interest_of(600, 60), make_rated(600, 60)
+    found = top_lists(Ranker.of(rating, interest, "product"), rated, 9)
+    expected = best_unseen(expected_scores(rating, interest, "product"), rated.mask(slice(0, 600)), 9)
+    assert found.ravel().tolist() == [row[2] for row in expected]
 
 
 def test_equal_clipped_predictions_keep_the_order_of_their_raw_scores():
