@@ -12,7 +12,7 @@ from recobatch.errors import BadSettings, TrainingDiverged
 from recobatch.interactions import EncodedInteractions
 from recobatch.training.callbacks import EpochCallbacks
 from recobatch.training.epoch import penalty
-from recobatch.training.epoch_data import EpochData, build_epoch_data, padded_length
+from recobatch.training.epoch_data import EpochData, build_epoch_data, part_length
 from recobatch.training.history import History
 from recobatch.training.objective import Tables, objective_of
 from recobatch.training.recipe import Recipe
@@ -25,6 +25,7 @@ OnEpoch = Callable[[int, float, float], None]
 OnValidation = Callable[[np.ndarray], None]
 _REFIT_FROM = 0.01
 _MOST_REPEATS = 4
+_ROWS_AT_ONCE = 1 << 24
 
 
 @dataclass
@@ -57,19 +58,20 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (), room: int = 0,
 ) -> History:  # fmt: skip
     """Train ``model`` in place; see ``recobatch.training.train``."""
-    everything, rng, held_out = data, np.random.default_rng([seed, 1]), 0.0
+    rng, held = np.random.default_rng([seed, 1]), None
     if validation is None and recipe.validation_fraction:
-        data, validation = hold_out(data, recipe.validation_fraction, rng)
-        held_out = len(validation) / len(everything)
-    _check(model, data, validation, recipe)
+        held = hold_out(len(data), recipe.validation_fraction, rng)
+        validation = data.take(held)
+    n_held = 0 if held is None else len(validation or ())
+    _check(model, len(data) - n_held, validation, recipe)
     objective = objective_of(model)
     update = update_of(recipe, l2=objective.l2)
-    runner = Runner(objective, update, recipe, _batch_size(recipe, data))
-    hooks = EpochCallbacks(callbacks, model, epochs=recipe.epochs, steps=-(-len(data) // runner.batch_size))
+    runner = Runner(objective, update, recipe, _batch_size(recipe, data, held))
+    hooks = EpochCallbacks(callbacks, model, epochs=recipe.epochs, steps=-(-(len(data) - n_held) // runner.batch_size))
     start = objective.read(model)
-    length = padded_length(max(len(everything), room), runner.batch_size)
+    length = part_length(max(len(data), room), runner.batch_size)
     order = rng if recipe.shuffle else None
-    epoch_data = build_epoch_data(data, length=length, rng=order)
+    epoch_data = build_epoch_data(data, length=length, rng=order, held=held)
     compile_seconds = runner.compile(start, epoch_data)
     progress = _Progress(start, _stopping(recipe, validation))
     started = time.perf_counter()
@@ -80,8 +82,8 @@ def train(
             _end_callbacks(model, runner, progress, validation, hooks)
         if on_validation is not None and progress.best_errors is not None:
             on_validation(progress.best_errors)
-        if recipe.refit and held_out >= _REFIT_FROM:
-            _refit(runner, progress, start, build_epoch_data(everything, length=length, rng=order))
+        if recipe.refit and n_held >= _REFIT_FROM * len(data):
+            _refit(runner, progress, start, build_epoch_data(data, length=length, rng=order))
     finally:
         objective.write(model, progress.best)
     errors = progress.best_errors
@@ -176,23 +178,26 @@ def _refit(runner: Runner, progress: _Progress, start: Tables, epoch_data: Epoch
     progress.best, progress.refitted = tables, True
 
 
-def _batch_size(recipe: Recipe, data: EncodedInteractions) -> int:
+def _batch_size(recipe: Recipe, data: EncodedInteractions, held: np.ndarray | None) -> int:
     """The recipe's size, halved until no row is expected more than ``_MOST_REPEATS`` times in a mini-batch."""
     size = recipe.batch_size
     if recipe.optimizer == "adam":
         return size
-    most = max(np.bincount(data.user_index).max(), np.bincount(data.item_index).max())
-    while size > 1 and size * most > _MOST_REPEATS * len(data):
+    users, items = (np.zeros(n, dtype=np.int64) for n in (data.n_users, data.n_items))
+    for start in range(0, len(data), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        chosen = slice(None) if held is None else ~held[rows]
+        users += np.bincount(data.user_index[rows][chosen], minlength=data.n_users)
+        items += np.bincount(data.item_index[rows][chosen], minlength=data.n_items)
+    while size > 1 and size * max(users.max(), items.max()) > _MOST_REPEATS * users.sum():
         size //= 2
     return size
 
 
-def _check(
-    model: keras.Model, data: EncodedInteractions, validation: EncodedInteractions | None, recipe: Recipe
-) -> None:
-    if len(data) == 0 or (validation is not None and len(validation) == 0):
+def _check(model: keras.Model, n_rows: int, validation: EncodedInteractions | None, recipe: Recipe) -> None:
+    if n_rows == 0 or (validation is not None and len(validation) == 0):
         raise BadSettings(
-            f"training {model.name}: found {len(data):,} training and "
+            f"training {model.name}: found {n_rows:,} training and "
             f"{0 if validation is None else len(validation):,} validation ratings, expected at least one of each; "
             f"give more ratings or a smaller validation_fraction"
         )

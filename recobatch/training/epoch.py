@@ -18,22 +18,21 @@ _MOST_VALUES = 2_000_000_000
 
 @lru_cache(maxsize=4)
 def compile_epoch(objective: Objective, update: Update, batch_size: int) -> EpochCall:
-    """Build ``run(tables, slots, user, item, rating, n_rows, first, steps, steps_before, learning_rate,
+    """Build ``run(tables, slots, user, item, rating, n_rows, first, steps, steps_before, stride, learning_rate,
     l2_per_rating)``.
 
     The length of the columns is at least ``n_rows`` and a multiple of ``batch_size``. Rows from ``n_rows`` on are
     padding, so that data of similar size share the compiled code. At most ``steps`` mini-batches from ``first`` on are
-    run. Returns tables, slots, and the summed loss of these.
+    run, and the penalty is computed at every ``stride``-th. Returns tables, slots, and the summed loss of these.
     """
 
     @tf.function(jit_compile=True, autograph=False)
     def run(
         tables: Tables, slots: Slots, user: tf.Tensor, item: tf.Tensor, rating: tf.Tensor,
-        n_rows: tf.Tensor, first: tf.Tensor, steps: tf.Tensor, steps_before: tf.Tensor, learning_rate: tf.Tensor,
-        l2_per_rating: tf.Tensor,
+        n_rows: tf.Tensor, first: tf.Tensor, steps: tf.Tensor, steps_before: tf.Tensor, stride: tf.Tensor,
+        learning_rate: tf.Tensor, l2_per_rating: tf.Tensor,
     ) -> tuple[Tables, Slots, tf.Tensor]:  # fmt: skip
         n_steps = tf.minimum((n_rows + batch_size - 1) // batch_size, first + steps)
-        stride = penalty_stride(user.shape[0], batch_size)
 
         def mini_batch(step: tf.Tensor, tables: Tables, slots: Slots, loss: tf.Tensor) -> tuple:
             start = step * batch_size
@@ -59,20 +58,18 @@ def compile_epoch(objective: Objective, update: Update, batch_size: int) -> Epoc
     return run
 
 
-def penalty_stride(length: int, batch_size: int) -> int:
-    """Mini-batches between two samples of the penalty, with columns of that length."""
-    return max(1, length // batch_size // _PENALTY_SAMPLES)
+def penalty_stride(n_rows: int, batch_size: int) -> int:
+    """Mini-batches between two samples of the penalty in an epoch of so many ratings, padded ones included."""
+    return max(1, n_rows // batch_size // _PENALTY_SAMPLES)
 
 
-def steps_at_once(values_per_step: int, length: int, batch_size: int) -> int:
+def steps_at_once(values_per_step: int, stride: int) -> int:
     """Mini-batches of one call: it can be interrupted only after it.
 
     Args:
         values_per_step: Parameters that a mini-batch touches.
-        length: Of the columns.
-        batch_size: Ratings in a mini-batch.
+        stride: Mini-batches between two samples of the penalty.
     """
-    stride = penalty_stride(length, batch_size)
     return max(1, _MOST_VALUES // max(1, values_per_step) // stride) * stride
 
 

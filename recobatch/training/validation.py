@@ -15,14 +15,12 @@ _BLOCK_VALUES = 1 << 23
 _MOST_HELD_OUT = 100_000
 
 
-def hold_out(
-    data: EncodedInteractions, fraction: float, rng: np.random.Generator
-) -> tuple[EncodedInteractions, EncodedInteractions]:
-    """Divide ratings at random into those to train on and a share to validate on, at most ``_MOST_HELD_OUT``."""
-    size = min(_MOST_HELD_OUT, max(1, round(fraction * len(data))))
-    held = np.zeros(len(data), dtype=bool)
-    held[rng.choice(len(data), size, replace=False, shuffle=False)] = True
-    return data.take(~held), data.take(held)
+def hold_out(n_rows: int, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Choose a share of the ratings at random to validate on, at most ``_MOST_HELD_OUT``: a mask, bool."""
+    size = min(_MOST_HELD_OUT, max(1, round(fraction * n_rows)))
+    held = np.zeros(n_rows, dtype=bool)
+    held[rng.choice(n_rows, size, replace=False, shuffle=False)] = True
+    return held
 
 
 def squared_errors(objective: Objective, tables: Tables, data: EncodedInteractions) -> np.ndarray:

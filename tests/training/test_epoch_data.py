@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from recobatch.interactions import EncodedInteractions
 from recobatch.training import epoch_data
-from recobatch.training.epoch_data import build_epoch_data, padded_length
+from recobatch.training.epoch_data import build_epoch_data, padded_length, part_length
 
 
 def rows(n):
@@ -13,24 +13,59 @@ def rows(n):
     return EncodedInteractions(index, index[::-1].copy(), index.astype(np.float32), index.astype(np.int64), n, n)
 
 
-@given(n=st.integers(1, 5000), pieces=st.sampled_from([1 << 20, 100]), seed=st.integers(0, 9))
-def test_every_epoch_sees_every_rating_once(n, pieces, seed):
+def epoch(data):
+    """The columns of one epoch, without the padding, which is checked."""
+    columns = [[], [], []]
+    for part, n_rows in data.parts():
+        for column, values in zip(columns, part, strict=True):
+            assert values.shape == (data.length,)
+            assert not values.numpy()[n_rows:].any()
+            column.extend(values.numpy()[:n_rows].tolist())
+    return columns
+
+
+@given(
+    n=st.integers(1, 5000), pieces=st.sampled_from([1 << 20, 100]), at_once=st.sampled_from([1 << 22, 500, 3]),
+    share=st.sampled_from([0, 0.1, 0.9]), seed=st.integers(0, 9),
+)  # fmt: skip
+def test_every_epoch_sees_every_rating_once(n, pieces, at_once, share, seed):
+    rng = np.random.default_rng(seed)
+    held = rng.random(n) < share
+    held[0] = False
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(epoch_data, "_PIECES", pieces)
-        data = build_epoch_data(rows(n), length=padded_length(n, 32), rng=np.random.default_rng(seed))
+        patch.setattr(epoch_data, "_MOST_AT_ONCE", at_once)
+        data = build_epoch_data(rows(n), length=part_length(n, 32), rng=rng, held=held if share else None)
+        assert data.n_rows == n - held.sum()
         for _ in range(2):
-            user, item, rating = (column.numpy() for column in data.shuffle())
-            assert sorted(user[:n]) == list(range(n))
-            assert not user[n:].any()
-            np.testing.assert_array_equal(item[:n], n - 1 - user[:n])
-            np.testing.assert_array_equal(rating[:n], user[:n])
+            user, item, rating = epoch(data)
+            assert sorted(user) == np.flatnonzero(~held).tolist()
+            assert item == [n - 1 - index for index in user]
+            assert rating == user
+
+
+@pytest.mark.parametrize("pieces", [1 << 20, 100])
+def test_parts_do_not_change_the_order(monkeypatch, pieces):
+    monkeypatch.setattr(epoch_data, "_PIECES", pieces)
+    seen = []
+    for length in (32, 96, 1024):
+        data = build_epoch_data(rows(1000), length=length, rng=np.random.default_rng(3))
+        seen.append([epoch(data), epoch(data)])
+    assert seen[0] == seen[1] == seen[2]
 
 
 def test_epochs_differ_and_without_a_generator_do_not():
     shuffled = build_epoch_data(rows(100), length=128, rng=np.random.default_rng(0))
-    assert shuffled.shuffle()[0].numpy().tolist() != shuffled.shuffle()[0].numpy().tolist()
+    assert epoch(shuffled) != epoch(shuffled)
     kept = build_epoch_data(rows(100), length=128, rng=None)
-    assert kept.shuffle()[0].numpy()[:100].tolist() == list(range(100))
+    assert epoch(kept)[0] == list(range(100))
+
+
+@given(n=st.integers(1, 10**9), batch_size=st.sampled_from([1, 32, 1000, 1 << 23]))
+def test_a_part_is_whole_mini_batches_and_bounded(n, batch_size):
+    length = part_length(n, batch_size)
+    assert length % batch_size == 0
+    assert length <= max(1 << 22, batch_size)
 
 
 @given(n=st.integers(1, 10**9), batch_size=st.sampled_from([1, 32, 1000]))

@@ -95,7 +95,8 @@ def test_a_held_out_slice_chooses_by_its_error_without_penalties(inputs, tmp_pat
     given = inputs(validation_fraction=0.1)
     given = replace(given, options=given.options.model_copy(update={"l2": 0.01}))
     report = fit("explicit_mf", given, tmp_path)
-    _, held_out = hold_out(given.split.train, 0.1, np.random.default_rng([given.seed, 1]))
+    train = given.split.train
+    held_out = train.take(hold_out(len(train), 0.1, np.random.default_rng([given.seed, 1])))
     factors = replace(FactorModel.load(tmp_path / "factors.npz"), min_rating=0.0, max_rating=0.0)
     assert report.validation_mse == report.history.val_mse
     assert report.validation_mse == pytest.approx(evaluate(factors, train=given.split.train, test=held_out).mse)

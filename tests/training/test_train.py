@@ -18,7 +18,7 @@ from recobatch.reading import ReadOptions
 from recobatch.sources.synthetic import write_synthetic
 from recobatch.split import SplitOptions, split
 from recobatch.training import PRESETS, Recipe, train
-from recobatch.training.epoch import steps_at_once
+from recobatch.training.epoch import penalty_stride, steps_at_once
 from tests.support.golden import notebook_split
 from tests.support.scales import trained_error, training_inputs
 
@@ -270,8 +270,20 @@ def test_an_epoch_in_pieces_is_the_whole_epoch(low_rank, monkeypatch):
     for model, most in zip(models, (1 << 40, 20_000), strict=True):
         monkeypatch.setattr("recobatch.training.epoch._MOST_VALUES", most)
         histories.append(train(model, low_rank, validation=None, recipe=Recipe(epochs=2), seed=0))
-        pieces.append(steps_at_once(100 * 40, len(low_rank), 32))
+        pieces.append(steps_at_once(100 * 40, penalty_stride(len(low_rank), 32)))
     assert pieces[1] < len(low_rank) // 32 < pieces[0]
+    assert histories[1].loss == pytest.approx(histories[0].loss, rel=1e-5)
+    for whole, cut in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_allclose(cut, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("recipe", [Recipe(epochs=2), Recipe(epochs=2, optimizer="adam", validation_fraction=0.1)])
+def test_ratings_in_parts_train_the_same_model(low_rank, monkeypatch, recipe):
+    """Of very many ratings only a part is copied at once."""
+    histories, models = [], [fresh("explicit_mf_bias", low_rank) for _ in range(2)]
+    for model, most in zip(models, (1 << 22, 100), strict=True):
+        monkeypatch.setattr("recobatch.training.epoch_data._MOST_AT_ONCE", most)
+        histories.append(train(model, low_rank, validation=None, recipe=recipe, seed=0))
     assert histories[1].loss == pytest.approx(histories[0].loss, rel=1e-5)
     for whole, cut in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
         np.testing.assert_allclose(cut, whole, atol=1e-6)
