@@ -15,6 +15,7 @@ RAW_COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 """Columns of clean ratings: int64 or string ids, float32 rating, int64 timestamp in seconds (null if unknown)."""
 
 _KINDS = {"user_index": "int32", "item_index": "int32", "rating": "float32", "timestamp": "int64"}
+_ROWS_AT_ONCE = 1 << 24
 _PACKED = ("user_index", "item_index", "timestamp")
 """Integer columns stored as deltas: half the size of a dictionary, and twice as fast to write and to read."""
 
@@ -39,10 +40,20 @@ class EncodedInteractions:
 
     def take(self, rows: np.ndarray) -> Self:
         """The chosen rows (boolean mask or indices), over the same users and items."""
-        return type(self)(
-            self.user_index[rows], self.item_index[rows], self.rating[rows], self.timestamp[rows],
-            self.n_users, self.n_items,
-        )  # fmt: skip
+        user_index, rating = self.user_index[rows], self.rating[rows]
+        if self.timestamp.strides == (0,):  # times that were not loaded: a copy would fill memory with one value
+            timestamp = np.broadcast_to(np.int64(-1), len(rating))
+        else:
+            timestamp = self.timestamp[rows]
+        return type(self)(user_index, self.item_index[rows], rating, timestamp, self.n_users, self.n_items)
+
+    def user_counts(self) -> np.ndarray:
+        """Ratings of every user: int64, shape ``(n_users,)``."""
+        return count_by(self.user_index, self.n_users)
+
+    def item_counts(self) -> np.ndarray:
+        """Ratings of every item: int64, shape ``(n_items,)``."""
+        return count_by(self.item_index, self.n_items)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -78,6 +89,14 @@ class EncodedInteractions:
                 table = file.read_row_group(group)
                 user_index, item_index, rating, timestamp = (table[name].to_numpy() for name in _KINDS)
                 yield cls(user_index, item_index, rating, timestamp, int(sizes[b"n_users"]), int(sizes[b"n_items"]))
+
+
+def count_by(index: np.ndarray, size: int) -> np.ndarray:
+    """Occurrences of every index below ``size``, as ``np.bincount``, which would copy all of them as int64."""
+    counts = np.zeros(size, dtype=np.int64)
+    for start in range(0, len(index), _ROWS_AT_ONCE):
+        counts += np.bincount(index[start : start + _ROWS_AT_ONCE], minlength=size)
+    return counts
 
 
 def read_columns(file: pq.ParquetFile, names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -78,20 +78,21 @@ def _biases(train: EncodedInteractions) -> tuple[float, np.ndarray, np.ndarray]:
     """Global mean, and the deviations of users and items: float64, shape ``(n_users,)`` and ``(n_items,)``."""
     mean = float(train.rating.mean(dtype=np.float64))
     item_bias, user_bias = np.zeros(train.n_items), np.zeros(train.n_users)
+    item_counts, user_counts, residual = train.item_counts(), train.user_counts(), train.rating - mean
     for _ in range(_SWEEPS):
-        item_bias = _damped_means(train.rating - mean, train.item_index, train.n_items, user_bias, train.user_index)
-        user_bias = _damped_means(train.rating - mean, train.user_index, train.n_users, item_bias, train.item_index)
+        item_bias = _damped_means(residual, train.item_index, item_counts, user_bias, train.user_index)
+        user_bias = _damped_means(residual, train.user_index, user_counts, item_bias, train.item_index)
     return mean, user_bias, item_bias
 
 
 def _damped_means(
-    residual: np.ndarray, index: np.ndarray, size: int, other_bias: np.ndarray, other_index: np.ndarray
+    residual: np.ndarray, index: np.ndarray, counts: np.ndarray, other_bias: np.ndarray, other_index: np.ndarray
 ) -> np.ndarray:
-    """Sum of ``residual - other_bias`` per index over count plus damping: float64, shape ``(size,)``."""
-    sums = np.zeros(size)
+    """Sum of ``residual - other_bias`` per index over count plus damping: float64, shape ``(len(counts),)``."""
+    sums = np.zeros(len(counts))
     for rows in _blocks(len(index)):
-        sums += np.bincount(index[rows], residual[rows] - other_bias[other_index[rows]], size)
-    return sums / (np.bincount(index, minlength=size) + _DAMPING)
+        sums += np.bincount(index[rows], residual[rows] - other_bias[other_index[rows]], len(counts))
+    return sums / (counts + _DAMPING)
 
 
 def _error(test: EncodedInteractions, predict: Callable[[slice], np.ndarray]) -> float:

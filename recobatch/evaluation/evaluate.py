@@ -60,8 +60,8 @@ def evaluate(factors: FactorModel, *, train: EncodedInteractions, test: EncodedI
         )
     prediction = predict_rows(factors, test)
     mse = mean_squared_error(test.rating, prediction)
-    cold_user = np.bincount(train.user_index, minlength=test.n_users)[test.user_index] == 0
-    cold_item = np.bincount(train.item_index, minlength=test.n_items)[test.item_index] == 0
+    cold_user = (train.user_counts() == 0)[test.user_index]
+    cold_item = (train.item_counts() == 0)[test.item_index]
     return Evaluation(
         mse=mse, rmse=mse**0.5, mae=mean_absolute_error(test.rating, prediction), n_rows=len(test),
         cold_rows=int((cold_user | cold_item).sum()),

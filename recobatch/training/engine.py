@@ -25,7 +25,6 @@ OnEpoch = Callable[[int, float, float], None]
 OnValidation = Callable[[np.ndarray], None]
 _REFIT_FROM = 0.01
 _MOST_REPEATS = 4
-_ROWS_AT_ONCE = 1 << 24
 
 
 @dataclass
@@ -183,13 +182,12 @@ def _batch_size(recipe: Recipe, data: EncodedInteractions, held: np.ndarray | No
     size = recipe.batch_size
     if recipe.optimizer == "adam":
         return size
-    users, items = (np.zeros(n, dtype=np.int64) for n in (data.n_users, data.n_items))
-    for start in range(0, len(data), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
-        chosen = slice(None) if held is None else ~held[rows]
-        users += np.bincount(data.user_index[rows][chosen], minlength=data.n_users)
-        items += np.bincount(data.item_index[rows][chosen], minlength=data.n_items)
-    while size > 1 and size * max(users.max(), items.max()) > _MOST_REPEATS * users.sum():
+    users, items = data.user_counts(), data.item_counts()
+    if held is not None:
+        out = data.take(held)
+        users, items = users - out.user_counts(), items - out.item_counts()
+    most, n_rows = max(users.max(), items.max()), users.sum()
+    while size > 1 and size * most > _MOST_REPEATS * n_rows:
         size //= 2
     return size
 
