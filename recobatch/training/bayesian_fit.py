@@ -45,7 +45,7 @@ def fit(_name: str, inputs: TrainingInputs, folder: ModelFolder | None, on_epoch
     published, ratings = None, split.train
     if inputs.trained_on == "all":
         sweeps = min(_FURTHER_SWEEPS, options.sweeps_for(len(split.train)))
-        ratings = EncodedInteractions.load(inputs.encoded.interactions_path)
+        ratings = EncodedInteractions.load(inputs.encoded.interactions_path, times=False)
         fitted = condition_on_all(
             fitted.state, ratings, users=inputs.users, items=inputs.items, sweeps=sweeps, seed=inputs.seed,
             n_threads=inputs.n_threads,

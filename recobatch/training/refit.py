@@ -37,7 +37,7 @@ def refit(
     Raises:
         RecobatchError: If training diverges.
     """
-    folder, ratings = ModelFolder(out), EncodedInteractions.load(inputs.encoded.interactions_path)
+    folder, ratings = ModelFolder(out), EncodedInteractions.load(inputs.encoded.interactions_path, times=False)
     recipe = inputs.recipe.model_copy(update={
         "epochs": report.history.best_epoch, "validation_fraction": 0.0, "patience": None, "refit": False,
     })  # fmt: skip
