@@ -1,8 +1,12 @@
 """Users' side of an interest model: weighted sums and ridge regressions, one row at a time. NumPy only."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 _USERS_PER_SOLVE = 512
+_PAIRS_AT_ONCE = 8192
+"""Whose vectors are gathered at once: they stay in the cache."""
 
 
 def project(rows: np.ndarray, columns: np.ndarray, weights: np.ndarray, basis: np.ndarray, n_rows: int) -> np.ndarray:
@@ -60,7 +64,7 @@ def solve_users(
     order, bounds = grouped(rows, n_rows)
     columns, weights = columns[order], weights[order]
     solved = np.zeros((n_rows, basis.shape[1]), dtype=np.float32)
-    gram = (unobserved * (basis.T @ basis)).astype(np.float32)
+    gram, basis = (unobserved * (basis.T @ basis)).astype(np.float32), with_ones(basis)
     for first in range(0, n_rows, _USERS_PER_SOLVE):
         part = slice(first, min(first + _USERS_PER_SOLVE, n_rows))
         solved[part] = solve_block(
@@ -80,19 +84,39 @@ def solve_block(
     floor: float,
     gram: np.ndarray,
 ) -> np.ndarray:
-    """As ``solve_users``: row i has the pairs ``bounds[i]:bounds[i + 1]``, ``gram`` is ``unobserved basisᵀ basis``."""
-    k, counts = basis.shape[1], np.diff(bounds)
-    matrices, targets = np.empty((len(counts), k, k), dtype=np.float32), np.zeros((len(counts), k), dtype=np.float32)
-    matrices[:] = gram
-    ends = bounds.tolist()  # integers of Python index faster
-    for row in np.flatnonzero(counts).tolist():
-        chosen = slice(ends[row], ends[row + 1])
-        vectors = basis.take(columns[chosen], axis=0)
-        matrices[row] += vectors.T @ (vectors * weights[chosen, None])
-        np.dot(weights[chosen], vectors, out=targets[row])
-    penalty = regularization * counts + floor
-    matrices[:, np.arange(k), np.arange(k)] += np.maximum(penalty, 1e-6).astype(np.float32)[:, None]
-    return np.linalg.solve(matrices, targets[:, :, None])[:, :, 0]
+    """As ``solve_users``: row i has the pairs ``bounds[i]:bounds[i + 1]``.
+
+    ``gram`` is ``unobserved basisᵀ basis``, and ``basis`` is ``with_ones`` of the fixed side.
+    """
+    k, counts = len(gram), np.diff(bounds)
+    systems = np.zeros((len(counts), k, k + 1), dtype=np.float32)  # matrix and target of each row, by one product
+    for part in _parts_of_pairs(bounds):
+        pairs = slice(bounds[part.start], bounds[part.stop])
+        vectors = basis.take(columns[pairs], axis=0)
+        weighted = (vectors[:, :k] * weights[pairs, None]).T
+        ends = (bounds[part.start : part.stop + 1] - pairs.start).tolist()  # integers of Python index faster
+        for row, first, last in zip(range(part.start, part.stop), ends, ends[1:], strict=False):
+            np.dot(weighted[:, first:last], vectors[first:last], out=systems[row])
+    matrices, penalty = systems[:, :, :k], np.maximum(regularization * counts + floor, 1e-6)
+    matrices += gram
+    matrices[:, np.arange(k), np.arange(k)] += penalty.astype(np.float32)[:, None]
+    solved: np.ndarray = np.linalg.solve(matrices, systems[:, :, k:])[:, :, 0]
+    return solved
+
+
+def with_ones(basis: np.ndarray) -> np.ndarray:
+    """The same rows with a last column of ones."""
+    return np.concatenate([basis, np.ones((len(basis), 1), dtype=np.float32)], axis=1)
+
+
+def _parts_of_pairs(bounds: np.ndarray) -> Iterator[slice]:
+    """Consecutive ranges of rows with at most ``_PAIRS_AT_ONCE`` pairs each, or one row."""
+    first, n_rows = 0, len(bounds) - 1
+    while first < n_rows:
+        last = int(np.searchsorted(bounds, bounds[first] + _PAIRS_AT_ONCE, side="right")) - 1
+        last = min(max(last, first + 1), n_rows)
+        yield slice(first, last)
+        first = last
 
 
 def grouped(index: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -86,7 +86,8 @@ class Spectral:
         scale = np.sqrt(squared[kept])
         right = matrix.T @ (vectors[:, kept] / scale) if wide else vectors[:, kept]
         self._right = np.asarray(right, dtype=np.float32)
-        self._map = np.ascontiguousarray(matrix @ right, dtype=np.float32)
+        image = vectors[:, kept] * scale if wide else matrix @ right
+        self._map = np.ascontiguousarray(image, dtype=np.float32)
         self._transposed = np.ascontiguousarray(self._map.T)
         self.n_features = block.n_features
         self.n_coordinates = len(scale)

@@ -7,7 +7,7 @@ import numpy as np
 from recobatch.interest.rows import SparseRows, in_blocks
 from recobatch.interest.spectrum import Spectrum
 from recobatch.interest_model import InterestKind, InterestPart
-from recobatch.interest_users import solve_block
+from recobatch.interest_users import solve_block, with_ones
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _first_items(spectrum: Spectrum, n_factors: int) -> np.ndarray:
 
 def _solve(rows: SparseRows, basis: np.ndarray, unobserved: float, per_rating: float, floor: float) -> np.ndarray:
     solved = np.zeros((rows.n_rows, basis.shape[1]), dtype=np.float32)
-    gram = (unobserved * (basis.T @ basis)).astype(np.float32)
+    gram, basis = (unobserved * (basis.T @ basis)).astype(np.float32), with_ones(basis)
 
     def fill(part: slice) -> None:
         bounds = rows.bounds[part.start : part.stop + 1]

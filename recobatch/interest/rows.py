@@ -10,6 +10,8 @@ import numpy as np
 from recobatch.interest_users import grouped
 
 _ROWS_PER_CALL = 256
+_ROWS_FOR_THREADS = 1 << 13
+"""With fewer rows, whose work is short, threads wait for the interpreter's lock longer than they compute."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +49,12 @@ class SparseRows:
 
 
 def in_blocks(work: Callable[[slice], None], n_rows: int) -> None:
-    """Call ``work`` for consecutive ranges of rows, in threads."""
+    """Call ``work`` for consecutive ranges of rows, in threads if they are many."""
     parts = [slice(start, min(start + _ROWS_PER_CALL, n_rows)) for start in range(0, n_rows, _ROWS_PER_CALL)]
+    if n_rows < _ROWS_FOR_THREADS:
+        for part in parts:
+            work(part)
+        return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(work, parts):
             pass

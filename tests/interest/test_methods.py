@@ -83,3 +83,16 @@ def test_more_sweeps_lower_the_loss_of_implicit_als():
 
     losses = [loss(sweeps) for sweeps in (1, 2, 4, 8)]
     assert losses == sorted(losses, reverse=True)
+
+
+@pytest.mark.parametrize("pairs", [1, 40])
+def test_rows_have_the_same_bits_in_any_division(monkeypatch, pairs):
+    data = tastes()
+    by_user, by_item, spectrum, _ = prepared(data, Confidence(1, 5, 4), 8)
+    whole = ials_part(by_user, by_item, spectrum, Ials(8, 5, 0.3), sweeps=2)
+    monkeypatch.setattr("recobatch.interest_users._PAIRS_AT_ONCE", pairs)
+    monkeypatch.setattr("recobatch.interest.rows._ROWS_FOR_THREADS", 0)
+    monkeypatch.setattr("recobatch.interest.rows._ROWS_PER_CALL", 7)
+    divided = ials_part(by_user, by_item, spectrum, Ials(8, 5, 0.3), sweeps=2)
+    assert np.array_equal(whole.user_factors, divided.user_factors)
+    assert np.array_equal(whole.item_factors, divided.item_factors)
