@@ -1,8 +1,9 @@
 """Objects below one URI: the door to obstore, and one clear line when the store refuses."""
 
 import os
+import secrets
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -25,9 +26,11 @@ _RETRIES = {
 _CHUNK = 16 * 2**20
 """Most bytes in one part of a large file, or in one request of a download."""
 _SINGLE = 160 * 2**20
-"""Most bytes of a file that is uploaded in one request, and so under a condition; it is in memory meanwhile."""
+"""Most bytes of a file that is uploaded in one request; it is in memory meanwhile."""
 _UPLOAD_TIMEOUT = timedelta(minutes=10)
 """For one request of an upload: 160 MB at 300 kB a second. Small requests have half a minute."""
+_COPY = "AWS_COPY_IF_NOT_EXISTS"
+"""Says how a store that only resembles S3 copies under a condition."""
 _INSECURE = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
 
 
@@ -79,9 +82,11 @@ class Bucket:
             return self._store
         from obstore.store import from_url
 
+        # S3 copies under a condition only where it is told how: the completion of an upload in parts has one.
+        copy = {"copy_if_not_exists": "multipart"} if self.uri.startswith("s3:") and _COPY not in os.environ else {}
         insecure = any(os.environ.get(name, "").lower() in ("true", "1") for name in _INSECURE)
         client = {"timeout": _UPLOAD_TIMEOUT, "allow_http": insecure}  # they replace those of the environment
-        return from_url(self.uri, retry_config=_RETRIES, client_options=client)
+        return from_url(self.uri, retry_config=_RETRIES, client_options=client, **copy)
 
     def read(self, name: str) -> tuple[bytes, ETag] | None:
         """A small object with its state, or none if there is no such object."""
@@ -132,32 +137,53 @@ class Bucket:
             found = self.read(name)
             return self.write(name, content, over=found and found[1])
 
-    def upload(self, name: str, path: Path, *, renew: bool = False) -> ETag:
+    def upload(self, name: str, path: Path, *, scratch: str, renew: bool = False) -> ETag:
         """Write a file as a new object, which appears whole or not at all.
 
         Args:
             name: Of the object.
             path: Of the file.
+            scratch: Folder of the bucket where a file of several parts lies before it is copied to its name, which the
+                store does by itself. A process that is killed may leave it there.
             renew: Whether the object is there with the same content and is to count as new.
 
         Raises:
-            PreconditionFailed: If the name is taken. A file in several parts is written without a condition, so its
-                name has to be unique.
+            PreconditionFailed: If the name is taken.
         """
         import obstore
         from obstore.exceptions import AlreadyExistsError
 
         def put() -> ETag:
-            if path.stat().st_size <= _SINGLE and not renew:
+            if renew:
+                return self._put_parts(name, path)
+            if path.stat().st_size <= _SINGLE:
                 return ETag.of(obstore.put(self._patient, name, path, mode="create", use_multipart=False))
-            parts = {"use_multipart": True, "chunk_size": _CHUNK, "max_concurrency": 2}
-            return ETag.of(obstore.put(self._patient, name, path, **parts))
+            return self._put_large(name, path, f"{scratch}/{secrets.token_hex(8)}")
 
         with self._explained(f"write {name}"):
             try:
                 return persistent(put)
             except AlreadyExistsError as error:
                 raise PreconditionFailed(name) from error
+
+    def _put_parts(self, name: str, path: Path) -> ETag:
+        """In parts, over whatever is there."""
+        import obstore
+
+        parts = {"use_multipart": True, "chunk_size": _CHUNK, "max_concurrency": 2}
+        return ETag.of(obstore.put(self._patient, name, path, **parts))
+
+    def _put_large(self, name: str, path: Path, scratch: str) -> ETag:
+        """To another name, since obstore uploads parts without a condition, and from there by a copy with one."""
+        import obstore
+
+        self._put_parts(scratch, path)
+        try:
+            obstore.copy(self._patient, scratch, name, overwrite=False)
+            return ETag.of(obstore.head(self._store, name))
+        finally:
+            with suppress(Exception):  # whoever removes the folder removes it
+                obstore.delete(self._store, [scratch])
 
     def state(self, name: str) -> tuple[int, ETag] | None:
         """Bytes and state of an object, or none if there is no such object."""

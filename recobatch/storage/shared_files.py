@@ -42,7 +42,7 @@ class SharedFiles:
         age = self.bucket.age(name)
         if age is None or age > _DAY:
             with suppress(PreconditionFailed):  # another run was faster
-                self.bucket.upload(name, path, renew=age is not None)
+                self.bucket.upload(name, path, scratch=_FOLDER, renew=age is not None)
         return digest
 
     def fetch(self, digest: str, to: Path) -> None:

@@ -68,7 +68,7 @@ class BucketFiles:
         """Upload a shard, unless the very same is there: of an attempt that ended before its note."""
         name = self._object(report.path)
         try:
-            return self.bucket.upload(name, path)
+            return self.bucket.upload(name, path, scratch=upload_folder(self.version))
         except PreconditionFailed:
             return check_same(self.bucket, name, report.bytes, report.sha256)
 
@@ -92,6 +92,11 @@ class BucketFiles:
 
     def _note(self, out: Path) -> str:
         return f"{STAGED}/{self.version}/{_REPORTS}/{hashlib.sha256(self._name(out).encode()).hexdigest()[:20]}.json"
+
+
+def upload_folder(version: str) -> str:
+    """Where the large files of a version lie until they have their names; removed with the version's notes."""
+    return f"{STAGED}/{version}/uploads"
 
 
 def remember(bucket: Bucket, version: str, shaped_by: str, notes: Mapping[str, Any]) -> None:

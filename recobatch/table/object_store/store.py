@@ -29,6 +29,7 @@ from recobatch.table.object_store.staged import (
     list_unfinished,
     remember,
     remove_version,
+    upload_folder,
 )
 from recobatch.table.resume import Unfinished
 from recobatch.table.staging_folders import make_staging, sweep
@@ -161,7 +162,7 @@ class ObjectStore:
     def _put_file(self, staging: Path, manifest: Manifest, entry: FileEntry) -> None:
         name = f"{VERSIONS}/{manifest.version}/{entry.path}"
         try:
-            self.bucket.upload(name, staging / entry.path)
+            self.bucket.upload(name, staging / entry.path, scratch=upload_folder(manifest.version))
         except PreconditionFailed:  # an attempt whose answer was lost, most likely
             check_same(self.bucket, name, entry.bytes, entry.sha256)
 

@@ -55,6 +55,17 @@ def test_what_a_consumer_finds(two, s3):
     ])  # fmt: skip
 
 
+def test_files_too_large_for_one_request_are_published_like_others(two, s3, inputs, monkeypatch):
+    small = s3.read_table()
+    monkeypatch.setattr(bucket_module, "_SINGLE", 1)
+    publish(two, "v3", inputs, names=("bias", "plain"), top=5, titles=TITLES)
+    assert s3.read_table().equals(small)
+    assert two.verify().ok
+    assert not s3.names_below("staging/")
+    listed = {entry.path for entry in two.current().manifest.files}
+    assert {name.removeprefix("versions/v3/") for name in s3.names_below("versions/v3/")} == {*listed, "manifest.json"}
+
+
 def test_the_same_bytes_as_in_a_folder(two, s3, inputs, tmp_path):
     folder = open_table(tmp_path / "folder")
     ours = publish(folder, "v2", inputs, names=("bias", "plain"), top=5, titles=TITLES)
