@@ -13,13 +13,12 @@ import pytest
 from absl.logging import get_absl_handler
 from hypothesis import settings
 
-from flows.server.environment import prepare_environment
-from flows.server.local import LocalServer
 from recobatch.interactions import EncodedInteractions
-from tests.support.databases import prefect_home
 from tests.support.faults.disk import FULL_SWEEP
+from tests.support.flow_servers import ON_POSTGRES, FileServers, PostgresServers
 from tests.support.movielens import write_layouts
 from tests.support.paths import REPO
+from tests.support.postgres_server import postgres_server
 from tests.support.prefect_api import AUTH_STRING
 
 # Before anything imports Prefect, MLflow or TensorFlow: they read these once.
@@ -93,14 +92,20 @@ def low_rank() -> EncodedInteractions:
 
 
 @pytest.fixture(scope="session")
-def prefect_api():
+def flow_servers():
+    """What keeps the data of Prefect's and MLflow's servers: files, or a Postgres with ``FLOW_SERVERS=postgres``."""
+    if not ON_POSTGRES:
+        yield FileServers()
+        return
+    with postgres_server() as url:
+        yield PostgresServers(url)
+
+
+@pytest.fixture(scope="session")
+def prefect_api(flow_servers):
     """Address of a Prefect API that lives as long as the tests."""
-    prepare_environment(prefect_home(Path(os.environ["PREFECT_HOME"])))
-    server = LocalServer()
-    try:
-        yield server.wait_until_ready().api_url
-    finally:
-        server.stop()
+    with flow_servers.prefect() as api_url:
+        yield api_url
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.blank_figures import save_blank
-from tests.support.databases import mlflow_database
 
 
 @pytest.fixture
@@ -37,11 +36,17 @@ def blank_figures(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    """A project folder for the tests of one module, with MLflow's database: a registry and tables of its own."""
+def project(tmp_path_factory, flow_servers) -> Path:
+    """A project folder for the tests of one module, with a registry and tables of its own."""
     folder = tmp_path_factory.mktemp("project")
-    mlflow_database(folder / "mlflow.db")
-    return folder
+    with flow_servers.tracking(folder):
+        yield folder
+
+
+@pytest.fixture
+def local_tracking(project, monkeypatch):
+    """Runs are tracked in a database of their folder, whatever the other tests use."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 @pytest.fixture

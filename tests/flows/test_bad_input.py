@@ -18,6 +18,11 @@ QUICK = (
 )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def spoiled(local_tracking):
+    """Every case may spoil a copy of MLflow's database, so it has to be a file."""
+
+
 @pytest.fixture
 def odd_batch(recobatch, at_project):
     """Publish one of the odd files, once; its summary and where its table lies."""

@@ -18,6 +18,7 @@ from flows.results.closing import print_closing
 from flows.results.summary import BatchSummary
 from recobatch.table import Manifest, open_table
 from tests.support.flow_runs import MODELS, QUICK, latest_flow_run, task_runs
+from tests.support.flow_servers import tracking_address
 from tests.support.summary_keys import undocumented
 
 
@@ -172,7 +173,7 @@ def test_mlflow_holds_both_runs_of_the_batch(batch, at_project):
     from mlflow import MlflowClient
 
     summary = batch("--table", "mlflow", "--force").json
-    client = MlflowClient(f"sqlite:///{at_project / 'mlflow.db'}")
+    client = MlflowClient(tracking_address(at_project))
     experiment = client.get_experiment_by_name("recobatch")
     runs = client.search_runs([experiment.experiment_id], f"tags.batch_id = '{summary['batch_id']}'")
     assert {run.info.run_id for run in runs} == {

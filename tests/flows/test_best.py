@@ -14,6 +14,7 @@ from flows.results.choice import choice_remarks
 from flows.results.summary import BatchSummary
 from recobatch.bayesian import BayesianState
 from recobatch.table import open_table
+from tests.support.flow_servers import tracking_address
 from tests.support.summary_keys import undocumented
 
 SMALL = (
@@ -140,7 +141,7 @@ def check_intervals(snapshot, summary):
 def check_tracked(project, run_id):
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+    client = MlflowClient(tracking_address(project))
     run = client.get_run(run_id)
     assert {"test_mse", "validation_mse", "rank", "largest_move", "rms_move", "alpha"} <= run.data.metrics.keys()
     assert {"coverage_90", "interval_width", "sd_error_correlation", "crps", "nll"} <= run.data.metrics.keys()
@@ -168,7 +169,7 @@ print(json.dumps([model.predict(rows).tolist(), folder, "tensorflow" in sys.modu
 def check_served(project, table):
     rows = table.head(5)
     pairs = json.dumps(rows[["user_id", "item_id"]].to_dict("list"))
-    command = [sys.executable, "-W", "ignore", "-c", SERVE, f"sqlite:///{project / 'mlflow.db'}", pairs]
+    command = [sys.executable, "-W", "ignore", "-c", SERVE, tracking_address(project), pairs]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     predicted, folder, has_tensorflow = json.loads(done.stdout.splitlines()[-1])

@@ -39,12 +39,14 @@ def receiver():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("recommendations")
+def folder(tmp_path_factory, flow_servers):
+    folder = tmp_path_factory.mktemp("recommendations")
+    with flow_servers.tracking(folder):
+        yield folder
 
 
 @pytest.fixture(scope="module")
-def environment(folder, receiver, tmp_path_factory):
+def environment(folder, receiver, tmp_path_factory, flow_servers):
     """What the page exports, with a port, a folder and a receiver of the test's own."""
     port = free_port()
     ours = {
@@ -63,7 +65,7 @@ def environment(folder, receiver, tmp_path_factory):
         "PREFECT_HOME": str(prefect_home(tmp_path_factory.mktemp("prefect"))),
         "PREFECT_SERVER_API_PORT": str(port),
     }
-    return {**os.environ, **ours, **asked_often, **one_model, **own}
+    return {**os.environ, **ours, **asked_often, **one_model, **own, **flow_servers.prefect_database()}
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,12 @@
 import json
 import os
 import signal
-import sqlite3
 
 import pytest
 
 from recobatch.errors import RecobatchError
 from recobatch.training import fold_fit
+from tests.support.flow_servers import tracking_address
 from tests.support.fork_server import ForkedRun
 
 SMALL = (
@@ -17,9 +17,19 @@ SMALL = (
 )  # fmt: skip
 
 
-def _count(project, statement):
-    with sqlite3.connect(project / "mlflow.db") as database:
-        return database.execute(statement).fetchall()
+def check_tracked(project, evaluation_id):
+    """Each model's run has the folds' figures as its steps; nothing is registered, and nothing passes for a batch."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_address(project))
+    assert client.search_model_versions() == []
+    runs = client.search_runs([client.get_experiment_by_name("recobatch").experiment_id])
+    assert not any("batch_id" in run.data.tags for run in runs)
+    ours = [run.info.run_id for run in runs if run.data.tags.get("evaluation_id") == evaluation_id]
+    steps = [[metric.step for metric in client.get_metric_history(run, "test_mse")] for run in ours]
+    assert steps
+    assert all(each in ([], [1, 2]) for each in steps)
+    assert [1, 2] in steps
 
 
 @pytest.fixture
@@ -51,14 +61,7 @@ def test_an_evaluation_ends_with_figures_and_publishes_nothing(outcome, project)
     assert "has the lowest test error over 2 folds" in page
     assert page.count("<svg") >= 4
     assert not (project / "predictions").exists()
-    assert _count(project, "select count(*) from model_versions") == [(0,)]
-    steps = _count(
-        project,
-        "select distinct step from metrics where key = 'test_mse' and run_uuid in "
-        f"(select run_uuid from tags where key = 'evaluation_id' and value = '{found['evaluation_id']}')",
-    )
-    assert sorted(steps) == [(1,), (2,)]
-    assert _count(project, "select count(*) from tags where key = 'batch_id'") == [(0,)]
+    check_tracked(project, found["evaluation_id"])
 
 
 def test_finished_folds_are_reused_after_a_failure(outcome, recobatch, ratings_csv, monkeypatch):

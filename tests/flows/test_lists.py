@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recobatch.model_folder import INTEREST_FILE
+from tests.support.flow_servers import tracking_address
 
 QUICK = (
     "--set=train.epochs=2", "--set=model.n_factors=4", "--set=gate.baseline=none", "--set=models=explicit_mf_bias",
@@ -47,7 +48,7 @@ def test_the_run_of_interest_and_the_figures_are_in_mlflow(batch, at_project):
     from mlflow import MlflowClient
 
     summary = batch("--table", "in-mlflow", "--force").json
-    client = MlflowClient(f"sqlite:///{at_project / 'mlflow.db'}")
+    client = MlflowClient(tracking_address(at_project))
     run = client.get_run(summary["interest"]["mlflow_run_id"])
     assert (run.info.status, run.data.tags["model"]) == ("FINISHED", "interest")
     assert run.data.params["chosen"] == summary["interest"]["chosen"]

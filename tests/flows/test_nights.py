@@ -11,6 +11,7 @@ from flows.results.closing import print_closing
 from flows.results.summary import BatchSummary
 from recobatch.table import open_table
 from tests.support.flow_runs import MODELS, QUICK
+from tests.support.flow_servers import artifact_folder, tracking_address
 from tests.support.summary_keys import undocumented
 
 HEADER = "userId,movieId,rating,timestamp"
@@ -113,10 +114,9 @@ def test_a_model_that_the_registry_has_no_more_is_named(published, recobatch, at
 
     night, before = published
     other = next(name for name in MODELS if name != before["champion"])
-    client = MlflowClient(f"sqlite:///{at_project}/mlflow.db", f"sqlite:///{at_project}/mlflow.db")
+    client = MlflowClient(tracking_address(at_project))
     (version,) = client.search_model_versions(f"run_id = '{before['models'][other]['mlflow_run_id']}'")
-    served = at_project.joinpath(client.get_model_version_download_uri("recobatch", version.version)
-                                 .removeprefix("file://")) / "served"  # fmt: skip
+    served = artifact_folder(at_project, client.get_model_version_download_uri("recobatch", version.version)) / "served"
     if fate == "version removed":
         client.delete_registered_model_alias("recobatch", "challenger")
         client.delete_model_version("recobatch", version.version)

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.support.flow_runs import MODELS, QUICK, latest_flow_run
+from tests.support.flow_servers import tracking_address
 from tests.support.prefect_api import post
 
 
@@ -90,7 +91,8 @@ def test_every_flow_shows_its_result_its_progress_and_its_assets(
     assert f"- ratings {more:+,}, users +0, items +0" in page
     assert second["table"]["version"] in page
     assert str(at_project / second["report"]) in page
-    assert f"mlflow ui --backend-store-uri sqlite:///{at_project}/mlflow.db" in page
+    tracking = tracking_address(at_project)
+    assert (tracking if tracking.startswith("http") else f"mlflow ui --backend-store-uri {tracking}") in page
     assert second["change"]["data"] == {"ratings": more, "users": 0, "items": 0}
 
     table, ratings = f"file://{at_project}/page", f"file://{ratings_csv}"

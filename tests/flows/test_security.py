@@ -145,13 +145,14 @@ def test_no_secret_is_kept_anywhere_but_the_address_without_it(run, shelf):
     assert any(name.endswith(".html") for name in keeping)
 
 
-def test_a_run_that_fails_keeps_no_secret_either(recobatch, at_project, shelf, monkeypatch):
+def test_a_run_that_fails_keeps_no_secret_either(recobatch, at_project, shelf, monkeypatch, flow_servers):
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("RECOBATCH_DATA__RATINGS", f"http://{USER}@{shelf}/gone.csv?code=hush-signature")
     outcome = recobatch("run", "--table", "failing")
     assert outcome.code == 2, outcome.err
     assert outcome.refusal.startswith(f"http://{shelf}/gone.csv: could not fetch it")
+    flow_servers.dump(at_project)
     run = Run(2, outcome.out + outcome.err, [at_project, Path(os.environ["PREFECT_HOME"])])
     run.check_that_nothing_is_kept()
     keeping = run.names_of_files_with(f"http://{shelf}/gone.csv: could not fetch it")

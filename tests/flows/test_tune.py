@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 
 from flows.settings.load import load_settings
 from tests.support.flow_runs import latest_flow_run, task_runs
+from tests.support.flow_servers import tracking_address
 
 FAST = (
     "--model", "explicit_mf_bias", "--preset", "notebook", "--set=train.epochs=1", "--set=model.initial_scale=1",
@@ -56,7 +57,7 @@ def test_trials_are_runs_below_one_run_and_a_second_call_continues(tune, at_proj
     second = tune("--study", "again", "--json", "--budget", "4 trials").json["models"]["explicit_mf_bias"]
     assert second["mlflow_run_id"] == first["mlflow_run_id"]
     assert second["trials"]["finished"] == 4
-    client = MlflowClient(f"sqlite:///{at_project}/mlflow.db")
+    client = MlflowClient(tracking_address(at_project))
     experiment = client.get_experiment_by_name("recobatch").experiment_id
     below = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{first['mlflow_run_id']}'")
     assert len(below) == 4

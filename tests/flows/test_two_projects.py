@@ -3,17 +3,15 @@
 import pytest
 
 from recobatch.table import open_table
-from tests.support.databases import mlflow_database
 from tests.support.flow_runs import QUICK
+from tests.support.flow_servers import tracking_address
 
 HEADER = "userId,movieId,rating,timestamp"
 
 
 @pytest.fixture
-def project(recobatch, low_rank, tmp_path, monkeypatch):
+def project(recobatch, low_rank, tmp_path, monkeypatch, flow_servers):
     """Run a command in a project folder; the projects' ratings have the same ids, and few pairs in common."""
-    mlflow_database(tmp_path / "mlflow.db")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
 
     def run(name, *arguments):
         folder = tmp_path / name
@@ -26,7 +24,9 @@ def project(recobatch, low_rank, tmp_path, monkeypatch):
         monkeypatch.chdir(folder)
         return recobatch(*arguments)
 
-    return run
+    with flow_servers.tracking(tmp_path):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_address(tmp_path))
+        yield run
 
 
 def test_a_champion_of_other_ratings_is_refused(project, tmp_path, caplog):

@@ -1,4 +1,4 @@
-"""A real MLflow server on loopback, and a line to it that can be cut."""
+"""A real server on loopback, such as MLflow's, and a line to it that can be cut."""
 
 import contextlib
 import os
@@ -20,18 +20,18 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(command: list[str], url: str, folder: Path, seconds: float = 120) -> Iterator[str]:
-    """Run a server until the block ends; yields its URL once it answers."""
+def serving(command: list[str], url: str, folder: Path, **environment: str) -> Iterator[str]:
+    """Run a server with its log in a folder until the block ends; yields its URL once it answers."""
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", *command], cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             env={
                 **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true",
-                "DO_NOT_TRACK": "true", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "DO_NOT_TRACK": "true", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment,
             },
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + 120
         while not _answers(url):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((folder / "server.log").read_text()[-3000:])

@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from tests.support.flow_servers import tracking_address
+
 QUICK = (
     "--set",
     "train.epochs=1",
@@ -33,7 +35,7 @@ def test_only_what_nobody_needs_is_removed(recobatch, ratings_csv, at_project):
     assert len(list((at_project / "cleaned" / "versions").iterdir())) == 1
     first, newest = batches[0], batches[-1]
     reports = at_project / ".recobatch" / "reports"
-    client = MlflowClient(f"sqlite:///{at_project}/mlflow.db", f"sqlite:///{at_project}/mlflow.db")
+    client = MlflowClient(tracking_address(at_project))
 
     def artifacts(batch):
         return [client.list_artifacts(model["mlflow_run_id"]) for model in batch["models"].values()]

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from flows.results.comparison import Comparison, comparison_table
 from flows.results.summary import BatchSummary
+from tests.support.flow_servers import tracking_address
 from tests.support.imports import modules_after
 from tests.support.mlflow_server import free_port
 
@@ -132,7 +133,7 @@ def test_a_batch_that_did_not_end_well_says_so(batches, recobatch, status, words
 
     batch = batches["long"]
     run_id = batch["models"]["explicit_mf"]["mlflow_run_id"]
-    client = MlflowClient(f"sqlite:///{at_project}/mlflow.db")
+    client = MlflowClient(tracking_address(at_project))
     client.update_run(run_id, status)
     try:
         assert f"! This batch {words}" in recobatch("compare", batch["batch_id"]).out

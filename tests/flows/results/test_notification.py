@@ -36,7 +36,9 @@ def test_a_failure_is_posted_with_its_reason(missing, monkeypatch):
     assert message["text"] == f"recobatch batch-scoring bad input: {outcome.refusal}"
 
 
-def test_a_refusal_is_posted_and_the_address_is_kept_nowhere(recobatch, ratings_csv, at_project, monkeypatch, caplog):
+def test_a_refusal_is_posted_and_the_address_is_kept_nowhere(
+    recobatch, ratings_csv, at_project, monkeypatch, caplog, flow_servers
+):
     with receiving() as receiver:
         monkeypatch.setenv(WEBHOOK_VARIABLE, receiver.address)
         outcome = recobatch("run", ratings_csv, "--table", "told", *QUICK)
@@ -44,6 +46,7 @@ def test_a_refusal_is_posted_and_the_address_is_kept_nowhere(recobatch, ratings_
     [(_, _, message)] = receiver.posted
     assert (message["kind"], message["reason"]) == ("refused", outcome.refusal)
     assert SECRET not in outcome.out + outcome.err + caplog.text
+    flow_servers.dump(at_project)
     kept = [path for root in (at_project, Path(os.environ["PREFECT_HOME"])) for path in root.rglob("*")]
     assert {"mlflow.db", "prefect.db"} <= {path.name for path in kept}
     for path in kept:

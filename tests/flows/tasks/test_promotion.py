@@ -4,6 +4,7 @@ import csv
 
 import pytest
 
+from tests.support.flow_servers import tracking_address
 from tests.support.summary_keys import undocumented
 
 SMALL = ("--set", "model.n_factors=4", "--set", "interest.method=none", "--set", "top.k=0", "--json")
@@ -14,8 +15,7 @@ PROMOTED = ("--set", "gate.baseline=none", *SMALL)
 def registry(at_project):
     from mlflow import MlflowClient
 
-    uri = f"sqlite:///{at_project / 'mlflow.db'}"
-    client = MlflowClient(uri, uri)
+    client = MlflowClient(tracking_address(at_project))
 
     def registry():
         """Newest version, and alias → batch of its version."""

@@ -8,6 +8,7 @@ from flows.results.choice import choice_remarks
 from flows.results.summary import BatchSummary
 from recobatch.model_folder import ModelFolder
 from recobatch.table import open_table
+from tests.support.flow_servers import tracking_address
 
 QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 
@@ -53,7 +54,7 @@ def check_tracked(project, summary, published):
     import mlflow
     from mlflow import MlflowClient
 
-    uri = f"sqlite:///{project / 'mlflow.db'}"
+    uri = tracking_address(project)
     client = MlflowClient(uri)
     run_id = summary["models"][summary["champion"]]["mlflow_run_id"]
     run = client.get_run(run_id)

@@ -6,6 +6,7 @@ import pytest
 
 from recobatch.errors import TableBusy
 from recobatch.tracking import Tracker
+from tests.support.flow_servers import tracking_address
 
 QUICK = ("--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 
@@ -14,8 +15,7 @@ QUICK = ("--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 def client(at_project):
     from mlflow import MlflowClient
 
-    uri = f"sqlite:///{at_project / 'mlflow.db'}"
-    return MlflowClient(uri, uri)
+    return MlflowClient(tracking_address(at_project))
 
 
 def aliases(client):

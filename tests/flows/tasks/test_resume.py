@@ -8,6 +8,7 @@ import pytest
 
 from recobatch.errors import RecobatchError
 from recobatch.table import open_table
+from tests.support.flow_servers import tracking_address
 
 MODELS = ["explicit_mf", "explicit_mf_bias"]
 SHARDS = ("--set", "score.rows_per_shard=640", "--set", "score.rows_per_group=640", "--set", "score.threads=1")
@@ -93,7 +94,7 @@ def check_true(root, summary, client):
 def client(at_project):
     from mlflow import MlflowClient
 
-    return MlflowClient(f"sqlite:///{at_project / 'mlflow.db'}")
+    return MlflowClient(tracking_address(at_project))
 
 
 def test_the_next_run_is_that_batch_and_does_only_the_rest(batch, dead, disk, at_project, client):
