@@ -52,7 +52,7 @@ def print_batches(settings: "Settings", batch_ids: Sequence[str], *, newest: int
     if as_json:
         echo_json({"batches": [{key: batch[key] for key in batch if key != "settings"} for batch in batches]})
         return
-    console = Console(file=sys.stdout, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+    console = Console(file=sys.stdout, soft_wrap=True, width=None if sys.stdout.isatty() else 190)
     known = {batch["batch_id"]: Comparison.of_tracked(batch) for batch in batches}
     for place, batch in enumerate(batches):
         console.print(comparison_table(known[batch["batch_id"]], known.get(batch["compared_with"])))

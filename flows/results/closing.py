@@ -17,7 +17,7 @@ from recobatch.table.queries import duckdb_command, pandas_query, top_command
 
 def print_closing(summary: BatchSummary, out: TextIO) -> None:
     """Print the comparison, the path and queries for pandas, the terminal, and DuckDB where it is installed."""
-    console = Console(file=out, soft_wrap=True, width=None if out.isatty() else 120)
+    console = Console(file=out, soft_wrap=True, width=None if out.isatty() else 140)
     if summary.unchanged:
         console.print(_unchanged(summary), highlight=False, markup=False)
     if any(model.test_mae is not None for model in summary.models.values()):

@@ -31,6 +31,10 @@ class ComparisonRow:
     """Of its lists."""
     recall: float | None = None
     """Likewise."""
+    coverage: float | None = None
+    """Share of the test ratings within their 90 % intervals."""
+    width: float | None = None
+    """Mean width of these intervals, in rating units."""
     epochs: int | None = None
     train_seconds: float | None = None
     predictions: int | None = None
@@ -65,7 +69,8 @@ class Comparison:
         models = (
             ComparisonRow(
                 name, name == summary.champion, False, model.test_mse, model.test_rmse, model.test_mae,
-                *headline(model.rankings), None if model.loss is None else len(model.loss), model.train_seconds,
+                *headline(model.rankings), model.coverage_90, model.interval_width,
+                None if model.loss is None else len(model.loss), model.train_seconds,
                 published.get(name), model.mlflow_url,
             )
             for name, model in summary.models.items()
@@ -83,7 +88,8 @@ class Comparison:
         models = (
             ComparisonRow(
                 name, name == batch["champion"], False, model["test_mse"], model["test_rmse"], model["test_mae"],
-                *headline(model.get("rankings")), model["epochs"], model["train_seconds"], published.get(name),
+                *headline(model.get("rankings")), model.get("coverage_90"), model.get("interval_width"),
+                model["epochs"], model["train_seconds"], published.get(name),
                 model["mlflow_url"],
             )
             for name, model in batch["models"].items()
@@ -119,7 +125,17 @@ def comparison_table(batch: Comparison, before: Comparison | None = None) -> Tab
     started = f", {batch.started:.16}" if batch.started else ""
     table = Table(title=f"Batch {batch.batch_id}{started}", title_justify="left")
     table.add_column("model")
-    for heading in ("test MSE", "RMSE", "MAE", *batch.list_headings, "epochs", "train s", "predictions"):
+    for heading in (
+        "test MSE",
+        "RMSE",
+        "MAE",
+        *batch.list_headings,
+        "in 90 %",
+        "width",
+        "epochs",
+        "train s",
+        "predictions",
+    ):
         table.add_column(heading, justify="right")
     earlier = {(row.name, row.is_baseline): row for row in (before.rows if before else ())}
     for row in batch.rows:
@@ -132,6 +148,7 @@ def comparison_table(batch: Comparison, before: Comparison | None = None) -> Tab
         )
         table.add_row(
             name, *(_error(*pair) for pair in (*errors, (row.ndcg, old.ndcg), (row.recall, old.recall))),
+            _share(row.coverage, old.coverage), _error(row.width, old.width, 2),
             shown(row.epochs), shown(row.train_seconds, ".2f"),
             shown(row.predictions), style="dim" if row.is_baseline else None,
         )  # fmt: skip
@@ -147,6 +164,11 @@ def shown(value: float | None, spec: str = ",") -> str:
     return _NOTHING if value is None else format(value, spec)
 
 
-def _error(value: float | None, before: float | None) -> str:
-    change = "" if value is None or before is None else f" ({value - before:+.4f})"
-    return shown(value, ".4f") + change
+def _error(value: float | None, before: float | None, digits: int = 4) -> str:
+    change = "" if value is None or before is None else f" ({value - before:+.{digits}f})"
+    return shown(value, f".{digits}f") + change
+
+
+def _share(value: float | None, before: float | None) -> str:
+    change = "" if value is None or before is None else f" ({100 * (value - before):+.1f})"
+    return shown(value, ".1%") + change

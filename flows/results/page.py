@@ -123,13 +123,14 @@ def _sizes(data: DataSummary) -> str:
 
 def _models(comparison: Comparison) -> Iterator[str]:
     ndcg, recall = comparison.list_headings
-    yield f"| model | test MSE | test RMSE | test MAE | {ndcg} | {recall} | epochs | predictions |"
-    yield "|:--|--:|--:|--:|--:|--:|--:|--:|"
+    yield f"| model | test MSE | test RMSE | test MAE | {ndcg} | {recall} | in 90 % | width | epochs | predictions |"
+    yield "|:--|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     for row in comparison.rows:
         errors = " | ".join(
             shown(error, ".4f") for error in (row.test_mse, row.test_rmse, row.test_mae, row.ndcg, row.recall)
         )
-        yield f"| {_name(row)} | {errors} | {shown(row.epochs)} | {shown(row.predictions)} |"
+        intervals = f"{shown(row.coverage, '.1%')} | {shown(row.width, '.2f')}"
+        yield f"| {_name(row)} | {errors} | {intervals} | {shown(row.epochs)} | {shown(row.predictions)} |"
 
 
 def _name(row: ComparisonRow) -> str:

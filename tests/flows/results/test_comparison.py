@@ -31,7 +31,7 @@ def batches(recobatch, ratings_csv, summaries):
 
 
 def drawn(table):
-    console = Console(width=170, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     console.print(table)
     return console.export_text()
 
@@ -65,6 +65,11 @@ def test_several_are_stacked_with_the_change(batches, recobatch):
     before, after = (batch["models"]["explicit_mf_bias"]["test_mse"] for batch in (short, long))
     assert f"{before:.4f} " in shown
     assert f"{after:.4f} ({after - before:+.4f})" in shown
+    one, two = (batch["models"]["explicit_mf_bias"] for batch in (short, long))
+    change = 100 * (two["coverage_90"] - one["coverage_90"])
+    assert f" {one['coverage_90']:.1%} " in shown
+    assert f" {two['coverage_90']:.1%} ({change:+.1f}) " in shown
+    assert f" {two['interval_width']:.2f} ({two['interval_width'] - one['interval_width']:+.2f}) " in shown
     assert f"baseline bias {short['baselines']['bias']['test_mse']:.4f} (+0.0000)" in " ".join(
         shown.replace("│", "").split()
     )
