@@ -86,7 +86,7 @@ def evaluate(
     help='For each model: a duration such as 60s or 10m, or a number of trials such as "200 trials".',
 )  # fmt: skip
 @click.option("--study", metavar="NAME", help="Name by which the search is resumed; for one model.")
-@click.option("--apply", is_flag=True, help="Write the settings of the best model into recobatch.toml.")
+@click.option("--apply", is_flag=True, help="Write the settings that were found into recobatch.toml.")
 @preset_option
 @set_option
 @json_option

@@ -19,8 +19,10 @@ def print_search(summary: Mapping[str, Any], out: TextIO) -> None:
     console = Console(file=out, soft_wrap=True, width=None if out.isatty() else 140)
     for name, found in summary["models"].items():
         console.print(_table(name, found))
-        for line in _remarks(found, summary):
+        for line in _remarks(found):
             console.print(line, highlight=False, markup=False)
+    for line in _closing(summary):
+        console.print(line, highlight=False, markup=False)
 
 
 def _table(name: str, found: Mapping[str, Any]) -> Table:
@@ -39,7 +41,7 @@ def _table(name: str, found: Mapping[str, Any]) -> Table:
     return table
 
 
-def _remarks(found: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
+def _remarks(found: Mapping[str, Any]) -> list[str]:
     counts = ", ".join(f"{count} {state}" for state, count in found["trials"].items())
     lines = [f"{counts} trials of this study; {found['seconds']:.1f} s in this run."]
     if found["importance"]:
@@ -47,10 +49,17 @@ def _remarks(found: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
         lines.append(f"The error depends on {shares} (importance.svg).")
     if not found["settings"]:
         return [*lines, "No trial is better than the settings in force; nothing to change."]
-    lines.append(f"Settings: {found['toml']}")
-    if summary["applied"] is None:
-        lines.append("recobatch tune … --apply, with the same options, writes them into recobatch.toml.")
-    return lines if summary["applied"] is None else [*lines, f"Written into {summary['applied']}."]
+    return [*lines, f"Settings: {found['toml']}"]
+
+
+def _closing(summary: Mapping[str, Any]) -> list[str]:
+    """What to do with the settings of all models."""
+    if not summary["settings"]:
+        return []
+    of_all = [f"Settings of all models, for one batch: {summary['toml']}"] if len(summary["models"]) > 1 else []
+    if summary["applied"] is not None:
+        return [*of_all, f"Written into {summary['applied']}."]
+    return [*of_all, "recobatch tune … --apply, with the same options, writes them into recobatch.toml."]
 
 
 def _shown(value: object) -> str:

@@ -11,6 +11,8 @@ from recobatch.storage.fingerprints import code_fingerprint, file_digest, finger
 
 _NOT_SHAPING = ("data", "table", "tracking", "work", "engine", "log", "notify")
 """Settings that the published predictions do not depend on."""
+_SAMPLED = {"bayesian_factors", "sweeps", "chains"}
+"""Settings of the section ``model`` that only ``bayesian_mf`` reads; it reads no other."""
 
 
 def shaping_settings(settings: Settings, name: str) -> dict[str, Any]:
@@ -18,10 +20,10 @@ def shaping_settings(settings: Settings, name: str) -> dict[str, Any]:
     spec = find_model(name)
     tree = settings.model_dump(mode="json", include={"preset", "seed", "ingest", "split"})
     if spec.is_keras:
-        model = settings.model.for_keras().model_dump(mode="json", exclude={"sweeps", "chains"})
+        model = settings.model.for_keras().model_dump(mode="json", exclude=_SAMPLED)
         tree |= {"model": model, "train": settings.train.model_dump(mode="json")}
     else:
-        tree |= {"model": settings.model.model_dump(mode="json", include={"n_factors", "sweeps", "chains"})}
+        tree |= {"model": settings.model.model_dump(mode="json", include=_SAMPLED)}
         tree |= {"trained_on": settings.champion.trained_on}
     code = source_digest(name)
     return {"model_name": name, **tree, **({"model_code": code} if code else {})}

@@ -13,14 +13,15 @@ class ModelOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     n_factors: int | None = Field(None, ge=1, le=4096)
-    """Length of a user's and an item's vector; None is 40 for the Keras models, as in the notebook, and a number that
-    suits the ratings for ``bayesian_mf``."""
+    """Length of a user's and an item's vector in the Keras models; None is 40, as in the notebook."""
     initial_scale: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Standard deviation of the initial factors, drawn from a normal distribution; None uses Keras' default,
     uniform(-0.05, 0.05). With a scale, biases start at zero, and predictions at the mean of the training
     ratings."""
     l2: float = Field(1e-6, ge=0, allow_inf_nan=False)
     """Penalty on every squared parameter, added once per mini-batch (Keras' ``embeddings_regularizer``); 0 for none."""
+    bayesian_factors: int | None = Field(None, ge=1, le=256)
+    """Length of the vectors in each sample of ``bayesian_mf``; None is a number that suits the ratings."""
     sweeps: int | None = Field(None, ge=10)
     """Gibbs sweeps of each chain of ``bayesian_mf``, of which the first sixth is discarded; None for 150, and up to 450
     with fewer than 80,000 ratings."""

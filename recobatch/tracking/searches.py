@@ -24,18 +24,21 @@ class SearchRuns:
         self._source = {"mlflow.user": user, "mlflow.source.name": "recobatch", "mlflow.source.type": "JOB"}
         self._trials: list[TrackedRun] = []
 
-    def start(self, *, model: str, study: str, params: Mapping[str, object], dataset: DatasetInfo) -> TrackedRun:
+    def start(
+        self, studies: Mapping[str, str], *, params: Mapping[str, object], dataset: DatasetInfo
+    ) -> TrackedRun:  # fmt: skip
         """Begin the run of a search.
 
         Args:
-            model: Name of the model.
-            study: Name of the study.
+            studies: Name of a model → name of its study.
             params: The settings that every trial shares, nested as the settings are.
             dataset: What the trials are trained on.
         """
-        run = TrackedRun(self._connection, self._sender, model, Journal.create(self._outbox, f"search_{model}"))
-        tags = {SEARCH_TAG: study, "model": model, **self._source}
-        run.post("start", {"name": f"tune {model} · {study}", "tags": tags})
+        models, names = ", ".join(studies), ", ".join(studies.values())
+        label = next(iter(studies)) if len(studies) == 1 else "models"
+        run = TrackedRun(self._connection, self._sender, models, Journal.create(self._outbox, f"search_{label}"))
+        tags = {SEARCH_TAG: names, "model": models, **self._source}
+        run.post("start", {"name": f"tune {models}" + (f" · {names}" if len(studies) == 1 else ""), "tags": tags})
         run.post("params", flatten_params({**params, "dataset": {"fingerprint": dataset.fingerprint}}))
         run.post("dataset", asdict(dataset))
         return run

@@ -4,8 +4,8 @@ Trials are judged on ratings cut from the training part; no test rating is ever 
 """
 
 from recobatch.tuning.budget import Budget
-from recobatch.tuning.result import SearchResult, Trial
+from recobatch.tuning.result import SearchResult, Trial, settings_together
 from recobatch.tuning.toml_text import as_toml, merged_toml
 from recobatch.tuning.training import SearchInputs
 
-__all__ = ["Budget", "SearchInputs", "SearchResult", "Trial", "as_toml", "merged_toml"]
+__all__ = ["Budget", "SearchInputs", "SearchResult", "Trial", "as_toml", "merged_toml", "settings_together"]

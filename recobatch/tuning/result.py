@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from recobatch.models import find_model
 from recobatch.models.search_space import Value
 
 TrialState = Literal["finished", "pruned", "failed"]
@@ -77,6 +78,17 @@ class SearchResult:
             "settings": dict(self.settings), "importance": dict(self.importance),
             "baseline": self.baseline.to_dict(), "best_trials": [trial.to_dict() for trial in self.finished[:10]],
         }  # fmt: skip
+
+
+def settings_together(results: Sequence[SearchResult]) -> dict[str, Value]:
+    """Settings for a batch of all the models that were tuned.
+
+    Keras models read the same ones, as sampled models do: of each kind, those of the model with the lowest error.
+    """
+    best: dict[bool, SearchResult] = {}
+    for result in sorted(results, key=lambda result: _error(result.best)):
+        best.setdefault(find_model(result.model).is_keras, result)
+    return {key: value for result in best.values() for key, value in result.settings.items()}
 
 
 def _error(trial: Trial) -> float:

@@ -50,6 +50,8 @@ class Study:
         self.folder = folder
         self._study = study
         self._space = space
+        if space.first and not study.get_trials(deepcopy=False):
+            study.enqueue_trial(dict(space.first))
 
     @property
     def facts(self) -> dict[str, Any]:

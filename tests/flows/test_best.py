@@ -18,7 +18,8 @@ from tests.support.flow_servers import tracking_address
 from tests.support.summary_keys import undocumented
 
 SMALL = (
-    "--set", "train.epochs=3", "--set", "model.n_factors=2", "--set", "model.sweeps=20", "--set", "gate.baseline=none",
+    "--set", "train.epochs=3", "--set", "model.n_factors=2", "--set", "model.bayesian_factors=2",
+    "--set", "model.sweeps=20", "--set", "gate.baseline=none",
     "--set", "gate.ranking=warn", "--json",
 )  # fmt: skip
 MODELS = {"explicit_mf", "explicit_mf_bias", "bayesian_mf"}

@@ -6,7 +6,8 @@ from tests.support.summary_keys import undocumented
 
 DIVERGING = (
     "--set", "train.optimizer=sgd", "--set", "train.learning_rate=100", "--set", "train.epochs=3",
-    "--set", "model.n_factors=2", "--set", "model.sweeps=60", "--set", "split.method=random",
+    "--set", "model.n_factors=2", "--set", "model.bayesian_factors=2", "--set", "model.sweeps=60",
+    "--set", "split.method=random",
     "--set", "gate.ranking=warn", "--json",
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from tests.support.dataset import DATASET
 
 def log_search(tracker, *, trials=2):
     runs = tracker.searches()
-    search = runs.start(model="m", study="s", params={"seed": 0}, dataset=DATASET)
+    search = runs.start({"m": "s"}, params={"seed": 0}, dataset=DATASET)
     for number in range(trials):
         runs.log_trial(
             search, name=f"m · trial {number}", model="m", study="s", params={"train.decay": 0.9},

@@ -19,7 +19,7 @@ def inputs(low_rank, tmp_path):
     later = np.arange(len(low_rank)) % 5 == 0
     parts = Split(low_rank.take(~later), low_rank.take(later))
     encoded = Encoded(tmp_path, low_rank.n_users, low_rank.n_items, len(low_rank), None)
-    options = ModelOptions(n_factors=2, sweeps=20)
+    options = ModelOptions(n_factors=2, bayesian_factors=2, sweeps=20)
     return TrainingInputs(encoded, parts, (1.0, 5.0), options, Recipe(epochs=1), seed=4)
 
 

@@ -43,7 +43,7 @@ def usual(parts):
     return {preset: r2_by_model(parts, *setting) for preset, setting in SETTINGS.items()}
 
 
-SMALL = {"n_factors": 2, "sweeps": 20}
+SMALL = {"n_factors": 2, "bayesian_factors": 2, "sweeps": 20}
 SETTINGS = {
     "tuned": (TUNED.options.model_copy(update=SMALL), TUNED.recipe),
     "notebook": (ModelOptions(**SMALL), Recipe(epochs=40, learning_rate=0.01)),

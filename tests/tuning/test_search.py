@@ -12,7 +12,7 @@ from recobatch.models.options import ModelOptions
 from recobatch.models.search_space import KERAS_SPACE, Choices, Range
 from recobatch.split import SplitOptions, split
 from recobatch.training.recipe import Recipe
-from recobatch.tuning import Budget, SearchInputs
+from recobatch.tuning import Budget, SearchInputs, SearchResult, Trial, settings_together
 from recobatch.tuning.search import search
 from recobatch.tuning.study import open_study
 from recobatch.tuning.training import train_once
@@ -22,6 +22,7 @@ SPACE = replace(
     dimensions={"model.n_factors": Choices((2, 4)), "train.learning_rate": Range(0.01, 0.1, log=True)},
     fixed={**KERAS_SPACE.fixed, "model.initial_scale": 0.1, "train.batch_size": 32},
     trial={"train.epochs": 4, "train.patience": 3},
+    first={},
 )
 
 
@@ -103,3 +104,19 @@ def test_settings_in_force_that_are_best_stay(inputs, tmp_path):
     found = searched(well, tmp_path, trials=1)
     assert found.best is found.baseline
     assert found.settings == {}
+
+
+def found_of(model, error, settings, baseline=1.0):
+    trials = (Trial(0, "finished", settings, error),)
+    return SearchResult(model, f"study of {model}", Trial(-1, "finished", {}, baseline), trials, settings)
+
+
+def test_settings_together_are_those_of_the_best_model_of_each_kind():
+    keras = (
+        found_of("explicit_mf", 0.9, {"model.n_factors": 16}),
+        found_of("explicit_mf_bias", 0.8, {"model.n_factors": 40}),
+    )
+    sampled = found_of("bayesian_mf", 0.7, {"model.bayesian_factors": 8})
+    assert settings_together([*keras, sampled]) == {"model.n_factors": 40, "model.bayesian_factors": 8}
+    unchanged = found_of("explicit_mf_bias", 0.8, {}, baseline=0.6)
+    assert settings_together([keras[0], unchanged, sampled]) == {"model.bayesian_factors": 8}

@@ -45,6 +45,16 @@ def test_trials_are_kept_and_counted_by_the_next_run(tmp_path):
         assert trial.validation_mse == (trial.values["train.decay"] - 0.3) ** 2
 
 
+def test_the_first_trial_has_the_values_of_the_space(tmp_path):
+    space = SearchSpace({"train.decay": Range(0.0, 1.0)}, first={"train.decay": 0.25})
+    for trials in (1, 3):
+        with opened(tmp_path, space=space) as study:
+            study.optimize(parabola, Budget(trials=trials), workers=1)
+            found = [trial.values["train.decay"] for trial in study.trials()]
+    assert found[0] == 0.25
+    assert len(set(found)) == 3
+
+
 def test_proposals_approach_the_minimum(tmp_path):
     with opened(tmp_path) as study:
         study.optimize(parabola, Budget(trials=40), workers=1)
