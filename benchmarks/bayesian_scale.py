@@ -62,7 +62,7 @@ def measure(ratings: EncodedInteractions, sweeps: int, n_threads: int) -> Iterat
             if number == 0:
                 total[-1] = (1, total[-1][1])
             yield {"sweep": total[-1][1]}
-        product = RunningProduct(USERS, ITEMS)
+        product = RunningProduct(USERS, ITEMS, pool)
         for _ in range(2 * held + 1):
             product.add(chain.users.vectors[:, :-1], chain.items.vectors[:, :-1])
         total.append((BayesianOptions().sweeps_for(len(ratings)) // held, clock.read()))

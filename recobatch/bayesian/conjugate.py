@@ -1,4 +1,4 @@
-"""Conjugate gradients for several right sides at once."""
+"""Ridge regressions by conjugate gradients, for several right sides at once."""
 
 from collections.abc import Callable
 
@@ -6,35 +6,40 @@ import numpy as np
 
 _SMALLEST = 1e-30
 
+Product = Callable[[np.ndarray], np.ndarray]
 
-def conjugate_gradients(
-    apply: Callable[[np.ndarray], np.ndarray], right: np.ndarray, start: np.ndarray, diagonal: np.ndarray, steps: int
-) -> np.ndarray:
-    """Columns of ``A⁻¹ right`` approximately, preconditioned by a diagonal.
+
+def ridge_by_gradients(
+    forward: Product, backward: Product, right: np.ndarray, ridge: np.ndarray, norms: np.ndarray, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of ``(XᵀX + ridge)⁻¹ right`` approximately, preconditioned by the diagonal.
 
     Args:
-        apply: Multiplies each column by its symmetric positive definite matrix, shape ``(m, d)``.
+        forward: Multiplies by X, shape ``(m, d)`` to ``(n, d)``.
+        backward: Multiplies by Xᵀ, shape ``(n, d)`` to ``(m, d)``.
         right: Right sides, float32, shape ``(m, d)``.
-        start: First guess, of the same shape.
-        diagonal: Positive, of the same shape.
-        steps: Multiplications after the first.
+        ridge: Positive, one for each column, shape ``(d,)``.
+        norms: Squared lengths of the columns of X, shape ``(m, 1)``.
+        steps: Multiplications by either matrix.
 
     Returns:
-        float32, shape ``(m, d)``.
+        The solution, float32, shape ``(m, d)``, and X times it, float32, shape ``(n, d)``.
     """
-    solution = start.copy()
-    residual = right - apply(solution)
-    scaled = residual / diagonal
-    direction, product = scaled, _dots(residual, scaled)
+    diagonal = norms + ridge
+    residual, scaled = right, right / diagonal
+    direction, length = scaled, _dots(residual, scaled)
+    solution = product = np.zeros(1, dtype=np.float32)
     for _ in range(steps):
-        image = apply(direction)
-        step = (product / np.maximum(_dots(direction, image), _SMALLEST)).astype(np.float32)
-        solution += step * direction
-        residual -= step * image
+        image = forward(direction)
+        pulled = backward(image) + ridge * direction
+        step = (length / np.maximum(_dots(direction, pulled), _SMALLEST)).astype(np.float32)
+        solution = solution + step * direction
+        product = product + step * image
+        residual = residual - step * pulled
         scaled = residual / diagonal
-        product, previous = _dots(residual, scaled), product
-        direction = scaled + (product / np.maximum(previous, _SMALLEST)).astype(np.float32) * direction
-    return solution
+        length, previous = _dots(residual, scaled), length
+        direction = scaled + (length / np.maximum(previous, _SMALLEST)).astype(np.float32) * direction
+    return solution, product
 
 
 def _dots(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -1,11 +1,11 @@
 """Feature blocks as linear maps from weights to vectors: by singular vectors where small, else by sparse products."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from recobatch.bayesian.conjugate import conjugate_gradients
-from recobatch.bayesian.rows import Rows
+from recobatch.bayesian.conjugate import ridge_by_gradients
+from recobatch.bayesian.sparse import SparseMatrix
 from recobatch.bayesian.threads import Threads
 from recobatch.features import FeatureBlock
 
@@ -15,6 +15,15 @@ _SMALLEST = 1e-5
 _CG_STEPS = 4
 
 
+class Weights(NamedTuple):
+    """Weights of a block."""
+
+    coordinates: np.ndarray
+    """float32, shape ``(m, d)``."""
+    product: np.ndarray
+    """X times these, float32, shape ``(n, d)``."""
+
+
 class Design(Protocol):
     """A block X with n rows, as a map from m coordinates; each coordinate has the prior precision of the block."""
 
@@ -22,16 +31,16 @@ class Design(Protocol):
     n_coordinates: int
 
     def draw(
-        self, target: np.ndarray, noise: np.ndarray, prior: np.ndarray, before: np.ndarray, rng: np.random.Generator,
+        self, rest: np.ndarray, noise: np.ndarray, prior: np.ndarray, before: Weights, rng: np.random.Generator,
         threads: Threads,
-    ) -> np.ndarray:  # fmt: skip
-        """Draw coordinates W given ``target = X W + N(0, 1 / noise)``: a ridge regression of each column.
+    ) -> Weights:  # fmt: skip
+        """Draw coordinates W given ``rest + X before = X W + N(0, 1 / noise)``: a ridge regression of each column.
 
         Args:
-            target: float32, shape ``(n, d)``.
+            rest: What the weights before leave unexplained, float32, shape ``(n, d)``.
             noise: Precision of each column, shape ``(d,)``.
             prior: Precision of the coordinates in each column, shape ``(d,)``.
-            before: Coordinates of the sweep before, float32, shape ``(m, d)``.
+            before: Weights of the sweep before.
             rng: Source of randomness.
             threads: For products.
         """
@@ -59,11 +68,12 @@ class Intercept:
         self._n_rows = n_rows
 
     def draw(
-        self, target: np.ndarray, noise: np.ndarray, prior: np.ndarray, before: np.ndarray, rng: np.random.Generator,
+        self, rest: np.ndarray, noise: np.ndarray, prior: np.ndarray, before: Weights, rng: np.random.Generator,
         threads: Threads,
-    ) -> np.ndarray:  # fmt: skip
-        total = target.sum(axis=0, keepdims=True, dtype=np.float64)
-        return _draw_orthogonal(total, np.array([[self._n_rows]]), noise, prior, rng)
+    ) -> Weights:  # fmt: skip
+        total = rest.sum(axis=0, keepdims=True, dtype=np.float64) + self._n_rows * before.coordinates
+        drawn = _draw_orthogonal(total, np.array([[self._n_rows]]), noise, prior, rng)
+        return Weights(drawn, self.forward(drawn, threads))
 
     def forward(self, coordinates: np.ndarray, threads: Threads) -> np.ndarray:
         return np.repeat(coordinates, self._n_rows, axis=0)
@@ -97,10 +107,12 @@ class Spectral:
         return threads.product(self._map, coordinates)
 
     def draw(
-        self, target: np.ndarray, noise: np.ndarray, prior: np.ndarray, before: np.ndarray, rng: np.random.Generator,
+        self, rest: np.ndarray, noise: np.ndarray, prior: np.ndarray, before: Weights, rng: np.random.Generator,
         threads: Threads,
-    ) -> np.ndarray:  # fmt: skip
-        return _draw_orthogonal(threads.product(self._transposed, target), self._norms, noise, prior, rng)
+    ) -> Weights:  # fmt: skip
+        projected = threads.product(self._transposed, rest + before.product)
+        drawn = _draw_orthogonal(projected, self._norms, noise, prior, rng)
+        return Weights(drawn, self.forward(drawn, threads))
 
     def weights(self, coordinates: np.ndarray) -> np.ndarray:
         return self._right @ coordinates
@@ -113,32 +125,32 @@ class Sparse:
     """The block as it is; the coordinates are the weights."""
 
     def __init__(self, block: FeatureBlock) -> None:
-        rows = np.repeat(np.arange(block.n_rows), np.diff(block.indptr))
-        shape = (block.n_rows, block.n_features)
-        self._by_row = Rows.build(rows, block.indices, block.values, shape)
-        self._by_feature = Rows.build(block.indices, rows, block.values, shape[::-1])
+        self._by_row, self._by_feature = SparseMatrix.build(block), SparseMatrix.build_transposed(block)
         self.n_features = self.n_coordinates = block.n_features
         norms = np.bincount(block.indices, block.values.astype(np.float64) ** 2, block.n_features)
         self._norms = norms.astype(np.float32)[:, None]
 
     def forward(self, coordinates: np.ndarray, threads: Threads) -> np.ndarray:
-        return self._by_row.multiply(coordinates, threads.each)
+        return self._by_row.multiply(coordinates, threads)
 
     def draw(
-        self, target: np.ndarray, noise: np.ndarray, prior: np.ndarray, before: np.ndarray, rng: np.random.Generator,
+        self, rest: np.ndarray, noise: np.ndarray, prior: np.ndarray, before: Weights, rng: np.random.Generator,
         threads: Threads,
-    ) -> np.ndarray:  # fmt: skip
-        """By conjugate gradients on a perturbed system, from the sweep before (Simm et al. 2017, section 3.2)."""
+    ) -> Weights:  # fmt: skip
+        """By conjugate gradients on a perturbed system, from the sweep before (Simm et al. 2017, section 3.2).
+
+        What is solved for is the change of the weights, whose product with X comes with it: 9 multiplications.
+        """
         ratio = (prior / noise).astype(np.float32)
         root = np.sqrt(1 / noise).astype(np.float32)
-        noisy = target + root * rng.standard_normal(target.shape, dtype=np.float32)
-        perturbed = np.sqrt(ratio) * root * rng.standard_normal(before.shape, dtype=np.float32)
-        right = self._by_feature.multiply(noisy, threads.each) + perturbed
-
-        def apply(vector: np.ndarray) -> np.ndarray:
-            return self._by_feature.multiply(self.forward(vector, threads), threads.each) + ratio * vector
-
-        return conjugate_gradients(apply, right, before, self._norms + ratio, _CG_STEPS)
+        noisy = rest + root * rng.standard_normal(rest.shape, dtype=np.float32)
+        right = self._by_feature.multiply(noisy, threads) - ratio * before.coordinates
+        right += np.sqrt(ratio) * root * rng.standard_normal(right.shape, dtype=np.float32)
+        change, product = ridge_by_gradients(
+            lambda weights: self._by_row.multiply(weights, threads),
+            lambda vectors: self._by_feature.multiply(vectors, threads), right, ratio, self._norms, _CG_STEPS,
+        )  # fmt: skip
+        return Weights(before.coordinates + change, before.product + product)
 
     def weights(self, coordinates: np.ndarray) -> np.ndarray:
         return coordinates

@@ -152,7 +152,7 @@ def fit_bayesian(
         problem = Problem.build(train, users, items)
         n_factors = options.factors_for(len(train), train.n_users, train.n_items)
         sweeps = options.sweeps_for(len(train))
-        run = _new_run(problem, train, sweeps * options.chains, n_factors, validation, on_sweep)
+        run = _new_run(problem, train, sweeps * options.chains, n_factors, validation, on_sweep, pool)
         chains = []
         for number in range(options.chains):
             chain = Chain.start(problem, n_factors, np.random.default_rng([seed, number]))
@@ -185,7 +185,7 @@ def condition_on_all(
     with threads(n_threads or _default_threads()) as pool:
         problem = Problem.build(ratings, users, items)
         state.check(problem)
-        run = _new_run(problem, ratings, sweeps * len(state.chains), state.n_factors, None, on_sweep)
+        run = _new_run(problem, ratings, sweeps * len(state.chains), state.n_factors, None, on_sweep, pool)
         chains = []
         for number, arrays in enumerate(state.chains):
             chain = Chain.resume(problem, state.rescaled(arrays, problem), np.random.default_rng([seed, number, 1]))
@@ -196,12 +196,12 @@ def condition_on_all(
 
 def _new_run(
     problem: Problem, ratings: EncodedInteractions, n_sweeps: int, n_factors: int,
-    validation: EncodedInteractions | None, on_sweep: OnSweep | None,
+    validation: EncodedInteractions | None, on_sweep: OnSweep | None, pool: Threads,
 ) -> _Run:  # fmt: skip
     n_users, n_items = ratings.n_users, ratings.n_items
     return _Run(
         problem, (float(ratings.rating.min()), float(ratings.rating.max())), validation, on_sweep,
-        RunningProduct(n_users, n_items), (np.zeros(n_users), np.zeros(n_items)),
+        RunningProduct(n_users, n_items, pool), (np.zeros(n_users), np.zeros(n_items)),
         Snapshots(n_sweeps, problem, n_factors + 1),
     )  # fmt: skip
 

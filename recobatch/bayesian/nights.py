@@ -6,6 +6,7 @@ from recobatch.bayesian.implicit import implicit_block
 from recobatch.bayesian.lanes import solve_and_sample
 from recobatch.bayesian.priors import Priors
 from recobatch.bayesian.rows import Rows
+from recobatch.bayesian.sparse import SparseMatrix
 from recobatch.bayesian.state import Arrays, BayesianState
 from recobatch.bayesian.statistics import RowStatistics, row_statistics
 from recobatch.bayesian.threads import Threads, threads
@@ -86,9 +87,7 @@ def prior_means(sample: Arrays, side: str, n_rows: int, blocks: list[FeatureBloc
     prior = np.repeat(sample[f"{side}_weights_0"], n_rows, axis=0)
     for number, each in enumerate(blocks, start=1):
         if each is not None and f"{side}_weights_{number}" in sample:
-            entry = np.repeat(np.arange(n_rows), np.diff(each.indptr))
-            features = Rows.build(entry, each.indices, each.values, (n_rows, each.n_features))
-            prior += features.multiply(sample[f"{side}_weights_{number}"], pool.each)
+            prior += SparseMatrix.build(each).multiply(sample[f"{side}_weights_{number}"], pool)
     return prior
 
 

@@ -1,11 +1,11 @@
 """Sparse rows padded to equal lengths, so that one batched product serves many rows."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-_SLOTS = 1 << 17
+_SLOTS = 1 << 14
+"""Slots of a bucket: what is gathered for them fits in the cache."""
 _LANES = 4096
 _WASTE = 1.25
 """A bucket's longest row has at most this many times the entries of its shortest."""
@@ -63,20 +63,10 @@ class Rows:
             ))  # fmt: skip
         return cls(tuple(buckets), n_rows, n_columns, counts)
 
-    def multiply(self, matrix: np.ndarray, run: "Run") -> np.ndarray:
-        """The product with a dense matrix, shape ``(n_columns, d)``: float32, shape ``(n_rows, d)``."""
-        out = np.zeros((self.n_rows, matrix.shape[1]), dtype=np.float32)
-        padded = np.vstack([matrix, np.zeros((1, matrix.shape[1]))]).astype(np.float32)
 
-        def product(bucket: Bucket) -> None:
-            out[bucket.rows] = np.matmul(bucket.values[:, None, :], padded[bucket.columns])[:, 0]
-
-        run(product, self.buckets)
-        return out
-
-
-Run = Callable[[Callable[[Bucket], None], tuple[Bucket, ...]], None]
-"""Calls a function for each bucket, in any order and in any number of threads."""
+def gather(matrix: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """``matrix[index]``, several times as fast: the indices are known to be in range."""
+    return np.take(matrix, index, axis=0, mode="clip")
 
 
 def _cuts(lengths: np.ndarray) -> list[tuple[int, int]]:

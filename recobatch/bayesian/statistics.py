@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recobatch.bayesian.rows import Bucket, Rows
+from recobatch.bayesian.rows import Bucket, Rows, gather
 from recobatch.bayesian.threads import Threads
 
 
@@ -33,28 +33,30 @@ def row_statistics(
         threads: Where the buckets are summed.
     """
     count, d = ratings.n_rows, other.shape[1]
-    root = np.append(np.sqrt(weights), 0).astype(np.float32)
-    lines = _lines(other) * root[:, None]
+    lines = _lines(other, weights)
     found = RowStatistics(np.zeros((count, d, d), np.float32), np.zeros((count, d), np.float32), np.zeros(count))
 
     def fill(bucket: Bucket) -> None:
-        gathered = lines[bucket.columns]
-        gathered[..., d] += bucket.values * root[bucket.columns]
-        sums = np.matmul(gathered.transpose(0, 2, 1), gathered)
+        gathered = gather(lines, bucket.columns)
+        centred = gathered[..., 0] + bucket.values * gathered[..., d]
+        gathered[..., 0] = gathered[..., d + 1] = centred
+        # Two views that differ by a column: of a matrix and itself numpy would use syrk, slower for so few columns.
+        sums = np.matmul(gathered[..., :-1].transpose(0, 2, 1), gathered[..., 1:])
         sums *= precision[bucket.rows, None, None].astype(np.float32)
-        found.gram[bucket.rows] = sums[:, :d, :d]
-        found.right[bucket.rows] = sums[:, :d, d]
-        found.squares[bucket.rows] = sums[:, d, d]
+        found.gram[bucket.rows] = sums[:, 1:, :d]
+        found.right[bucket.rows] = sums[:, 0, :d]
+        found.squares[bucket.rows] = sums[:, 0, d]
 
     threads.each(fill, ratings.buckets)
     return found
 
 
-def _lines(other: np.ndarray) -> np.ndarray:
-    """``(q, 1, -c)`` for each row of the other side, and zeros for the padding."""
+def _lines(other: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """``(-c, q, 1, -c)`` for each row of the other side, times the root of its weight; zeros for the padding."""
     d = other.shape[1]
-    lines = np.zeros((len(other) + 1, d + 1), dtype=np.float32)
-    lines[:-1, : d - 1] = other[:, :-1]
-    lines[:-1, d - 1] = 1
-    lines[:-1, d] = -other[:, -1]
+    lines = np.zeros((len(other) + 1, d + 2), dtype=np.float32)
+    lines[:-1, 1:d] = other[:, :-1]
+    lines[:-1, d] = 1
+    lines[:-1, 0] = lines[:-1, d + 1] = -other[:, -1]
+    lines[:-1] *= np.sqrt(weights).astype(np.float32)[:, None]
     return lines

@@ -1,7 +1,7 @@
 """Threads for work that is divided the same way whatever their number, so that results do not depend on it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,6 +18,7 @@ class Threads:
     """A pool; each piece of work writes to its own rows."""
 
     pool: ThreadPoolExecutor | None
+    number: int = 1
 
     def product(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """``left @ right`` by blocks of the rows of ``left``, float32."""
@@ -42,12 +43,23 @@ class Threads:
 
     def each(self, work: Callable[[_T], None], pieces: Iterable[_T]) -> None:
         """Call ``work`` for each piece and wait; raises what a call raised."""
-        if self.pool is None:
-            for piece in pieces:
+        waiting = iter(list(pieces))  # shared by the threads: a future for each piece costs more than a small piece
+
+        def work_off() -> None:
+            for piece in waiting:
                 work(piece)
-        else:
-            for _ in self.pool.map(work, pieces):
+
+        if self.pool is None:
+            work_off()
+            return
+        running = [self.pool.submit(work_off) for _ in range(self.number)]
+        try:
+            for each in running:
+                each.result()
+        finally:
+            for _ in waiting:  # after an error or an interrupt nothing more is begun
                 pass
+            wait(running)
 
 
 @contextmanager
@@ -58,4 +70,4 @@ def threads(number: int) -> Iterator[Threads]:
             yield Threads(None)
             return
         with ThreadPoolExecutor(number, thread_name_prefix="bayesian") as pool:
-            yield Threads(pool)
+            yield Threads(pool, number)

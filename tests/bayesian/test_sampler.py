@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recobatch.bayesian.chain import Chain
-from recobatch.bayesian.designs import Intercept, Sparse, Spectral
+from recobatch.bayesian.designs import Intercept, Sparse, Spectral, Weights
 from recobatch.bayesian.lanes import solve_and_sample
 from recobatch.bayesian.priors import Priors
 from recobatch.bayesian.rows import Rows
@@ -83,9 +83,9 @@ def test_weights_follow_the_closed_form_of_ridge_regression(design, shape, monke
     target = rng.normal(size=(shape[0], 2)).astype(np.float32)
     noise, prior = np.array([3.0, 0.8]), np.array([1.0, 6.0])
     found = design(block_of(matrix))
-    before = np.zeros((found.n_coordinates, 2), np.float32)
+    before = Weights(np.zeros((found.n_coordinates, 2), np.float32), np.zeros_like(target))
     draws = np.array([
-        found.forward(found.draw(target, noise, prior, before, rng, ALONE), ALONE) for _ in range(3000)
+        found.draw(target, noise, prior, before, rng, ALONE).product for _ in range(3000)
     ])  # fmt: skip
     for column in range(2):
         inner = np.linalg.inv(noise[column] * matrix.T @ matrix + prior[column] * np.eye(shape[1]))
