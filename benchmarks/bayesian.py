@@ -23,6 +23,7 @@ from environments import Missing, python_with
 PEERS = ("myfm", "cmfrec", "surprise", "lenskit")
 OURS = ("ours, side tables", "ours")
 HERE = Path(__file__).parent
+CACHE = Path.home() / ".cache" / "recobatch" / "movielens-100k"
 NOISE = 0.8
 """Standard deviation of the noise of the synthetic ratings."""
 
@@ -42,7 +43,7 @@ def write_synthetic(path: Path) -> None:
     np.savetxt(path, np.stack([user + 1, item + 1, rating, np.arange(len(pair))], axis=1), fmt="%d", delimiter="\t")
 
 
-def fit_ours(path: Path, seed: int, chains: int, *, side: bool) -> dict:
+def fit_ours(path: Path, seed: int, chains: int, side_tables: Path | None) -> dict:
     """One fit in this process; intervals are calibrated on an eighth of train that a second, shorter fit leaves out."""
     import pyarrow as pa
     from peers_runs import load
@@ -53,7 +54,7 @@ def fit_ours(path: Path, seed: int, chains: int, *, side: bool) -> dict:
     from recobatch.evaluation.noise import HeldOut
     from recobatch.evaluation.uncertainty import assess_uncertainty
     from recobatch.interactions import EncodedInteractions
-    from recobatch.sources.movielens import fetch_side_tables
+    from recobatch.sources.movielens import fetch, fetch_side_tables
     from recobatch.sources.side_tables import read_side_table
     from recobatch.vocabulary import Vocabulary
 
@@ -71,10 +72,10 @@ def fit_ours(path: Path, seed: int, chains: int, *, side: bool) -> dict:
         for part in columns
     )
     tables = {}
-    if side:
-        for name, file, size in zip(
-            ("users", "items"), fetch_side_tables(path.parent), (n_users, n_items), strict=True
-        ):
+    if side_tables is not None:
+        fetch(side_tables)
+        files = fetch_side_tables(side_tables)
+        for name, file, size in zip(("users", "items"), files, (n_users, n_items), strict=True):
             ids = Vocabulary.build(pa.array(range(1, size + 1)))
             tables[name] = read_side_table(file, ids, "user" if name == "users" else "item")[0]
     options = BayesianOptions(chains=chains)
@@ -117,7 +118,7 @@ def measure(data: str, path: Path, tools: list[str], options: argparse.Namespace
             if tool in OURS:
                 calls = [
                     [sys.executable, __file__, "--u-data", str(path), "--one", tool, "--seeds", str(seed), "--chains",
-                     str(options.chains)]
+                     str(options.chains), "--side-tables", str(options.side_tables)]
                     for seed in range(options.seeds)
                 ]  # fmt: skip
             else:
@@ -138,12 +139,14 @@ def main() -> None:
     parser.add_argument("--u-data", type=Path, required=True, help="MovieLens 100k's u.data")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--chains", type=int, default=1)
+    parser.add_argument("--side-tables", type=Path, default=CACHE, help="folder; downloaded to it where it has none")
     parser.add_argument("--only", choices=PEERS)
     parser.add_argument("--out", type=Path, default=HERE / "out" / "bayesian.jsonl")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(fit_ours(options.u_data, options.seeds, options.chains, side=options.one == OURS[0])))
+        tables = options.side_tables if options.one == OURS[0] else None
+        print(json.dumps(fit_ours(options.u_data, options.seeds, options.chains, tables)))
         return
     tools = [*OURS, *([options.only] if options.only else PEERS)]
     print("| data | tool | fit s | test MSE | 90 % cover | sd~error | width | setting |\n" + "|---" * 8 + "|")
