@@ -90,6 +90,8 @@ class TrainedModel:
     """None in a batch that is only finalized."""
     compared: Path | None = None
     """Factors of the training that held out a part of the training ratings; None where there was none."""
+    refit_failed: str | None = None
+    """Why the champion does not know all ratings, one line; None where it does or was not meant to."""
 
     @classmethod
     def of(cls, name: str, done: StageOutput, run: TrackedRun) -> Self:

@@ -27,6 +27,11 @@ def choice_remarks(summary: BatchSummary) -> Iterator[str]:
         yield standing_remark(summary.champion, errors)
     if champion.trained_on == "all ratings":
         yield "Its published predictions know all ratings; its errors are those of the model before it was given them."
+    if champion.refit_failed is not None:
+        yield (
+            f"{summary.champion} is published as it was measured, without the ratings that were held out: "
+            f"{champion.refit_failed}."
+        )
     for name, reason in summary.left_out.items():
         any_more = " any more" if summary.data.scored_only else ""
         yield f"The table has no predictions of {name}{any_more}: {reason}."

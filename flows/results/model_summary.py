@@ -36,6 +36,8 @@ class ModelSummary(Figures):
     compile_seconds: float | None = None
     trained_on: str | None = None
     """Ratings that the published model knows: ``all ratings`` or ``train part``; errors are of the latter."""
+    refit_failed: str | None = None
+    """Why a champion that was to know all ratings knows the train part alone: its training on all of them diverged."""
     rank_by: str | None = None
     """What its lists are ranked by."""
     rankings: Mapping[str, Any] | None = None

@@ -70,7 +70,7 @@ def _trained_model(batch: TrainedBatch, model: TrainedModel) -> ModelSummary:
         test_mse=test.mse, test_rmse=test.rmse, test_mae=test.mae,
         cold_rows=test.cold_rows, cold_items=test.cold_items, cold_users=test.cold_users,
         train_seconds=history.seconds, compile_seconds=history.compile_seconds,
-        trained_on=KNOWN[model.report.trained_on],
+        trained_on=KNOWN[model.report.trained_on], refit_failed=model.refit_failed,
         rank_by=lists.rank_by[model.name], rankings=lists.rankings(model.name),
         **_spread(batch.standings.get(model.name)),
         **uncertainty_figures(model.calibrated),

@@ -6,11 +6,13 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
 
 from flows.job import Job, Services
 from flows.outputs import Parts, Ratings, TrainedModel
 from flows.settings.tree import Settings
 from flows.tasks.train import training_inputs, training_stage
+from recobatch.errors import TrainingDiverged
 from recobatch.models import find_model
 from recobatch.storage.workspace import StageOutput
 from recobatch.training.refit import refit
@@ -29,7 +31,10 @@ def with_all_ratings(job: Job, model: TrainedModel, ratings: Ratings, parts: Par
 
 @task(name="refit", cache_policy=NO_CACHE)
 def refit_model(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -> TrainedModel:
-    """Train a Keras model on all ratings for the epochs that were best; its errors stay those of the measured one."""
+    """Train a Keras model on all ratings for the epochs that were best; its errors stay those of the measured one.
+
+    Where that training diverges, the model is published as it was measured, with the reason.
+    """
     stage, epochs = f"refit {model.name}", model.report.history.best_epoch
     with job.stages.timed(stage, total=epochs) as progress:
 
@@ -40,11 +45,22 @@ def refit_model(job: Job, model: TrainedModel, ratings: Ratings, parts: Parts) -
             inputs = training_inputs(job.settings, ratings, parts)
             return refit(model.name, inputs, model.files, model.report, out, on_epoch).to_json()
 
-        done = job.work.stage(*refit_stage(job.settings, model.name, ratings, parts), build)
+        try:
+            done = job.work.stage(*refit_stage(job.settings, model.name, ratings, parts), build)
+        except TrainingDiverged as diverged:
+            return _as_measured(model, str(diverged))
     known = TrainedModel.of(model.name, done, model.run)
     job.stages.log(stage, f"{ratings.report.ratings:,} ratings, {epochs} epochs", reused=done.reused, epochs=epochs)
     report = replace(known.report, validation_mse=model.report.validation_mse)
     return replace(model, files=replace(model.files, path=done.path), report=report)
+
+
+def _as_measured(model: TrainedModel, reason: str) -> TrainedModel:
+    model.run.set_tags({"refit_failed": reason})
+    get_run_logger().warning(
+        "%s is published as it was measured, without the ratings that were held out: %s", model.name, reason
+    )
+    return replace(model, refit_failed=reason)
 
 
 def refit_stage(settings: Settings, name: str, ratings: Ratings, parts: Parts) -> tuple[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ import numpy as np
 from recobatch.bayesian.columns import combined, gram
 from recobatch.bayesian.threads import Threads
 
-LARGEST_MOVE = 0.0044
+LARGEST_MOVE = 0.004
 """Standard deviations of the ratings by which the choice of the rank may move a prediction."""
 _HELD = 512
 """Columns that are kept between compressions. With few ratings of each user and long vectors those beyond may matter:

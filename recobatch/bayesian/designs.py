@@ -10,7 +10,9 @@ from recobatch.bayesian.threads import Threads
 from recobatch.features import FeatureBlock
 
 SPECTRAL_LIMIT = 2500
-"""A block is decomposed unless both its rows and its features exceed this number."""
+"""A block is decomposed unless both its rows and its features exceed this number,"""
+SPECTRAL_CELLS = 1 << 25
+"""or their product this one: it is a dense matrix then, of 12 bytes a cell."""
 _SMALLEST = 1e-5
 _CG_STEPS = 4
 
@@ -170,4 +172,6 @@ def _draw_orthogonal(
 
 def design_of(block: FeatureBlock) -> Design:
     """The map of a block, by the way that suits its size."""
-    return Spectral(block) if min(block.n_rows, block.n_features) <= SPECTRAL_LIMIT else Sparse(block)
+    shape = block.n_rows, block.n_features
+    is_small = min(shape) <= SPECTRAL_LIMIT and shape[0] * shape[1] <= SPECTRAL_CELLS
+    return Spectral(block) if is_small else Sparse(block)

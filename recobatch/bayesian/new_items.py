@@ -3,7 +3,7 @@
 import numpy as np
 
 from recobatch.bayesian.implicit import implicit_block
-from recobatch.bayesian.nights import conditional_means, prior_means, user_means
+from recobatch.bayesian.nights import UserInputs, conditional_means, feature_matrices, prior_means
 from recobatch.bayesian.rows import Rows
 from recobatch.bayesian.state import BayesianState
 from recobatch.bayesian.threads import threads
@@ -44,16 +44,17 @@ def items_from_ratings(
     place[chosen] = np.arange(len(chosen))
     mine = _of_users(known, place, len(chosen))
     rated = _of_users(new, place, len(chosen))
-    blocks = _item_blocks(rated, fit_users[chosen], state, items)
+    features = feature_matrices(_item_blocks(rated, fit_users[chosen], state, items))
     standard = (rated.rating - np.float32(state.centre)) / np.float32(state.scale)
     rows = Rows.build(rated.item_index, rated.user_index, standard, (new.n_items, len(chosen)))
     block = None if users is None or not users.n_features else users.take(chosen).merged("side")
+    inputs = UserInputs.build(state, mine, block)
     scores = np.zeros((len(probed), new.n_items), dtype=np.float32)
     bias = np.zeros(new.n_items, dtype=np.float32)
     with threads(n_threads) as pool:
         for sample in state.samples:
-            raters = user_means(state, sample, mine, 0, np.arange(len(chosen)), block, pool)
-            prior = prior_means(sample, "item", new.n_items, blocks, pool)
+            raters = inputs.means(sample, pool)
+            prior = prior_means(sample, "item", new.n_items, features, pool)
             vectors = conditional_means(sample, "item", rows, prior, raters, np.ones(len(chosen)), pool)
             scores += raters[place[probed], :-1] @ vectors[:, :-1].T
             bias += vectors[:, -1]

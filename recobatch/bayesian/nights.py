@@ -1,5 +1,8 @@
 """The users' side in closed form from the ratings of now: new users, new, changed and deleted ratings; no sampling."""
 
+from dataclasses import dataclass, replace
+from typing import Self
+
 import numpy as np
 
 from recobatch.bayesian.implicit import implicit_block
@@ -14,8 +17,10 @@ from recobatch.errors import BadInput
 from recobatch.features import FeatureBlock, Features
 from recobatch.interactions import EncodedInteractions
 
-_USERS = 1 << 14
-_ROWS = 256
+_USERS = 1 << 13
+"""Users that a thread computes at once: what is between their ratings and their factors fits in 30 MB."""
+_ALONE = Threads(None)
+_ROWS = 1024
 _WEIGHTINGS = 2
 _DEGREES = Priors().noise_degrees
 
@@ -48,15 +53,19 @@ def users_from_ratings(
     ends = np.cumsum(np.bincount(ratings.user_index, minlength=ratings.n_users))
     factors = np.zeros((ratings.n_users, state.item_factors.shape[1]), dtype=np.float32)
     bias = np.zeros(ratings.n_users, dtype=np.float32)
+
+    def compute(first: int) -> None:
+        chosen = np.arange(first, min(first + _USERS, ratings.n_users))
+        part = ratings.take(order[(ends[first - 1] if first else 0) : ends[chosen[-1]]])
+        part = replace(part, user_index=part.user_index - np.int32(first), n_users=len(chosen))
+        inputs = UserInputs.build(state, part, None if block is None else block.take(chosen))
+        for sample, (matrix, offset) in zip(state.samples, projections, strict=True):
+            means = inputs.means(sample, _ALONE)
+            factors[chosen] += means[:, :-1] @ matrix + offset
+            bias[chosen] += means[:, -1]
+
     with threads(n_threads) as pool:
-        for first in range(0, ratings.n_users, _USERS):
-            chosen = np.arange(first, min(first + _USERS, ratings.n_users))
-            rows = order[(ends[first - 1] if first else 0) : ends[chosen[-1]]]
-            part = ratings.take(rows)
-            for sample, (matrix, offset) in zip(state.samples, projections, strict=True):
-                means = user_means(state, sample, part, first, chosen, block, pool)
-                factors[chosen] += means[:, :-1] @ matrix + offset
-                bias[chosen] += means[:, -1]
+        pool.each(compute, range(0, ratings.n_users, _USERS))
     count = np.float32(len(state.samples))
     return factors / count, bias * np.float32(state.scale) / count
 
@@ -68,26 +77,43 @@ def _projection(state: BayesianState, sample: Arrays) -> tuple[np.ndarray, np.nd
     return vectors[:, :-1].T @ basis, (vectors[:, -1] - state.item_bias) @ basis
 
 
-def user_means(
-    state: BayesianState, sample: Arrays, ratings: EncodedInteractions, first: int, chosen: np.ndarray,
-    block: FeatureBlock | None, pool: Threads,
-) -> np.ndarray:  # fmt: skip
-    """Conditional means of the chosen users' vectors: float32, shape ``(len(chosen), d)``."""
-    shape = len(chosen), ratings.n_items
-    index = ratings.user_index - first
-    standard = (ratings.rating - np.float32(state.centre)) / np.float32(state.scale)
-    rows = Rows.build(index, ratings.item_index, standard, shape)
-    blocks = [implicit_block(index, ratings.item_index, shape), None if block is None else block.take(chosen)]
-    prior = prior_means(sample, "user", len(chosen), blocks, pool)
-    return conditional_means(sample, "user", rows, prior, sample["item_vectors"], sample["item_noise"], pool)
+@dataclass(frozen=True, eq=False)
+class UserInputs:
+    """What the vectors of some users follow from, in any sample."""
+
+    rows: Rows
+    features: list[SparseMatrix | None]
+    """The implicit ones, and the side features."""
+
+    @classmethod
+    def build(cls, state: BayesianState, ratings: EncodedInteractions, block: FeatureBlock | None) -> Self:
+        """Of all users of the ratings, with their side features."""
+        shape = ratings.n_users, ratings.n_items
+        standard = (ratings.rating - np.float32(state.centre)) / np.float32(state.scale)
+        implicit = implicit_block(ratings.user_index, ratings.item_index, shape)
+        return cls(
+            Rows.build(ratings.user_index, ratings.item_index, standard, shape), feature_matrices([implicit, block])
+        )
+
+    def means(self, sample: Arrays, pool: Threads) -> np.ndarray:
+        """Conditional means of the users' vectors in a sample: float32, shape ``(n_users, d)``."""
+        prior = prior_means(sample, "user", self.rows.n_rows, self.features, pool)
+        return conditional_means(sample, "user", self.rows, prior, sample["item_vectors"], sample["item_noise"], pool)
 
 
-def prior_means(sample: Arrays, side: str, n_rows: int, blocks: list[FeatureBlock | None], pool: Threads) -> np.ndarray:
+def feature_matrices(blocks: list[FeatureBlock | None]) -> list[SparseMatrix | None]:
+    """The blocks as ``prior_means`` takes them."""
+    return [None if block is None else SparseMatrix.build(block) for block in blocks]
+
+
+def prior_means(
+    sample: Arrays, side: str, n_rows: int, features: list[SparseMatrix | None], pool: Threads
+) -> np.ndarray:
     """Prior means of vectors from their features, the implicit ones first: float32, shape ``(n_rows, d)``."""
     prior = np.repeat(sample[f"{side}_weights_0"], n_rows, axis=0)
-    for number, each in enumerate(blocks, start=1):
+    for number, each in enumerate(features, start=1):
         if each is not None and f"{side}_weights_{number}" in sample:
-            prior += SparseMatrix.build(each).multiply(sample[f"{side}_weights_{number}"], pool)
+            prior += each.multiply(sample[f"{side}_weights_{number}"], pool)
     return prior
 
 
@@ -105,25 +131,28 @@ def conditional_means(
         other_noise: Its noise weights, shape ``(m,)``.
         pool: For products.
     """
-    weights = np.ones(rows.n_rows)
+    weights = np.ones(rows.n_rows, dtype=np.float32)
+    found = row_statistics(rows, other, np.full(rows.n_rows, float(sample["alpha"])), other_noise, pool)
+    precision = sample[f"{side}_precision"].astype(np.float32)
     for _ in range(_WEIGHTINGS):
-        found = row_statistics(rows, other, float(sample["alpha"]) * weights, other_noise, pool)
-        means = _solve(found, prior, sample[f"{side}_precision"].astype(np.float32), pool)
+        means = _solve(found, weights, prior, precision, pool)
         pulled = np.matmul(found.gram, means[..., None])[..., 0] - 2 * found.right
-        errors = np.maximum(found.squares + np.einsum("nd,nd->n", pulled, means), 0) / weights
-        weights = (_DEGREES + rows.counts) / (_DEGREES + errors)
+        errors = np.maximum(found.squares + np.einsum("nd,nd->n", pulled, means), 0)
+        weights = ((_DEGREES + rows.counts) / (_DEGREES + errors)).astype(np.float32)
     return means
 
 
-def _solve(found: RowStatistics, prior: np.ndarray, precision: np.ndarray, pool: Threads) -> np.ndarray:
-    """Means of the vectors given the statistics and their prior means: float32, shape of ``prior``."""
+def _solve(
+    found: RowStatistics, weights: np.ndarray, prior: np.ndarray, precision: np.ndarray, pool: Threads
+) -> np.ndarray:
+    """Means of the vectors given weighted statistics and their prior means: float32, shape of ``prior``."""
     diagonal = np.arange(len(precision))
-    right = found.right + precision * prior
+    right = weights[:, None] * found.right + precision * prior
     means = np.empty_like(prior)
 
     def solve(start: int) -> None:
         part = slice(start, start + _ROWS)
-        system = found.gram[part].transpose(1, 2, 0).copy()
+        system = np.multiply(found.gram[part].transpose(1, 2, 0), weights[part], order="C")
         system[diagonal, diagonal] += precision[:, None]
         columns = np.ascontiguousarray(right[part].T)
         means[part] = solve_and_sample(system, columns, np.zeros_like(columns))[0].T

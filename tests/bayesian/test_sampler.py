@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recobatch.bayesian.chain import Chain
-from recobatch.bayesian.designs import Intercept, Sparse, Spectral, Weights
+from recobatch.bayesian.designs import Intercept, Sparse, Spectral, Weights, design_of
 from recobatch.bayesian.lanes import solve_and_sample
 from recobatch.bayesian.priors import Priors
 from recobatch.bayesian.rows import Rows
@@ -104,6 +104,16 @@ def test_weights_are_those_of_the_features(design):
     np.testing.assert_allclose(matrix @ found.weights(coordinates), found.forward(coordinates, ALONE), atol=1e-4)
     again = found.coordinates(found.weights(coordinates))
     np.testing.assert_allclose(found.forward(again, ALONE), found.forward(coordinates, ALONE), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "design"), [((943, 1682), Spectral), ((3000, 3000), Sparse), ((1_000_000, 2000), Sparse)]
+)
+def test_a_block_is_decomposed_if_it_is_small(shape, design):
+    """Of a million users and a small catalogue, a dense matrix would have 16 GB."""
+    indptr = np.append(np.zeros(shape[0], int), 1)
+    block = FeatureBlock("x", indptr, np.zeros(1, np.int32), np.ones(1, np.float32), (), shape[1])
+    assert isinstance(design_of(block), design)
 
 
 PRIORS = Priors(shape=6.0, rate=6.0)

@@ -6,9 +6,11 @@ import pytest
 
 from flows.results.choice import choice_remarks
 from flows.results.summary import BatchSummary
+from recobatch.errors import TrainingDiverged
 from recobatch.model_folder import ModelFolder
 from recobatch.table import open_table
 from tests.support.flow_servers import tracking_address
+from tests.support.summary_keys import undocumented
 
 QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 
@@ -89,3 +91,29 @@ def test_a_run_that_dies_in_the_refit_is_resumed(batch, at_project, monkeypatch)
     assert open_table(at_project / "died").verify().ok
     forced = batch("undisturbed", "--set", "seed=5", "--force").json
     assert f"refit {champion}" in forced["reused"]
+
+
+def test_a_champion_whose_refit_diverges_is_published_as_it_was_measured(batch, at_project, monkeypatch, caplog):
+    from flows.tasks import refit as stage
+
+    def diverging(*_):
+        raise TrainingDiverged("training ExplicitMF: found a loss of nan in epoch 2, expected a finite number")
+
+    monkeypatch.setattr(stage, "refit", diverging)
+    outcome = batch("fallen-back", "--set", "seed=7")
+    assert outcome.code == 0, outcome.err
+    summary, root = outcome.json, at_project / "fallen-back"
+    champion = summary["models"][summary["champion"]]
+    assert champion["trained_on"] == "train part"
+    assert champion["refit_failed"].startswith("training ExplicitMF: found a loss of nan")
+    assert undocumented(summary) == []
+    said = f"{summary['champion']} is published as it was measured, without the ratings that were held out: training"
+    assert said in caplog.text
+    assert said in " ".join(choice_remarks(BatchSummary.from_dict(summary)))
+    assert known(root, summary["champion"]) == b"train"
+    assert open_table(root).verify().ok
+    assert batch("as-measured", "--set", "seed=7", "--set", "champion.trained_on=train").code == 0
+    np.testing.assert_array_equal(
+        predictions(root, summary["champion"]), predictions(at_project / "as-measured", summary["champion"])
+    )
+    assert batch("fallen-back", "--set", "seed=7").json["unchanged"] is True
