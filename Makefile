@@ -42,7 +42,7 @@ PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 test: $(STAMP) $(SPARK) ## the whole test suite, on JOBS=2 cores; installs PySpark (490 MB) first
 	$(BIN)/python $(PYTEST) $(ARGS)
 
-quick: $(STAMP) ## the tests that need no server, browser or whole run: seconds, for every save
+quick: $(STAMP) ## the tests that take no server, browser, whole run or long computation, for every save
 	$(BIN)/python $(PYTEST) -m "not slow and not process and not server and not browser and not spark" $(ARGS)
 
 coverage: $(STAMP) $(SPARK) ## lines and branches of flows/ and recobatch/ that the suite runs

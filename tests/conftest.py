@@ -48,6 +48,14 @@ NEEDS = {
     "browser": {"browser"},
 }
 """Mark → fixtures whose tests carry it, and so stay out of `make quick`."""
+HEAVY = (
+    "training/test_scales", "training/test_train", "training/test_any_model", "training/test_fit",
+    "training/test_refit", "tracking/test_registry", "tracking/test_tracker", "tracking/test_database",
+    "report/test_page", "report/test_lists", "report/test_figures", "tuning/test_search", "api/test_recommender",
+    "models/test_models",
+)  # fmt: skip
+"""Modules without a server or a whole run that take a fifth of a second or more for a test: half of the time of all of
+that kind. They are marked slow, and so stay out of `make quick`."""
 LONG = (
     "flows/test_deployments", "docs/test_commands", "faults/test_run_killed", "flows/test_batch",
     "flows/tasks/test_resume", "flows/test_security", "faults/test_run_stopped", "faults/test_rivals",
@@ -63,7 +71,8 @@ def pytest_collection_modifyitems(items):
         for mark, fixtures in NEEDS.items():
             if fixtures & set(getattr(item, "fixturenames", ())):
                 item.add_marker(mark)
-        if item.nodeid.startswith("tests/faults/"):  # sweeps: every call of a publish, every request
+        # Sweeps: every call of a publish, every request.
+        if item.nodeid.startswith(("tests/faults/", *(f"tests/{name}.py" for name in HEAVY))):
             item.add_marker("slow")
         if getattr(item, "callspec", None) and "spark" in item.callspec.id.split("-"):
             item.add_marker("spark")
