@@ -34,22 +34,17 @@ class EpochData:
         At most 2²⁰ pieces are permuted: single ratings in small data; in large data runs of neighbours, in an order
         drawn once, because a full shuffle would take as long as the epoch itself.
         """
-        rows = self._next_order()
+        size = -(-self.n_rows // _PIECES)
+        order = None if self.rng is None else self.rng.permutation(self.n_rows // size)
         for start in range(0, self.n_rows, self.length):
-            part = slice(start, min(start + self.length, self.n_rows)) if rows is None else rows[start:][: self.length]
-            columns = [_padded(column, part, self.length) for column in self.columns]
-            yield columns, min(self.length, self.n_rows - start)
+            part = slice(start, min(start + self.length, self.n_rows))
+            rows = part if order is None else _permuted(part, order, size)
+            chosen = rows if self.rows is None else self.rows[rows]
+            yield [_padded(column, chosen, self.length) for column in self.columns], part.stop - part.start
 
     def nothing(self) -> list[tf.Tensor]:
         """Columns of a part without ratings."""
         return [tf.zeros(self.length, column.dtype) for column in self.columns]
-
-    def _next_order(self) -> np.ndarray | None:
-        if self.rng is None:
-            return self.rows
-        size = -(-self.n_rows // _PIECES)
-        order = self.rng.permutation(self.n_rows // size)
-        return order if self.rows is None else _reorder(self.rows, order, size)
 
 
 def build_epoch_data(
@@ -63,12 +58,27 @@ def build_epoch_data(
         rng: Source of the orders; None keeps the order of the file.
         held: Rows that are held out from training: bool, shape ``(len(data),)``; None for none.
     """
-    kind = np.int32 if len(data) < 1 << 31 else np.int64
-    rows = None if held is None else np.flatnonzero(~held).astype(kind, copy=False)
-    n_rows = len(data) if rows is None else len(rows)
+    n_rows = len(data) if held is None else len(data) - int(np.count_nonzero(held))
+    rows: np.ndarray | None
     if rng is not None and n_rows > _PIECES:
-        rows = rng.permutation(np.arange(n_rows, dtype=kind) if rows is None else rows)
+        rows = _rows(len(data), n_rows, held)
+        rng.shuffle(rows)
+    else:
+        rows = None if held is None else _rows(len(data), n_rows, held)
     return EpochData((data.user_index, data.item_index, data.rating), rows, n_rows, length, rng)
+
+
+def _rows(n_all: int, n_rows: int, held: np.ndarray | None) -> np.ndarray:
+    """Those that are not held out, in order; found block by block, since positions of all take 8 bytes each."""
+    rows = np.empty(n_rows, dtype=np.int32 if n_all < 1 << 31 else np.int64)
+    filled = 0
+    for start in range(0, n_all, _MOST_AT_ONCE):
+        some = np.arange(start, min(start + _MOST_AT_ONCE, n_all), dtype=rows.dtype)
+        if held is not None:
+            some = some[~held[start : start + len(some)]]
+        rows[filled : filled + len(some)] = some
+        filled += len(some)
+    return rows
 
 
 def part_length(n_rows: int, batch_size: int) -> int:
@@ -92,9 +102,10 @@ def _padded(column: np.ndarray, rows: np.ndarray | slice, length: int) -> tf.Ten
     return tf.convert_to_tensor(out)
 
 
-def _reorder(rows: np.ndarray, order: np.ndarray, size: int) -> np.ndarray:
-    """Permute runs of ``size`` neighbours; the rest, too short for a run, stays at the end."""
-    moved, out = len(order) * size, np.empty_like(rows)
-    np.take(rows[:moved].reshape(-1, size), order, axis=0, out=out[:moved].reshape(-1, size), mode="clip")
-    out[moved:] = rows[moved:]
-    return out
+def _permuted(part: slice, order: np.ndarray, size: int) -> np.ndarray:
+    """A part of the positions where runs of ``size`` neighbours are permuted; the rest, too short for one, stays."""
+    in_runs = min(part.stop, len(order) * size)
+    first = part.start // size
+    runs = order[first : -(-in_runs // size), None] * size + np.arange(size)
+    rest = np.arange(max(part.start, in_runs), part.stop)
+    return np.concatenate([runs.ravel()[part.start - first * size :][: max(0, in_runs - part.start)], rest])
