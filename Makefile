@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SPARK := $(VENV)/.spark
+DUCKDB_ICEBERG := $(VENV)/duckdb-iceberg
 ARGS ?=
 # Bytecode is what makes the second start fast: never let a shell switch it off.
 unexport PYTHONDONTWRITEBYTECODE
@@ -32,6 +33,14 @@ $(SPARK): requirements-spark.lock $(STAMP)
 	@rm -rf $(SPARK)-cache
 	@touch $@
 
+# An environment below the environment: its DuckDB is older than ours.
+$(DUCKDB_ICEBERG): requirements-duckdb-iceberg.lock $(STAMP)
+	@rm -rf $(DUCKDB_ICEBERG) $(DUCKDB_ICEBERG).new
+	$(BIN)/uv venv --quiet --relocatable --python $(BIN)/python $(DUCKDB_ICEBERG).new
+	$(BIN)/uv pip install --quiet --python $(DUCKDB_ICEBERG).new/bin/python --require-hashes -r requirements-duckdb-iceberg.lock
+	@mv $(DUCKDB_ICEBERG).new $(DUCKDB_ICEBERG)
+	@touch $@
+
 run: $(STAMP) ## the batch job on MovieLens 100k: make run ARGS="--preset tuned"
 	@$(BIN)/recobatch run $(ARGS)
 
@@ -39,13 +48,13 @@ JOBS ?= 2
 # A module stays on one worker, which has servers of its own; conftest.py puts the modules that take longest first.
 PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-test: $(STAMP) $(SPARK) ## the whole test suite, on JOBS=2 cores; installs PySpark (490 MB) first
+test: $(STAMP) $(SPARK) $(DUCKDB_ICEBERG) ## the whole test suite, on JOBS=2 cores; installs PySpark and DuckDB 1 (600 MB) first
 	$(BIN)/python $(PYTEST) $(ARGS)
 
 quick: $(STAMP) ## the tests that take no server, browser, whole run or long computation, for every save
 	$(BIN)/python $(PYTEST) -m "not slow and not process and not server and not browser and not spark" $(ARGS)
 
-coverage: $(STAMP) $(SPARK) ## lines and branches of flows/ and recobatch/ that the suite runs
+coverage: $(STAMP) $(SPARK) $(DUCKDB_ICEBERG) ## lines and branches of flows/ and recobatch/ that the suite runs
 	@rm -rf build/coverage && mkdir -p build/coverage
 	COVERAGE_RCFILE=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/build/coverage/data $(BIN)/coverage run $(PYTEST) $(ARGS)
 	$(BIN)/coverage combine --quiet
@@ -77,6 +86,7 @@ lock: $(STAMP) ## refresh the hashed lock from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dask --extra object-store --extra servers --extra build -c requirements.lock pyproject.toml -o requirements-run.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group spark -c requirements.lock -o requirements-spark.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group duckdb-iceberg -o requirements-duckdb-iceberg.lock
 	printf 'uv\n' | $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.11 -c requirements.lock - -o requirements-uv.lock
 
 U_DATA ?= $(HOME)/.cache/recobatch/movielens-100k/u.data

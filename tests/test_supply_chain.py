@@ -57,9 +57,10 @@ def test_all_that_the_container_writes_lands_on_its_volume():
 
 
 @pytest.mark.parametrize(("target", "installs"), [("setup", False), ("run", False), ("test", True)])
-def test_only_the_tests_install_spark(target, installs):
+def test_only_the_tests_install_what_only_they_need(target, installs):
     planned = subprocess.run(
         ["make", "--always-make", "--dry-run", target], cwd=REPO, capture_output=True, text=True, check=True
     ).stdout
     assert "-r requirements.lock" in planned
-    assert ("-r requirements-spark.lock" in planned) is installs
+    for name in ("spark", "duckdb-iceberg"):
+        assert (f"-r requirements-{name}.lock" in planned) is installs

@@ -1,5 +1,7 @@
 """Iceberg's metadata beside a version: engines read, as Iceberg tables, the files that are published anyway."""
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -44,6 +46,35 @@ def test_pyiceberg_and_polars_read_the_published_files(tmp_path, monkeypatch, te
         assert found.scan().to_arrow().sort_by(keys).to_pylist() == rows.sort_by(keys).to_pylist()
         assert pl.scan_iceberg(str(metadata)).select(pl.len()).collect().item() == rows.num_rows
         assert (metadata.parent / "version-hint.text").read_text() == "1"
+
+
+# DuckDB checks at LOAD that an extension was signed by its makers, whoever packed it.
+READ = """
+import json, sys
+from importlib.resources import files
+import duckdb
+connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+for name in ("avro", "iceberg"):
+    package = files(f"duckdb_extension_{name}")
+    connection.execute(f"LOAD '{package}/extensions/v{duckdb.__version__}/{name}.duckdb_extension'")
+query = "SELECT user_id, item_id FROM iceberg_scan(?) WHERE user_id = 10 ORDER BY ALL"
+print(json.dumps(connection.execute(query, [sys.argv[1]]).fetchall()))
+"""
+DUCKDB = Path(sys.prefix, "duckdb-iceberg", "bin", "python")
+
+
+@pytest.mark.skipif(not DUCKDB.exists(), reason="no DuckDB 1 with its extension for Iceberg: make test installs it")
+@pytest.mark.process
+def test_duckdb_reads_the_published_files(tmp_path):
+    _, snapshot = publish_iceberg(tmp_path, "it's a table")
+    for name, folder in {"predictions": "table", "top": "top"}.items():
+        rows = pq.read_table([str(part) for part in snapshot.parts(folder)], partitioning=None).to_pylist()
+        expected = sorted([row["user_id"], row["item_id"]] for row in rows if row["user_id"] == 10)
+        read = [DUCKDB, "-c", READ, snapshot.path / "iceberg" / name]
+        done = subprocess.run(read, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == expected
+        assert len(expected) > 0
 
 
 def test_a_user_is_found_without_reading_every_file(tmp_path):
