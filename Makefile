@@ -97,6 +97,7 @@ $(U_DATA): | $(STAMP)
 bench: $(STAMP) $(U_DATA) ## our times beside those of what they beat, as ratios; FULL=--full for the large shapes
 	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/training.py --u-data $(U_DATA) $(FULL)
+	$(BIN)/python benchmarks/from_files.py
 	$(BIN)/python benchmarks/scoring.py $(FULL)
 	$(BIN)/python benchmarks/peers.py --u-data $(U_DATA)
 	$(BIN)/python benchmarks/ranking.py --u-data $(U_DATA)
