@@ -126,20 +126,21 @@ class _Judge:
         self, models: Mapping[str, FactorModel], interest: FactorModel | None, rank_by: Mapping[str, RankBy]
     ) -> dict[str, dict[RankBy, np.ndarray]]:
         """The lists of each model by each way; those by interest alone are the same for all."""
-        ways: dict[str, dict[RankBy, np.ndarray]] = {
-            name: {"prediction": self.lists(Ranker.of(model))} for name, model in models.items()
-        }
-        if interest is None or not models:
-            return ways
-        ranged = {name for name, model in models.items() if model.max_rating > model.min_rating}
-        multiplied = [name for name in models if name in ranged or rank_by[name] == "product"]
-        rankers = [Ranker.of(next(iter(models.values())), interest, "interest")]
-        rankers += [Ranker.of(models[name], interest, "product") for name in multiplied]
-        by_interest, *products = top_lists_of_all(rankers, self.rated, self.k)
-        for name, lists in zip(multiplied, products, strict=True):
-            ways[name]["product"] = lists
-        for lists_of in ways.values():
-            lists_of["interest"] = by_interest
+        if not models:
+            return {}
+        rankers: dict[tuple[str, RankBy], Ranker] = {}
+        for name, model in models.items():
+            rankers[name, "prediction"] = Ranker.of(model)
+            if interest is not None and (model.max_rating > model.min_rating or rank_by[name] == "product"):
+                rankers[name, "product"] = Ranker.of(model, interest, "product")
+        first = next(iter(models))
+        if interest is not None:
+            rankers[first, "interest"] = Ranker.of(models[first], interest, "interest")
+        lists = dict(zip(rankers, top_lists_of_all(list(rankers.values()), self.rated, self.k), strict=True))
+        ways: dict[str, dict[RankBy, np.ndarray]] = {name: {} for name in models}
+        for (name, way), ranked in lists.items():
+            for of_model in ways.values() if way == "interest" else (ways[name],):
+                of_model[way] = ranked
         return ways
 
     def measure(self, lists: np.ndarray) -> Rankings:

@@ -89,17 +89,7 @@ class Ranker:
             rated: Pairs to leave out.
             k: At least 1; a user with fewer unrated items has that many rows.
         """
-        return _ranked(
-            [self._candidates(part, raw, scores, rated, k) for part, raw, scores in self._blocks(users)], users, k
-        )
-
-    def _blocks(self, users: slice) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Ranges of users, raw scores of the rating model and of what ranks: the kernel's buffers."""
-        if self.interest is None:
-            yield from ((part, raw, raw) for part, raw in self.rating.scores(users))
-        else:
-            blocks = zip(self.rating.scores(users), _interest(self.interest, users), strict=True)
-            yield from ((part, raw, interest) for (part, raw), (_, interest) in blocks)
+        return best_of_all([self], users, rated, k)[0]
 
     def _candidates(self, users: slice, raw: np.ndarray, scores: np.ndarray, rated: RatedPairs, k: int) -> _Columns:
         """All items that may be among the best; overwrites ``scores``, but not for the product."""
@@ -163,22 +153,29 @@ def _interest(kernel: ScoringKernel, users: slice) -> Iterator[tuple[slice, np.n
 
 
 def best_of_all(rankers: Sequence[Ranker], users: slice, rated: RatedPairs, k: int) -> list[Ranked]:
-    """As ``Ranker.best`` of each, where all rank by the same interest model: its scores are computed once.
+    """As ``Ranker.best`` of each; the scores of a model that several rankers have are computed once.
 
     Args:
-        rankers: At least one, each with the interest model of the first.
+        rankers: At least one.
         users: As in ``Ranker.best``.
         rated: Likewise.
         k: Likewise.
     """
-    shared, found = rankers[0].interest, [list[_Columns]() for _ in rankers]
-    if shared is None or any(each.interest is None or each.interest.model is not shared.model for each in rankers):
-        return [ranker.best(users, rated, k) for ranker in rankers]
-    blocks = zip(*(ranker.rating.scores(users) for ranker in rankers), strict=True)
-    for (part, interest), of_rankers in zip(_interest(shared, users), blocks, strict=True):
-        for ranker, (_, raw), columns in zip(rankers, of_rankers, found, strict=True):
-            scores = interest if ranker.rank_by == "product" else interest.copy()
-            columns.append(ranker._candidates(part, raw, scores, rated, k))
+    kernels = {("rating", id(each.rating.model)): each.rating for each in rankers}
+    kernels |= {("interest", id(each.interest.model)): each.interest for each in rankers if each.interest}
+    scores = [
+        kernel.scores(users) if what == "rating" else _interest(kernel, users)
+        for (what, _), kernel in kernels.items()
+    ]  # fmt: skip
+    found = [list[_Columns]() for _ in rankers]
+    for blocks in zip(*scores, strict=True):
+        block_of = dict(zip(kernels, blocks, strict=True))
+        for ranker, columns in zip(rankers, found, strict=True):
+            part, raw = block_of["rating", id(ranker.rating.model)]
+            by = block_of["interest", id(ranker.interest.model)][1] if ranker.interest else raw
+            if len(rankers) > 1 and ranker.rank_by != "product":
+                by = by.copy()  # which is overwritten
+            columns.append(ranker._candidates(part, raw, by, rated, k))
     return [_ranked(columns, users, k) for columns in found]
 
 

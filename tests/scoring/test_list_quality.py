@@ -111,12 +111,12 @@ def test_best_is_what_held_out_ratings_say_as_far_as_the_model_can(wanted, best,
     assert way_to_rank(wanted, best, rating, has_interest=has_interest) == expected
 
 
-def test_rankers_by_the_same_interest_share_its_scores(parts, rating, interest, monkeypatch):
-    """The lists have the bits of each ranker alone, and interest is multiplied once."""
+def test_rankers_by_the_same_models_share_their_scores(parts, rating, interest, monkeypatch):
+    """The lists have the bits of each ranker alone, and each model is multiplied once."""
     rated, other = RatedPairs.collect(parts.train), replace(rating, item_bias=rating.item_bias[::-1].copy())
     rankers = [
         Ranker.of(rating, interest, "interest"), Ranker.of(rating, interest, "product"),
-        Ranker.of(other, interest, "product"),
+        Ranker.of(other, interest, "product"), Ranker.of(rating), Ranker.of(other),
     ]  # fmt: skip
     alone = [top_lists(ranker, rated, 7) for ranker in rankers]
     multiplied, scores = [], ScoringKernel.scores
@@ -127,7 +127,8 @@ def test_rankers_by_the_same_interest_share_its_scores(parts, rating, interest, 
     for found, expected in zip(top_lists_of_all(rankers, rated, 7), alone, strict=True):
         assert np.array_equal(found, expected)
     calls = -(-rated.n_users // 512)
-    assert sum(model is interest for model in multiplied) == calls
+    for model in (interest, rating, other):
+        assert sum(each is model for each in multiplied) == calls
     mixed = [rankers[0], Ranker.of(rating), Ranker.of(other, replace(interest), "product")]
     for found, ranker in zip(top_lists_of_all(mixed, rated, 7), mixed, strict=True):
         assert np.array_equal(found, top_lists(ranker, rated, 7))
