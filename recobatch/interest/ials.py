@@ -82,5 +82,5 @@ def _solve(rows: SparseRows, basis: np.ndarray, unobserved: float, per_rating: f
             bounds, rows.columns, rows.values, basis, regularization=per_rating, floor=floor, gram=gram
         )
 
-    in_blocks(fill, rows.n_rows)
+    in_blocks(fill, rows)
     return solved

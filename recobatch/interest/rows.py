@@ -10,8 +10,8 @@ import numpy as np
 from recobatch.interest_users import grouped
 
 _ROWS_PER_CALL = 256
-_ROWS_FOR_THREADS = 1 << 13
-"""With fewer rows, whose work is short, threads wait for the interpreter's lock longer than they compute."""
+_PAIRS_FOR_THREADS = 1 << 18
+"""With fewer pairs, whose rows are short work, threads wait for the interpreter's lock longer than they compute."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +44,15 @@ class SparseRows:
                 if first < last:
                     np.dot(self.values[first:last], dense[self.columns[first:last]], out=product[row])
 
-        in_blocks(fill, self.n_rows)
+        in_blocks(fill, self)
         return product
 
 
-def in_blocks(work: Callable[[slice], None], n_rows: int) -> None:
-    """Call ``work`` for consecutive ranges of rows, in threads if they are many."""
+def in_blocks(work: Callable[[slice], None], rows: SparseRows) -> None:
+    """Call ``work`` for consecutive ranges of rows, in threads if they have many pairs."""
+    n_rows = rows.n_rows
     parts = [slice(start, min(start + _ROWS_PER_CALL, n_rows)) for start in range(0, n_rows, _ROWS_PER_CALL)]
-    if n_rows < _ROWS_FOR_THREADS:
+    if len(rows.columns) < _PAIRS_FOR_THREADS:
         for part in parts:
             work(part)
         return

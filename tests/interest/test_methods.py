@@ -91,7 +91,7 @@ def test_rows_have_the_same_bits_in_any_division(monkeypatch, pairs):
     by_user, by_item, spectrum, _ = prepared(data, Confidence(1, 5, 4), 8)
     whole = ials_part(by_user, by_item, spectrum, Ials(8, 5, 0.3), sweeps=2)
     monkeypatch.setattr("recobatch.interest_users._PAIRS_AT_ONCE", pairs)
-    monkeypatch.setattr("recobatch.interest.rows._ROWS_FOR_THREADS", 0)
+    monkeypatch.setattr("recobatch.interest.rows._PAIRS_FOR_THREADS", 0)
     monkeypatch.setattr("recobatch.interest.rows._ROWS_PER_CALL", 7)
     divided = ials_part(by_user, by_item, spectrum, Ials(8, 5, 0.3), sweeps=2)
     assert np.array_equal(whole.user_factors, divided.user_factors)
