@@ -50,6 +50,13 @@ def local_tracking(project, monkeypatch):
 
 
 @pytest.fixture
+def new_project(local_tracking, at_project, tmp_path, monkeypatch):
+    """A folder where nothing has been run; a server would know the batches of other folders."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def at_project(project, monkeypatch):
     monkeypatch.chdir(project)
     return project

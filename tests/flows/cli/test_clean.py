@@ -64,16 +64,14 @@ def test_only_what_nobody_needs_is_removed(recobatch, ratings_csv, at_project):
     assert recobatch("score", *TABLE, "--force", "--json").code == 0, "the champion still loads"
 
 
-def test_without_anything_nothing_is_made(recobatch, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_without_anything_nothing_is_made(recobatch, new_project):
     assert recobatch("clean", "--json").json == {"dry_run": False, "bytes": 0, "removed": [], "kept": []}
     assert recobatch("clean").out == "freed 0.0 MB\n"
-    assert list(tmp_path.iterdir()) == []
+    assert list(new_project.iterdir()) == []
 
 
-def test_reports_and_outputs_by_age(recobatch, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    reports, work = tmp_path / ".recobatch" / "reports", tmp_path / ".recobatch" / "work"
+def test_reports_and_outputs_by_age(recobatch, new_project):
+    reports, work = new_project / ".recobatch" / "reports", new_project / ".recobatch" / "work"
     for path in (reports / "old.html", reports / "new.html", work / "split-0123456789ab" / "x", work / "mine" / "x"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")

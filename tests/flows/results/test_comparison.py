@@ -96,12 +96,11 @@ def test_a_batch_that_never_was(batches, recobatch):
     assert batches["long"]["batch_id"] in outcome.refusal
 
 
-def test_without_any_batch_nothing_is_made(recobatch, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_without_any_batch_nothing_is_made(recobatch, new_project):
     outcome = recobatch("compare")
     assert outcome.code == 2
     assert "found no batch, expected one to compare; run recobatch run first" in outcome.refusal
-    assert list(tmp_path.iterdir()) == []
+    assert list(new_project.iterdir()) == []
 
 
 def test_settings_that_differ_are_named(batches, recobatch):
