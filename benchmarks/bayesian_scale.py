@@ -1,6 +1,6 @@
 """``bayesian_mf`` on 25 million synthetic ratings in the shape of MovieLens 25M: seconds and memory.
 
-    .venv/bin/python benchmarks/bayesian_scale.py [--sweeps 4] [--ratings 25000000]
+    .venv/bin/python benchmarks/bayesian_scale.py [--sweeps 4] [--ratings 25000000] [--only "with implicit features"]
 
 Without implicit features and with them, some whole sweeps are timed one by one, and one compression of the samples
 apart; a training of 150 sweeps is then their sum, since every sweep does the same work. Prints JSON lines, each as
@@ -27,6 +27,7 @@ from recobatch.sources.synthetic import synthesize
 
 USERS, ITEMS = 162_541, 59_047
 FACTORS = 16
+KINDS = "without features", "with implicit features"
 
 
 class Clock:
@@ -76,9 +77,10 @@ def main() -> None:
     parser.add_argument("--sweeps", type=int, default=4, help="at least 2")
     parser.add_argument("--ratings", type=int, default=25_000_000)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", choices=KINDS, help="its memory is then that of no other")
     options = parser.parse_args()
     ratings = synthetic(options.ratings)
-    for kind in ("without features", "with implicit features"):
+    for kind in [options.only] if options.only else KINDS:
         chains.all_blocks = all_blocks if kind.startswith("with ") else lambda *given: all_blocks(*given)[1:]
         for figures in measure(ratings, options.sweeps, options.threads):
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
