@@ -185,8 +185,9 @@ def _compare(
     is_new = ~was_rated | again
     return RatingsDelta(
         ratings=len(now), new_ratings=int(is_new.sum()), rated_again=int(again.sum()),
-        users_with_new_ratings=len(np.unique(now.user_index[is_new])), unknown_users=ChangedIds.of(users.unknown),
-        unknown_items=ChangedIds.of(items.unknown), unknown=unknown, complete=False, deleted_ratings=0,
+        users_with_new_ratings=int(np.count_nonzero(np.bincount(now.user_index[is_new]))),
+        unknown_users=ChangedIds.of(users.unknown), unknown_items=ChangedIds.of(items.unknown),
+        unknown=unknown, complete=False, deleted_ratings=0,
         gone_users=ChangedIds.of(users.gone), gone_items=ChangedIds.of(items.gone),
     )  # fmt: skip
 
