@@ -12,7 +12,7 @@ from recobatch.storage.fingerprints import code_fingerprint, file_digest, finger
 _NOT_SHAPING = ("data", "table", "tracking", "work", "engine", "log", "notify")
 """Settings that the published predictions do not depend on."""
 _SAMPLED = {"bayesian_factors", "sweeps", "chains"}
-"""Settings of the section ``model`` that only ``bayesian_mf`` reads; it reads no other."""
+"""Settings of the section ``model`` that only ``bayesian_mf`` reads; of the others it reads ``n_factors`` alone."""
 
 
 def shaping_settings(settings: Settings, name: str) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def shaping_settings(settings: Settings, name: str) -> dict[str, Any]:
         model = settings.model.for_keras().model_dump(mode="json", exclude=_SAMPLED)
         tree |= {"model": model, "train": settings.train.model_dump(mode="json")}
     else:
-        tree |= {"model": settings.model.model_dump(mode="json", include=_SAMPLED)}
+        tree |= {"model": settings.model.model_dump(mode="json", include=_SAMPLED | {"n_factors"})}
         tree |= {"trained_on": settings.champion.trained_on}
     code = source_digest(name)
     return {"model_name": name, **tree, **({"model_code": code} if code else {})}

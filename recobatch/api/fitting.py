@@ -68,11 +68,6 @@ def fit(
         BadInput: If the ratings, a side table or an option cannot be used; the message is one line.
     """
     spec = find_model(model)
-    if not spec.is_keras and options is not None and options.n_factors is not None:
-        raise BadSettings(
-            f"fit: found n_factors={options.n_factors} for {spec.name}, expected bayesian_factors, as n_factors is of "
-            f"the Keras models; pass ModelOptions(bayesian_factors={options.n_factors})"
-        )
     read = ReadOptions(
         user_column=user_column, item_column=item_column, rating_column=rating_column, time_column=time_column
     )

@@ -19,6 +19,8 @@ class BayesianOptions(BaseModel):
     n_factors: int | None = Field(None, ge=1, le=256)
     """Length of a user's and an item's vector in each sample; None chooses it by the mean numbers of ratings of users
     and of items: an eighth of their geometric mean, at least 3, at most 16."""
+    most_factors: int | None = Field(None, ge=1)
+    """Bound of that choice; None for 16."""
     sweeps: int | None = Field(None, ge=10)
     """Gibbs sweeps of a chain, of which the first sixth is discarded; None for 150, and up to 450 with fewer than
     80,000 ratings, where a sweep takes less time and the mean needs more of them."""
@@ -36,4 +38,5 @@ class BayesianOptions(BaseModel):
         if self.n_factors is not None:
             return self.n_factors
         ratings = n_ratings / math.sqrt(n_users * n_items)
-        return min(_MOST_FACTORS, max(_FEWEST_FACTORS, round(ratings / _RATINGS_PER_FACTOR)))
+        most = min(_MOST_FACTORS, self.most_factors or _MOST_FACTORS)
+        return min(most, max(_FEWEST_FACTORS, round(ratings / _RATINGS_PER_FACTOR)))

@@ -21,7 +21,8 @@ class ModelOptions(BaseModel):
     l2: float = Field(1e-6, ge=0, allow_inf_nan=False)
     """Penalty on every squared parameter, added once per mini-batch (Keras' ``embeddings_regularizer``); 0 for none."""
     bayesian_factors: int | None = Field(None, ge=1, le=256)
-    """Length of the vectors in each sample of ``bayesian_mf``; None is a number that suits the ratings."""
+    """Length of the vectors in each sample of ``bayesian_mf``; None is a number that suits the ratings, at most
+    ``n_factors`` if that is set."""
     sweeps: int | None = Field(None, ge=10)
     """Gibbs sweeps of each chain of ``bayesian_mf``, of which the first sixth is discarded; None for 150, and up to 450
     with fewer than 80,000 ratings."""

@@ -63,7 +63,8 @@ def n_steps(options: ModelOptions, n_ratings: int) -> int:
 
 
 def _options(options: ModelOptions) -> BayesianOptions:
-    return BayesianOptions(n_factors=options.bayesian_factors, sweeps=options.sweeps, chains=options.chains)
+    size = {"n_factors": options.bayesian_factors, "most_factors": options.n_factors}
+    return BayesianOptions(**size, sweeps=options.sweeps, chains=options.chains)
 
 
 def _ranged(fitted: BayesianFit, inputs: TrainingInputs) -> FactorModel:

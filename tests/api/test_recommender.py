@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 import recobatch as rb
-from recobatch.errors import BadInput, BadRatings, BadSettings, BadTable
+from recobatch.errors import BadInput, BadRatings, BadTable
 from recobatch.interest import InterestOptions
 from recobatch.models import ModelOptions
 from recobatch.training.recipe import Recipe
@@ -220,8 +220,3 @@ def test_an_unknown_id_is_refused_with_known_ones(model, ask):
     arguments = {"recommend": ("nobody",), "similar_items": (7,), "why": ("u003", 7)}[ask]
     with pytest.raises(BadInput, match=r"expected one of the .* with ratings"):
         getattr(model, ask)(*arguments)
-
-
-def test_a_size_that_the_model_does_not_read_is_refused(frame):
-    with pytest.raises(BadSettings, match=r"found n_factors=4 for bayesian_mf.* pass ModelOptions\(bayesian_factors=4"):
-        rb.fit(frame, options=ModelOptions(n_factors=4))

@@ -210,7 +210,9 @@ def test_foreign_items_are_refused_at_night(learned):
 )
 def test_vectors_are_as_long_as_the_ratings_allow(sizes, n_factors):
     assert BayesianOptions().factors_for(*sizes) == n_factors
-    assert BayesianOptions(n_factors=5).factors_for(*sizes) == 5
+    assert BayesianOptions(n_factors=5, most_factors=2).factors_for(*sizes) == 5
+    assert BayesianOptions(most_factors=6).factors_for(*sizes) == min(6, n_factors)
+    assert BayesianOptions(most_factors=300).factors_for(*sizes) == n_factors
 
 
 @pytest.mark.parametrize(("n_ratings", "sweeps"), [(25_000_000, 150), (80_000, 150), (40_000, 300), (1, 450)])

@@ -25,7 +25,7 @@ def inputs(low_rank, tmp_path):
     encoded = save_encoded(folder, low_rank)
     later = np.arange(len(low_rank)) % 5 == 0
     parts = Split(low_rank.take(~later), low_rank.take(later))
-    options = ModelOptions(n_factors=2, bayesian_factors=2, sweeps=30)
+    options = ModelOptions(n_factors=2, sweeps=30)
     return TrainingInputs(encoded, parts, (1.0, 5.0), options, Recipe(), seed=4, trained_on="all")
 
 
