@@ -80,7 +80,8 @@ def test_every_flow_shows_its_result_its_progress_and_its_assets(
         measured = model | model["rankings"]
         keys = ("test_mse", "test_rmse", "test_mae", "ndcg_at_10", "recall_at_10")
         figures = " | ".join(f"{measured[key]:.4f}" for key in keys)
-        assert f"| {figures} | 3 | 2,400 |" in page
+        intervals = f"{model['coverage_90']:.1%} | {model['interval_width']:.2f}"
+        assert f"| {figures} | {intervals} | 3 | 2,400 |" in page
         change = model["test_mse"] - first["models"][name]["test_mse"]
         assert f"- {name}: test MSE {change:+.4f}" in page
         assert model["mlflow_run_id"] in page
