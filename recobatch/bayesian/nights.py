@@ -50,7 +50,7 @@ def users_from_ratings(
     block = None if users is None or not users.n_features else users.merged("side")
     projections = [_projection(state, sample) for sample in state.samples]
     order = np.argsort(ratings.user_index, kind="stable")
-    ends = np.cumsum(np.bincount(ratings.user_index, minlength=ratings.n_users))
+    ends = np.cumsum(ratings.user_counts())
     factors = np.zeros((ratings.n_users, state.item_factors.shape[1]), dtype=np.float32)
     bias = np.zeros(ratings.n_users, dtype=np.float32)
 

@@ -66,7 +66,7 @@ def mean_model(train: EncodedInteractions) -> FactorModel:
 
 def popularity_model(train: EncodedInteractions) -> FactorModel:
     """Scores every item by its number of training ratings, for every user the same; in no rating unit."""
-    counts = np.bincount(train.item_index, minlength=train.n_items).astype(np.float32)
+    counts = train.item_counts().astype(np.float32)
     return FactorModel(*_no_factors(train), np.zeros(train.n_users, dtype=np.float32), counts)
 
 

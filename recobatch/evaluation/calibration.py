@@ -131,8 +131,8 @@ def calibrate_model(
     low, high = factors.min_rating, factors.max_rating
     new = HeldOut.of(factors, held_out)
     counts = {
-        "user_ratings": np.bincount(train.user_index, minlength=train.n_users),
-        "item_ratings": np.bincount(train.item_index, minlength=train.n_items),
+        "user_ratings": train.user_counts(),
+        "item_ratings": train.item_counts(),
     }
     calibration = calibrate(
         new, **counts, rating_range=(low, high) if high > low else (-math.inf, math.inf),

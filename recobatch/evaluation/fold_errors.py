@@ -29,8 +29,8 @@ class FoldErrors:
 def is_warm(split: Split) -> np.ndarray:
     """Whether the user and the item of each test row have training ratings: bool, shape ``(n,)``."""
     train, test = split.train, split.test
-    rated = np.bincount(train.user_index, minlength=train.n_users)[test.user_index] > 0
-    return rated & (np.bincount(train.item_index, minlength=train.n_items)[test.item_index] > 0)
+    rated = (train.user_counts() > 0)[test.user_index]
+    return rated & (train.item_counts() > 0)[test.item_index]
 
 
 def fold_errors(factors: FactorModel, split: Split) -> FoldErrors:

@@ -137,7 +137,7 @@ def _shuffled_ranks(ratings: EncodedInteractions, rng: np.random.Generator) -> t
     """Rank of each rating among its user's in a random order, and how many the user has: int64, shape ``(n,)``."""
     shuffled = rng.permutation(len(ratings))
     order = shuffled[np.argsort(ratings.user_index[shuffled], kind="stable")]
-    size = np.bincount(ratings.user_index, minlength=ratings.n_users)
+    size = ratings.user_counts()
     rank = np.empty(len(ratings), dtype=np.int64)
     rank[order] = np.arange(len(ratings)) - np.repeat(np.cumsum(size) - size, size)
     return rank, size[ratings.user_index]

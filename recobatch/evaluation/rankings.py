@@ -116,12 +116,12 @@ def measure_rankings(
             f"evaluation.relevant: found no test rating of at least {relevant:g}, expected one to measure rankings; "
             f"pass a lower --set evaluation.relevant=…"
         )
-    n_relevant = np.bincount(liked.user_index, minlength=test.n_users)
+    n_relevant = liked.user_counts()
     measured = np.flatnonzero(n_relevant)
     hits = find_hits(lists, liked)[measured]
     shown, wanted = lists[measured], n_relevant[measured]
     per_user = user_metrics(hits, wanted)
-    raters = np.bincount(train.item_index, minlength=train.n_items)
+    raters = train.item_counts()
     filled = shown >= 0
     length = np.maximum(filled.sum(axis=1), 1)
     information = -np.log2(np.maximum(raters, 1) / max(train.n_users, 1))
@@ -133,7 +133,7 @@ def measure_rankings(
         k=lists.shape[1], relevant=relevant, **{name: float(values.mean()) for name, values in per_user.items()},
         coverage=len(np.unique(shown[filled])) / test.n_items, popularity=mean_of(raters),
         novelty=mean_of(information), n_users=len(measured), left_out=test.n_users - len(measured),
-        by_user_activity=user_groups(per_user, wanted, np.bincount(train.user_index, minlength=test.n_users), measured),
+        by_user_activity=user_groups(per_user, wanted, train.user_counts(), measured),
         by_item_popularity=item_groups(shown, hits, liked, raters),
     )  # fmt: skip
 

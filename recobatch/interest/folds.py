@@ -32,7 +32,7 @@ class Fold:
         """Mean NDCG of the lists; a model is ranked by its raw scores."""
         ranker = Ranker.of(ranker) if isinstance(ranker, FactorModel) else ranker
         lists = top_lists(ranker, self.rated, self.k)
-        wanted = np.bincount(self.liked.user_index, minlength=self.fit.n_users)
+        wanted = self.liked.user_counts()
         measured = np.flatnonzero(wanted)
         return float(user_metrics(find_hits(lists, self.liked)[measured], wanted[measured])["ndcg"].mean())
 

@@ -101,12 +101,12 @@ class ReportInputs:
     @cached_property
     def ratings_of_user(self) -> np.ndarray:
         """Ratings of each user in train, integers, shape ``(n_users,)``."""
-        return np.bincount(self.split.train.user_index, minlength=self.split.train.n_users)
+        return self.split.train.user_counts()
 
     @cached_property
     def ratings_of_item(self) -> np.ndarray:
         """Ratings of each item in train, integers, shape ``(n_items,)``."""
-        return np.bincount(self.split.train.item_index, minlength=self.split.train.n_items)
+        return self.split.train.item_counts()
 
     @property
     def cold_rows(self) -> int:

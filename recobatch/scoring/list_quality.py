@@ -149,6 +149,6 @@ class _Judge:
     def ndcg(self, lists: np.ndarray) -> np.ndarray:
         """Of each user with a relevant test item."""
         liked: EncodedInteractions = self.split.test.take(self.split.test.rating >= self.relevant)
-        wanted = np.bincount(liked.user_index, minlength=liked.n_users)
+        wanted = liked.user_counts()
         measured = np.flatnonzero(wanted)
         return user_metrics(find_hits(lists, liked)[measured], wanted[measured])["ndcg"]
