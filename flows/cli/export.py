@@ -8,7 +8,7 @@ from recobatch.table import open_table
 from recobatch.table.export import check_target, export, rows_to_export
 
 if TYPE_CHECKING:
-    from recobatch.table.export import Exported
+    from recobatch.table.pieces import Exported
 
 
 def export_table(table: str, name: "Exported", target: str, *, version: str | None, as_json: bool) -> None:
@@ -21,9 +21,15 @@ def export_table(table: str, name: "Exported", target: str, *, version: str | No
     """
     shown = check_target(target, name)
     snapshot = open_table(table).snapshot(version)
-    display = Display()
-    with display.live(), display.stage(f"export {name}", total=rows_to_export(snapshot, name)) as progress:
-        rows = export(snapshot, name, target, progress.advance)
+    display, total = Display(), rows_to_export(snapshot, name)
+    with display.live(), display.stage(f"export {name}", total=total) as progress:
+
+        def resume(rows: int) -> None:
+            progress.advance(rows)
+            if rows:
+                echo(f"resumed: {rows:,} of {total:,} rows were there", err=True)
+
+        rows = export(snapshot, name, target, progress.advance, resume)
     if as_json:
         echo_json({"table": name, "version": snapshot.version, "rows": rows, "to": shown})
     else:

@@ -59,7 +59,14 @@ def _try(path: Path, kind: int, operation: int) -> FolderLock | None:
     except OSError:
         lock.close()
         raise
-    if not path.exists():
+    if not _is_at(path, lock._handle):  # removed meanwhile, or made anew by another process
         lock.close()
         return None
     return lock
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False

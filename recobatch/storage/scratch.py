@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from recobatch.errors import RecobatchError
 from recobatch.storage.durable import explained
 from recobatch.storage.folder_lock import FolderLock, try_lock
 
@@ -39,6 +40,41 @@ def temporary_folder(root: Path, name: str) -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def resumable_folder(root: Path, name: str, identity: str) -> Iterator[Path]:
+    """The folder ``.<name>-<identity>`` in ``root``, as the process before left it, locked during the ``with`` block.
+
+    The other folders of the name whose builders died are removed.
+
+    Args:
+        root: Where.
+        name: What others are swept by; lower-case letters, digits and dashes.
+        identity: Of what is to be built there; the first 12 of its hex digits count.
+
+    Raises:
+        RecobatchError: If the disk refuses it, or another process builds the same.
+    """
+    folder, lock = root / f".{name}-{identity[:12]}", None
+    while lock is None:
+        with explained("make a folder for unfinished work", root):
+            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = try_lock(folder)
+        except OSError:  # without locks two processes could be in it: a folder that nobody resumes
+            with temporary_folder(root, name) as fresh:
+                yield fresh
+            return
+        if lock is None and folder.exists():
+            raise RecobatchError(
+                f"{folder}: found that another process writes the same, expected none; wait for its end"
+            )
+    try:
+        sweep(root, name)
+        yield folder
+    finally:
+        lock.close()
 
 
 def machine_folder() -> Path:

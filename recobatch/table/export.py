@@ -1,33 +1,28 @@
-"""One table of a version, written elsewhere: a file through DuckDB, which only this module imports, or to Postgres.
+"""One table of a version, written elsewhere: to a file, through DuckDB, which only this module imports, or to Postgres.
 
 The other end changes in one step: a file appears under its name when it is whole, and a table in a database is replaced
-in one transaction. An export that was killed is started again from the first row.
+in one transaction. Rows are written in pieces to a scratch place first; an export that broke off is resumed there by
+the next one of the same table, version and target.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from shutil import rmtree
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from recobatch.errors import BadInput, BadTable, RecobatchError
-from recobatch.storage.durable import explained
-from recobatch.storage.scratch import sweep, temporary_folder
+from recobatch.errors import BadInput, RecobatchError
+from recobatch.storage.durable import explained, fsync_folder
+from recobatch.storage.fingerprints import fingerprint
+from recobatch.storage.scratch import resumable_folder
+from recobatch.table.export_file import OnRows, build_file
+from recobatch.table.pieces import Exported, Rows
 from recobatch.table.postgres import copy_to_postgres, is_postgres, parse_target
 from recobatch.table.published import Published
 
-Exported = Literal["top", "predictions", "changes", "titles"]
-OnRows = Callable[[int], None]
-"""Called with the number of rows read since the last call."""
-
-_COPIES = {
-    ".parquet": "FORMAT parquet, COMPRESSION zstd",
-    ".csv": "FORMAT csv, HEADER",
-    ".csv.gz": "FORMAT csv, HEADER, COMPRESSION gzip",
-}
-_BATCH_ROWS = 1 << 17
-_SCRATCH = "recobatch-export"
+_SUFFIXES = (".duckdb", ".csv.gz", ".csv", ".parquet")
 
 
 def rows_to_export(snapshot: Published, name: Exported) -> int:
@@ -36,7 +31,7 @@ def rows_to_export(snapshot: Published, name: Exported) -> int:
     Raises:
         BadTable: If the version has no such table.
     """
-    return sum(pq.ParquetFile(part).metadata.num_rows for part in _parts(snapshot, name))
+    return Rows.of(snapshot, name).count
 
 
 def check_target(target: str, name: Exported) -> str:
@@ -70,7 +65,9 @@ def check_target(target: str, name: Exported) -> str:
     return target
 
 
-def export(snapshot: Published, name: Exported, target: str, on_rows: OnRows | None = None) -> int:
+def export(
+    snapshot: Published, name: Exported, target: str, on_rows: OnRows | None = None, on_resume: OnRows | None = None
+) -> int:
     """Write a table of the champion to a file, or to a table of the same name in a DuckDB file or on a Postgres server.
 
     Args:
@@ -78,34 +75,59 @@ def export(snapshot: Published, name: Exported, target: str, on_rows: OnRows | N
         name: Which table.
         target: A file, whose suffix says the format, or an address of Postgres, where ``?table=`` gives another name.
             Other tables in an existing DuckDB file or on a server stay as they are.
-        on_rows: Called while rows are read.
+        on_rows: Called with the number of rows read and written since the last call.
+        on_resume: Called once with the number of rows that an export which broke off had written.
 
     Returns:
-        Rows written.
+        Rows written, by both.
 
     Raises:
         BadInput: As ``check_target``.
         BadTable: If the version has no such table, or it cannot be read.
-        RecobatchError: If the target cannot be written; what was there before stands.
+        RecobatchError: If the target cannot be written, or another export writes it; what was there before stands.
     """
     check_target(target, name)
-    parts = _parts(snapshot, name)
-    schema = pq.ParquetFile(parts[0]).schema_arrow.remove_metadata()
-    batches = _batches(parts, schema, on_rows)
+    rows, calls = Rows.of(snapshot, name), {"on_rows": on_rows or _ignore, "on_resume": on_resume or _ignore}
     if is_postgres(target):
-        comment = f"recobatch: {name} of version {snapshot.version}"
-        return copy_to_postgres(parse_target(target, default=name), schema, batches, comment=comment)
-    return _write_file(pa.RecordBatchReader.from_batches(schema, batches), name, Path(target))
+        copy_to_postgres(parse_target(target, default=name), rows, **calls)
+    elif _suffix(target) == ".duckdb":
+        _write_duckdb(rows, Path(target), **calls)
+    else:
+        with _scratch(rows, Path(target)) as folder:
+            whole = build_file(folder, rows, str(_suffix(target)), **calls)
+            whole.replace(target)
+            fsync_folder(Path(target).parent)
+    return rows.count
 
 
-def _write_file(rows: pa.RecordBatchReader, name: Exported, target: Path) -> int:
-    duckdb, suffix = _import_duckdb(), _suffix(str(target))
+@contextmanager
+def _scratch(rows: Rows, target: Path) -> Iterator[Path]:
+    """A folder beside the target for these rows; what dead exports of others left of the same target is removed."""
+    place = fingerprint([target.name, rows.name if target.suffix == ".duckdb" else ""])
+    scratch = resumable_folder(
+        target.parent, f"recobatch-export-{place[:8]}", fingerprint([place, rows.identity])
+    )  # fmt: skip
+    outcome = "what was there stands, and the next export resumes this one"
+    with explained("write the export", target, outcome=outcome), scratch as folder:
+        yield folder
+        rmtree(folder, ignore_errors=True)
+
+
+def _write_duckdb(rows: Rows, target: Path, *, on_rows: OnRows, on_resume: OnRows) -> None:
+    duckdb = _import_duckdb()
     try:
-        if suffix != ".duckdb":
-            return _replace_file(target, lambda path: _copy(duckdb, rows, path, _COPIES[suffix or ""]))
-        if not target.exists():
-            return _replace_file(target, lambda path: _load(duckdb, rows, path, name))
-        return _load(duckdb, rows, target, name)
+        if target.exists():
+            duckdb.connect(str(target)).close()  # refused now rather than after the work
+        with _scratch(rows, target) as folder:
+            _load(duckdb, folder / "rows.duckdb", rows, on_rows=on_rows, on_resume=on_resume)
+            if not target.exists():
+                (folder / "rows.duckdb").replace(target)
+                fsync_folder(target.parent)
+                return
+            with duckdb.connect(str(target)) as connection:
+                connection.execute(f"ATTACH {_quoted(str(folder / 'rows.duckdb'))} AS recobatch_export (READ_ONLY)")
+                connection.execute(f"CREATE OR REPLACE TABLE {rows.name} AS FROM recobatch_export.{rows.name}")
+                connection.execute("DETACH recobatch_export")
     except duckdb.Error as error:
         raise RecobatchError(
             f"{target}: found that DuckDB could not write it ({' '.join(str(error).split())[:200]}), expected a "
@@ -113,56 +135,43 @@ def _write_file(rows: pa.RecordBatchReader, name: Exported, target: Path) -> int
         ) from error
 
 
-def _batches(parts: list[Path | pa.NativeFile], schema: pa.Schema, on_rows: OnRows | None) -> Iterator[pa.RecordBatch]:
-    for part in parts:
-        for batch in pq.ParquetFile(part).iter_batches(_BATCH_ROWS):
-            yield batch.cast(schema)
-            if on_rows is not None:
-                on_rows(batch.num_rows)
-
-
-def _copy(duckdb: Any, rows: pa.RecordBatchReader, path: Path, options: str) -> int:  # noqa: ANN401
-    with duckdb.connect() as connection:
-        connection.execute("SET preserve_insertion_order = true")
-        connection.register("exported", rows)
-        found = connection.execute(f"COPY (FROM exported) TO {_quoted(str(path))} ({options})").fetchall()
-    return int(found[0][0])
-
-
-def _load(duckdb: Any, rows: pa.RecordBatchReader, path: Path, name: str) -> int:  # noqa: ANN401
+def _load(duckdb: Any, path: Path, rows: Rows, *, on_rows: OnRows, on_resume: OnRows) -> None:  # noqa: ANN401
+    """Write what is missing of a DuckDB file with this table alone, a piece a transaction."""
+    done = _whole_pieces(duckdb, path, rows)
+    on_resume(sum(piece.rows for piece in rows.pieces[:done]))
     with duckdb.connect(str(path)) as connection:
-        connection.register("exported", rows)
-        connection.execute("BEGIN")
-        connection.execute(f"CREATE OR REPLACE TABLE {name} AS FROM exported")
-        found = connection.execute(f"SELECT count(*) FROM {name}").fetchall()  # nosec B608
-        connection.execute("COMMIT")
-    return int(found[0][0])
+        connection.register("exported", rows.schema.empty_table())
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {rows.name} AS FROM exported")
+        for piece in rows.pieces[done:]:
+            batches = pa.RecordBatchReader.from_batches(rows.schema, piece.batches(rows.schema))
+            connection.register("exported", batches)
+            connection.execute(f"INSERT INTO {rows.name} FROM exported")
+            on_rows(piece.rows)
 
 
-def _replace_file(target: Path, write: Callable[[Path], int]) -> int:
-    # A process that is killed cannot remove its folder; the next export beside it does.
-    with explained("write the export", target, outcome="what was there stands"):
-        sweep(target.parent, _SCRATCH)
-        with temporary_folder(target.parent, _SCRATCH) as folder:
-            count = write(folder / target.name)
-            (folder / target.name).replace(target)
-    return count
+def _whole_pieces(duckdb: Any, path: Path, rows: Rows) -> int:  # noqa: ANN401
+    """Pieces in a file that an export left; one that cannot be read is removed."""
+    if not path.exists():
+        return 0
+    try:
+        with duckdb.connect(str(path)) as connection:
+            # The hash makes it read every block, whose checksums DuckDB compares.
+            query = f"SELECT count(*), bit_xor(hash(t)) FROM {rows.name} AS t"  # nosec B608
+            done = rows.pieces_within(connection.execute(query).fetchall()[0][0])
+    except duckdb.Error:
+        done = None
+    if done is None:
+        for left in path.parent.iterdir():
+            left.unlink()
+    return done or 0
 
 
-def _parts(snapshot: Published, name: Exported) -> list[Path | pa.NativeFile]:
-    if name == "titles":
-        found = [snapshot.titles] if snapshot.titles is not None else []
-    elif name == "changes":
-        found = list(snapshot.files("changes"))
-    else:
-        found = list(snapshot.parts("table" if name == "predictions" else "top"))
-    if not found:
-        raise BadTable(f"{snapshot.location}: found no {name}, expected some to export; name another table or version")
-    return found
+def _ignore(_rows: int) -> None:
+    pass
 
 
 def _suffix(target: str) -> str | None:
-    return next((suffix for suffix in (".duckdb", ".csv.gz", *_COPIES) if target.endswith(suffix)), None)
+    return next((suffix for suffix in _SUFFIXES if target.endswith(suffix)), None)
 
 
 def _quoted(text: str) -> str:

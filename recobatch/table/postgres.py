@@ -1,27 +1,22 @@
-"""One table of a version, copied into a table of a Postgres server; the only module that imports psycopg2.
-
-Everything happens in one transaction: rows go into a new table, which takes the name of the old one at the end. Whoever
-reads meanwhile sees the old table, and a run that breaks off leaves it as it was.
-"""
+"""The address of a table of a Postgres server, and what the server refuses; the only module that imports psycopg2."""
 
 import re
-import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-import pyarrow as pa
-
 from recobatch.errors import BadInput, RecobatchError
-from recobatch.table.copy_text import column_types, text_rows
+from recobatch.table.copy_text import column_types
+from recobatch.table.export_file import OnRows
+from recobatch.table.pieces import Rows
+from recobatch.table.replacement import LOCK_SECONDS, Replacement
 
 _ADDRESS = re.compile(r"postgres(ql)?://")
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,62}\.)?[A-Za-z_][A-Za-z0-9_]{0,62}")
 _PORTS = re.compile(r"\d+(,\d*)*")
-_CONNECT_SECONDS, _LOCK_SECONDS = 10, 60
-_READ_BYTES = 1 << 18
+_CONNECT_SECONDS = 10
 _WRONG_INPUT = ("0A", "22", "28", "2B", "3D", "3F", "42")
 """Classes of SQLSTATE that a change of the address, the rights or the target solves."""
 _HINTS = {
@@ -29,13 +24,9 @@ _HINTS = {
     "42809": "name another one with ?table=",
     "2BP01": "drop what depends on the table, or name another one with ?table=",
     "3F000": "create the schema, or name another one",
-    "55P03": f"another session held the table for {_LOCK_SECONDS} seconds: end its transaction and export again",
+    "55P03": f"another session held the table, or read this database, for {LOCK_SECONDS} seconds: end its transaction "
+    "and export again",
 }
-_GRANTS = """
-SELECT granted.privilege_type, granted.is_grantable, role.rolname
-FROM pg_class CROSS JOIN aclexplode(relacl) AS granted LEFT JOIN pg_roles AS role ON role.oid = granted.grantee
-WHERE pg_class.oid = to_regclass(%s) AND granted.grantee <> relowner
-"""
 
 
 @dataclass(frozen=True)
@@ -79,87 +70,36 @@ def parse_target(target: str, default: str) -> PostgresTable:
     return PostgresTable(dsn, _shown(dsn), tuple(name.split(".")))
 
 
-def copy_to_postgres(
-    target: PostgresTable, schema: pa.Schema, rows: Iterable[pa.RecordBatch], *, comment: str
-) -> int:  # fmt: skip
-    """Replace a table of a server by these rows, in one transaction.
+def copy_to_postgres(target: PostgresTable, rows: Rows, *, on_rows: OnRows, on_resume: OnRows) -> None:
+    """Replace a table of a server by these rows.
 
     Rights that were granted on the old table are granted on the new one, and the first column is indexed.
 
     Args:
         target: Where to.
-        schema: Columns and their types.
-        rows: Read one at a time, while they are sent.
-        comment: Of the table.
-
-    Returns:
-        Rows written.
+        rows: Read one batch at a time, while they are sent.
+        on_rows: Called after the rows of each piece are at the server.
+        on_resume: Called with the rows that an export which broke off had sent.
 
     Raises:
         BadInput: If the server cannot be reached or refuses the user or the table.
         BadTable: If a column has a type that is not exported.
         RecobatchError: If the server fails; the old table stands.
     """
-    columns = column_types(schema)
-    psycopg2, stream = _import_psycopg2(), _Stream(map(text_rows, rows))
-    outcome = "what was there stands"
+    column_types(rows.schema)
+    psycopg2 = _import_psycopg2()
+    replacing = None
     try:
         with closing(_connect(psycopg2, target)) as connection, connection.cursor() as cursor:
-            count = _replace(psycopg2.sql, cursor, target.name, columns, stream, comment)
-            outcome = f"the table is the old one or the new one, as its comment says ({comment})"
-            connection.commit()
+            replacing = Replacement(psycopg2.sql, connection, cursor, target.name, rows)
+            replacing.run(on_rows=on_rows, on_resume=on_resume)
     except psycopg2.Error as error:
-        if stream.error is not None:  # psycopg2 raises the server's answer to it instead
-            raise stream.error from None
+        if (
+            replacing is not None and replacing.read_error is not None
+        ):  # psycopg2 raises the server's answer to it instead
+            raise replacing.read_error from None
+        outcome = replacing.outcome if replacing is not None else "what was there stands"
         raise _refusal(error, target, outcome) from error
-    return count
-
-
-def _replace(
-    sql: Any, cursor: Any, name: tuple[str, ...], columns: dict[str, str], stream: "_Stream", comment: str  # noqa: ANN401
-) -> int:  # fmt: skip
-    new_name = (*name[:-1], f"{name[-1][:40]}_new_{secrets.token_hex(4)}")
-    old, new = sql.Identifier(*name), sql.Identifier(*new_name)
-
-    def execute(statement: str, *values: Any, **parts: Any) -> None:  # noqa: ANN401
-        cursor.execute(sql.SQL(statement).format(old=old, new=new, **parts), values or None)
-
-    execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
-    typed = [sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(kind)) for column, kind in columns.items()]
-    execute("CREATE TABLE {new} ({columns})", columns=sql.SQL(", ").join(typed))
-    # Frozen rows are visible to a reader whose snapshot is older than they are: it would find the new table empty.
-    cursor.copy_expert(sql.SQL("COPY {} FROM STDIN (FREEZE)").format(new), stream, _READ_BYTES)
-    count = int(cursor.rowcount)
-    execute("CREATE INDEX ON {new} ({first})", first=sql.Identifier(next(iter(columns))))
-    execute("COMMENT ON TABLE {new} IS %s", comment)
-    cursor.execute(_GRANTS, (old.as_string(cursor),))
-    for privilege, may_grant, role in cursor.fetchall():
-        to = sql.SQL("PUBLIC") if role is None else sql.Identifier(role)
-        option = " WITH GRANT OPTION" if may_grant else ""
-        execute(f"GRANT {{privilege}} ON {{new}} TO {{role}}{option}", privilege=sql.SQL(privilege), role=to)
-    execute("DROP TABLE IF EXISTS {old}")
-    execute("ALTER TABLE {new} RENAME TO {name}", name=sql.Identifier(name[-1]))
-    return count
-
-
-class _Stream:
-    """Pieces of bytes as the file that psycopg2 reads; keeps the exception that ended it."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces, self._rest = pieces, memoryview(b"")
-        self.error: BaseException | None = None
-
-    def read(self, size: int) -> bytes:
-        try:
-            while not self._rest:
-                self._rest = memoryview(next(self._pieces))
-        except StopIteration:
-            return b""
-        except BaseException as error:
-            self.error = error
-            raise
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        return bytes(piece)
 
 
 def _shown(dsn: str) -> str:

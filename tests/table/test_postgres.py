@@ -1,8 +1,6 @@
 """One table of a version, copied into a table of a real Postgres server in one transaction."""
 
 import json
-import signal
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -18,14 +16,22 @@ from click.testing import CliRunner
 
 from flows.cli.commands import cli
 from recobatch.errors import BadInput, BadTable, RecobatchError
-from recobatch.table import open_table, postgres
+from recobatch.table import open_table, postgres, replacement
 from recobatch.table.export import check_target, export, rows_to_export
+from recobatch.table.pieces import Piece, Rows
 from recobatch.table.postgres import copy_to_postgres, parse_target
-from tests.support.killed_export import KILLED
-from tests.support.paths import REPO
+from tests.support.killed_export import (
+    PIECE,
+    ROWS,
+    counted_export,
+    publish_in_pieces,
+    small_pieces,
+    stopped_export,
+)
 from tests.support.postgres_server import PASSWORD, postgres_server
 from tests.support.small_table import make_model, publish, write_inputs
 
+__all__ = ["small_pieces"]
 pytestmark = pytest.mark.server
 
 
@@ -33,6 +39,23 @@ pytestmark = pytest.mark.server
 def published(tmp_path_factory):
     root = tmp_path_factory.mktemp("copied")
     return publish(open_table(root / "predictions"), "v1", write_inputs(root / "in", make_model(30, 20)), top=5)
+
+
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory):
+    root = tmp_path_factory.mktemp("divided")
+    table = open_table(root / "predictions")
+    return [publish_in_pieces(table, f"v{number}", root / f"in{number}", seed=number) for number in (1, 2)]
+
+
+@pytest.fixture
+def earlier(versions):
+    return versions[0]
+
+
+@pytest.fixture
+def divided(versions):
+    return versions[1]
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +108,8 @@ def test_the_table_holds_the_rows_and_others_stay(published, database):
     assert sql(database, "SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%(user_id)'") == [(2,)]
 
 
-def test_every_value_comes_back_as_it_was(database):
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_every_value_comes_back_as_it_was(database, tmp_path, in_pieces):
     texts = ["a\tb", "a\\b\nc\r", "\\.", "\\N", "", None, "žluť 😀\x01", "x\n\\.\ny"]
     columns = {
         "text": pa.array(texts),
@@ -97,10 +121,15 @@ def test_every_value_comes_back_as_it_was(database):
         "yes": pa.array([True, False, None, True, True, True, True, True]),
         'se"lect %s': pa.array(range(8), pa.int16()),
     }
-    batch = pa.record_batch(columns)
-    target = parse_target(database, default="odd")
-    empty = batch.slice(0, 0)
-    assert copy_to_postgres(target, batch.schema, [empty, batch.slice(0, 3), batch.slice(3)], comment="it's") == 8
+    table, file = pa.table(columns), tmp_path / "odd.parquet"
+    with pq.ParquetWriter(file, table.schema) as writer:
+        for part in (table.slice(0, 0), table.slice(0, 3), table.slice(3)):
+            writer.write_table(part)
+    groups = [range(0, 1), range(1, 2), range(2, 3)] if in_pieces else [range(3)]
+    pieces = [Piece(file, pq.read_metadata(file), group) for group in groups]
+    rows, seen = Rows("top", "it's", "0" * 64, table.schema, pieces), []
+    copy_to_postgres(parse_target(database, default="odd"), rows, on_rows=seen.append, on_resume=seen.append)
+    assert seen == ([0, 0, 3, 5] if in_pieces else [0, 8])
     found = list(zip(*sql(database, 'SELECT * FROM odd ORDER BY "se""lect %s"'), strict=True))
     assert [np.float32(x) if x is not None else x for x in found.pop(4)] == columns.pop("single").to_pylist()
     assert found == [tuple(column.to_pylist()) for column in columns.values()]
@@ -147,21 +176,93 @@ def test_an_export_that_breaks_off_leaves_what_was_there(published, database, ki
     assert tables(database) == ["predictions"]
 
 
-@pytest.mark.process
-def test_an_export_that_is_killed_leaves_what_was_there(published, database):
-    sql(database, "CREATE TABLE predictions AS SELECT 1 AS old")
-    table = Path(published.location).parent.parent
-    command = [sys.executable, "-c", KILLED, str(table), database]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPO, text=True) as process:
-        assert process.stdout.readline() == "copied 600\n"
-        process.send_signal(signal.SIGKILL)
-    assert sql(database, "SELECT * FROM predictions") == [(1,)]
+def end_of_sessions(database):
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'recobatch'"
     while sql(database, sessions) != [(0,)]:
         time.sleep(0.02)
+
+
+def rows_in_order(database, name="predictions"):
+    return sql(database, f"SELECT user_id, item_id, prediction FROM {name} ORDER BY user_id, item_id")
+
+
+@pytest.mark.process
+def test_an_export_of_one_piece_that_is_killed_leaves_what_was_there(published, database):
+    sql(database, "CREATE TABLE predictions AS SELECT 1 AS old")
+    with stopped_export(published, database, 600):
+        pass
+    assert sql(database, "SELECT * FROM predictions") == [(1,)]
+    end_of_sessions(database)
     assert tables(database) == ["predictions"]
     assert export(published, "predictions", database) == 600
     assert tables(database) == ["predictions"]
+
+
+@pytest.mark.process
+def test_an_export_in_pieces_that_is_killed_is_resumed(divided, database, small_pieces):
+    sql(database, "CREATE TABLE predictions AS SELECT 1 AS old", "GRANT SELECT ON predictions TO bob")
+    with stopped_export(divided, database, 3 * PIECE):
+        pass
+    assert sql(database, "SELECT * FROM predictions") == [(1,)]
+    assert len(tables(database)) == 2
+    assert counted_export(divided, f"{database}?table=other") == (0, ROWS)
+    assert counted_export(divided, database) == (3 * PIECE, ROWS - 3 * PIECE)
+    assert tables(database) == ["other", "predictions"]
+    assert rows_in_order(database) == rows_in_order(database, "other")
+    assert len(rows_in_order(database.replace("ann", "bob"))) == ROWS
+    comment, indexes = sql(
+        database,
+        "SELECT obj_description('predictions'::regclass), count(*) FROM pg_index "
+        "WHERE indrelid = 'predictions'::regclass AND indisvalid",
+    )[0]
+    assert (comment, indexes) == ("recobatch: predictions of version v2", 1)
+    assert counted_export(divided, database) == (0, ROWS)  # the same again: nothing of the name is in its way
+
+
+def leave_half(snapshot, database):
+    def stop(_rows):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(snapshot, "predictions", database, stop)
+
+
+def test_another_version_starts_afresh_and_drops_what_was_left(earlier, divided, database, small_pieces):
+    leave_half(earlier, database)
+    assert len(tables(database)) == 1
+    assert counted_export(divided, database) == (0, ROWS)
+    assert tables(database) == ["predictions"]
+
+
+def test_what_was_left_and_has_other_rows_is_dropped(divided, database, small_pieces):
+    leave_half(divided, database)
+    sql(database, f"DELETE FROM {tables(database)[0]} WHERE user_id = 10")
+    assert counted_export(divided, database) == (0, ROWS)
+
+
+def test_a_reader_from_before_delays_the_replacement_and_costs_no_row(divided, database, small_pieces, monkeypatch):
+    monkeypatch.setattr(replacement, "LOCK_SECONDS", 1)
+    sql(database, "CREATE TABLE predictions AS SELECT 1 AS old")
+    with closing(psycopg2.connect(database)) as before, before.cursor() as cursor:
+        before.set_session(isolation_level="REPEATABLE READ")
+        cursor.execute("SELECT 1")  # takes the snapshot and no lock
+        for _ in range(2):
+            with pytest.raises(RecobatchError, match=r"lock timeout.* stands; another session held the table, or read"):
+                export(divided, "predictions", database)
+        cursor.execute("SELECT * FROM predictions")
+        assert cursor.fetchall() == [(1,)]
+    assert counted_export(divided, database) == (ROWS, 0)
+    assert len(rows_in_order(database)) == ROWS
+    assert sql(database, "SELECT count(*) FROM pg_index WHERE indrelid = 'predictions'::regclass") == [(1,)]
+
+
+@pytest.mark.process
+def test_of_two_exports_to_one_table_the_second_waits(divided, database, small_pieces, monkeypatch):
+    monkeypatch.setattr(replacement, "LOCK_SECONDS", 1)
+    refused = pytest.raises(RecobatchError, match=r"lock timeout.* what was there stands; another session held")
+    with stopped_export(divided, database, PIECE), refused:
+        export(divided, "predictions", database)
+    assert counted_export(divided, database) == (PIECE, ROWS - PIECE)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +290,7 @@ def test_a_server_that_refuses_is_one_clear_line(published, database, edit, word
 
 
 def test_a_table_that_is_held_too_long_stands(published, database, monkeypatch):
-    monkeypatch.setattr(postgres, "_LOCK_SECONDS", 1)
+    monkeypatch.setattr(replacement, "LOCK_SECONDS", 1)
     sql(database, "CREATE TABLE top AS SELECT 1 AS old")
     with closing(psycopg2.connect(database)) as reader, reader.cursor() as cursor:
         cursor.execute("SELECT * FROM top")
@@ -216,9 +317,12 @@ def test_a_connection_that_is_lost_leaves_what_was_there(published, database):
 def test_a_connection_that_is_lost_at_the_commit_leaves_it_open_which_table_stands(published, database, monkeypatch):
     class Lost:
         def __init__(self, real):
-            self.cursor, self.close = real.cursor, real.close
+            self.real, self.cursor, self.close, self.commits = real, real.cursor, real.close, 0
 
         def commit(self):
+            self.commits += 1
+            if self.commits < 2:  # that of what was looked at
+                return self.real.commit()
             raise psycopg2.OperationalError("server closed the connection unexpectedly\n\tThis probably means")
 
     monkeypatch.setattr(postgres, "_connect", lambda _, target: Lost(psycopg2.connect(target.dsn)))
@@ -269,7 +373,10 @@ def test_the_shown_address_has_neither_user_nor_password():
 def test_a_column_that_has_no_type_there_is_named():
     schema = pa.schema({"when": pa.list_(pa.int64())})
     with pytest.raises(BadTable, match=r"when: found values of type list<.*export a file"):
-        copy_to_postgres(parse_target("postgresql://host/db", "top"), schema, [], comment="")
+        copy_to_postgres(
+            parse_target("postgresql://host/db", "top"), Rows("top", "v1", "0" * 64, schema, []), on_rows=print,
+            on_resume=print,
+        )  # fmt: skip
 
 
 def test_a_missing_psycopg2_is_one_clear_line(monkeypatch):
