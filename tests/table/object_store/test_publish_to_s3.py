@@ -5,16 +5,19 @@ import json
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 
 from flows.cli.failures import FailedCheck
 from flows.cli.lookup import print_rollback, print_top, print_verified
 from recobatch.errors import BadSettings, BadTable, RecobatchError
-from recobatch.scoring.predictions import score_block
+from recobatch.scoring.predictions import ScoreOptions, score_block
 from recobatch.scoring.top import best_items
 from recobatch.storage import bucket as bucket_module
-from recobatch.table import open_table, published_items, published_users
-from tests.support.small_table import make_ids, make_model, publish
+from recobatch.table import open_table, pieces, published_items, published_users
+from recobatch.table.export import export
+from tests.support.small_table import make_ids, make_model, publish, write_inputs
 
 TITLES = pa.table({"item_id": make_ids(40).ids, "title": [f"Film {n}" for n in range(40)]})
 
@@ -158,6 +161,24 @@ def test_commands(two, s3, inputs, tmp_path, capsys, monkeypatch):
     print_rollback(s3.uri, None, as_json=False)
     assert "now at version v1" in capsys.readouterr().out
     assert s3.pointer()["version"] == "v1"
+
+
+def test_an_export_reads_the_objects_and_resumes(two, tmp_path, monkeypatch):
+    monkeypatch.setattr(pieces, "_PIECE_ROWS", 100)
+    options, inputs = ScoreOptions(rows_per_group=160), write_inputs(tmp_path / "in", make_model(60, 40))
+    snapshot = publish(two, "v3", inputs, options=options)
+    rows = pa.concat_tables(pq.read_table(part, partitioning=None) for part in snapshot.parts("table"))
+
+    def stop(_rows):
+        raise KeyboardInterrupt
+
+    for name, read in (("out.parquet", pq.read_table), ("out.csv.gz", pyarrow.csv.read_csv)):
+        with pytest.raises(KeyboardInterrupt):
+            export(snapshot, "predictions", str(tmp_path / name), stop)
+        resumed = []
+        assert export(snapshot, "predictions", str(tmp_path / name), None, resumed.append) == rows.num_rows
+        assert resumed == [160]
+        assert read(tmp_path / name).cast(rows.schema).equals(rows)
 
 
 def test_roll_back_and_forth(two, s3):
