@@ -102,7 +102,8 @@ def export(name: str, target: str, all_pairs: bool, version: str | None, table: 
     """Write one table of the champion for another system.
 
     TABLE is top (the best unseen items, the default), predictions, changes or titles. The file appears when it is
-    whole; in a DuckDB file or on a Postgres server the table is replaced in one transaction.
+    whole; in a DuckDB file or on a Postgres server the table is replaced in one transaction. The same command again
+    resumes an export that was killed.
     """
     from flows.cli.export import export_table
 

@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -63,6 +63,8 @@ def resumable_folder(root: Path, name: str, identity: str) -> Iterator[Path]:
         try:
             lock = try_lock(folder)
         except OSError:  # without locks two processes could be in it: a folder that nobody resumes
+            with suppress(OSError):
+                folder.rmdir()
             with temporary_folder(root, name) as fresh:
                 yield fresh
             return

@@ -85,8 +85,8 @@ class Rows:
 
 
 def map_in_order(make: Callable[[Piece], Made], pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Made]]:
-    """Make something of each piece, on all cores; memory holds what is made of a few of them."""
-    threads = cpu_count() or 1
+    """Make something of each piece, on up to eight cores; memory holds what is made of as many and one more."""
+    threads = min(8, cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
         begun: deque = deque()
         try:

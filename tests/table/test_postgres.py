@@ -228,10 +228,18 @@ def leave_half(snapshot, database):
 
 
 def test_another_version_starts_afresh_and_drops_what_was_left(earlier, divided, database, small_pieces):
-    leave_half(earlier, database)
-    assert len(tables(database)) == 1
-    assert counted_export(divided, database) == (0, ROWS)
-    assert tables(database) == ["predictions"]
+    sql(database, "CREATE SCHEMA reco", "CREATE TABLE ours_new_01234567 AS SELECT 1 AS mine")
+    for target in (database, f"{database}?table=Pairs_2", f"{database}?table=reco.Pairs_2"):
+        leave_half(earlier, target)
+    assert len(tables(database)) == 3
+    for target in (database, f"{database}?table=Pairs_2"):
+        assert counted_export(divided, target) == (0, ROWS)
+    assert tables(database) == ["Pairs_2", "ours_new_01234567", "predictions"]
+    in_schema = "SELECT count(*) FROM pg_tables WHERE schemaname = 'reco'"
+    assert sql(database, in_schema) == [(1,)]
+    leave_half(divided, f"{database}?table=reco.Pairs_2")
+    assert counted_export(divided, f"{database}?table=reco.Pairs_2") == (PIECE, ROWS - PIECE)
+    assert sql(database, in_schema) == [(1,)]
 
 
 def test_what_was_left_and_has_other_rows_is_dropped(divided, database, small_pieces):
