@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from recobatch.scoring.predictions import ScoreOptions
-from recobatch.table import Published, Table, pieces
+from recobatch.table import Published, Table
 from recobatch.table.export import export
 from tests.support.paths import REPO
 from tests.support.small_table import N_ITEMS, N_USERS, make_model, publish, write_inputs
@@ -36,11 +34,6 @@ def publish_in_pieces(table: Table, version: str, folder: Path, *, seed: int = 1
     """A table of six files with up to four row groups each."""
     inputs = write_inputs(folder, make_model(N_USERS, N_ITEMS, seed=seed))
     return publish(table, version, inputs, options=ScoreOptions(rows_per_group=4 * N_ITEMS), top=5)
-
-
-@pytest.fixture
-def small_pieces(monkeypatch):
-    monkeypatch.setattr(pieces, "_PIECE_ROWS", PIECE)
 
 
 @contextmanager

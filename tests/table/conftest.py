@@ -2,7 +2,8 @@
 
 import pytest
 
-from recobatch.table import open_table
+from recobatch.table import open_table, pieces
+from tests.support.killed_export import PIECE
 from tests.support.small_table import make_model, publish, write_inputs
 
 
@@ -23,3 +24,9 @@ def published(table, inputs):
     for version in ("v1", "v2"):
         publish(table, version, inputs, names=("bias", "plain"), top=5)
     return table
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Exports commit a few hundred rows at a time."""
+    monkeypatch.setattr(pieces, "_PIECE_ROWS", PIECE)

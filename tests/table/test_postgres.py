@@ -20,18 +20,10 @@ from recobatch.table import open_table, postgres, replacement
 from recobatch.table.export import check_target, export, rows_to_export
 from recobatch.table.pieces import Piece, Rows
 from recobatch.table.postgres import copy_to_postgres, parse_target
-from tests.support.killed_export import (
-    PIECE,
-    ROWS,
-    counted_export,
-    publish_in_pieces,
-    small_pieces,
-    stopped_export,
-)
+from tests.support.killed_export import PIECE, ROWS, counted_export, publish_in_pieces, stopped_export
 from tests.support.postgres_server import PASSWORD, postgres_server
 from tests.support.small_table import make_model, publish, write_inputs
 
-__all__ = ["small_pieces"]
 pytestmark = pytest.mark.server
 
 

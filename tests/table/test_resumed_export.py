@@ -15,16 +15,8 @@ from flows.cli.commands import cli
 from recobatch.errors import RecobatchError
 from recobatch.table import open_table
 from recobatch.table.export import export
-from tests.support.killed_export import (
-    PIECE,
-    ROWS,
-    counted_export,
-    publish_in_pieces,
-    small_pieces,
-    stopped_export,
-)
+from tests.support.killed_export import PIECE, ROWS, counted_export, publish_in_pieces, stopped_export
 
-__all__ = ["small_pieces"]
 FILES = ["out.parquet", "out.csv", "out.csv.gz", "out.duckdb", "old.duckdb"]
 
 
