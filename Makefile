@@ -104,7 +104,7 @@ bench: $(STAMP) $(U_DATA) ## our times beside those of what they beat, as ratios
 	$(BIN)/python benchmarks/bayesian.py --u-data $(U_DATA)
 	$(BIN)/python benchmarks/whole.py --u-data $(U_DATA)
 	$(BIN)/python benchmarks/lookups.py
-	$(BIN)/python benchmarks/export.py
+	$(BIN)/python benchmarks/export.py $(FULL)
 	$(BIN)/python benchmarks/tuning.py --u-data $(U_DATA)
 
 faults: $(STAMP) ## the long sweep of the fault tests, the flows on Postgres, a thousand examples of every property

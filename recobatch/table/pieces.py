@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recobatch.errors import BadTable
-from recobatch.storage.fingerprints import fingerprint
+from recobatch.storage.fingerprints import code_fingerprint, fingerprint
 from recobatch.table.published import Published
 
 Exported = Literal["top", "predictions", "changes", "titles"]
@@ -21,7 +21,8 @@ Made = TypeVar("Made")
 
 _PIECE_ROWS = 1_000_000
 """Row groups are joined until they have that many."""
-_BATCH_ROWS = 1 << 17
+_BATCH_ROWS = 122_880
+"""A row group of DuckDB's: it keeps batches of other sizes in row groups that are partly filled, a third larger."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Rows:
     name: Exported
     version: str
     identity: str
-    """Digest of the files and of how they are divided, as hex digits."""
+    """Digest of the files, of how they are divided, and of the code that writes them, as hex digits."""
     schema: pa.Schema
     """Columns, without key-value metadata."""
     pieces: Sequence[Piece]
@@ -71,7 +72,7 @@ class Rows:
             for groups in _joined(file.metadata)
         ]
         digests = {entry.path: entry.sha256 for entry in snapshot.manifest.files}
-        identity = fingerprint([name, snapshot.version, snapshot.champion, digests, _PIECE_ROWS])
+        identity = fingerprint([name, snapshot.version, snapshot.champion, digests, _PIECE_ROWS, code_fingerprint()])
         return cls(name, snapshot.version, identity, files[0].schema_arrow.remove_metadata(), pieces)
 
     @property
