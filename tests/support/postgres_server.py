@@ -88,3 +88,16 @@ def _wait(process: subprocess.Popen, url: str, log: Path) -> None:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(log.read_text()[-3000:]) from None
             time.sleep(0.05)
+
+
+def sql(url, *statements):
+    """Run statements in a transaction; the rows of the last one, if it has any."""
+    with contextlib.closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else None
+
+
+def tables(url):
+    """Names of the tables of the schema public."""
+    return sorted(name for (name,) in sql(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
