@@ -1,6 +1,7 @@
 """The terms of the cost model of docs/scale.md: seconds, bytes and memory of very many pairs, beside the bare limit.
 
     .venv/bin/python benchmarks/scale.py pairs [--users 16254]     a tenth of MovieLens 25M's users, every pair: 6 GB
+    .venv/bin/python benchmarks/scale.py pairs --users 480189 --items 17770   the shape of the Netflix prize's ratings
     .venv/bin/python benchmarks/scale.py lists [--users 1000000]   lists alone, of 20,000 of the users
 
 Prints one JSON object a line. Seconds of the processor say more than those of the clock on a busy machine.
@@ -52,15 +53,14 @@ def make_model(folder: Path, users: int, items: int, rated_each: int) -> None:
     LoadedModel(model, Vocabulary(pa.arange(1, users + 1)), Vocabulary(pa.arange(1, items + 1)), rated).save(folder)
 
 
-def pairs(folder: Path, users: int) -> None:
+def pairs(folder: Path, users: int, n_items: int) -> None:
     """Every pair: to a published snapshot, verified, and looked up."""
-    n_items = ITEMS["pairs"]
     report("publish", **apart("publish", folder, users))
     report("bare", **apart("bare", folder, users))
     for path in (folder / "bare").glob("*"):
         path.unlink()
     report("verify", **apart("verify", folder, users))
-    for tool in ("duckdb", "polars"):
+    for tool in ("duckdb", "duckdb-cached", "polars"):
         report(f"one user's {n_items:,} rows with {tool}", **look_up(folder / "out", tool))
 
 
@@ -71,7 +71,7 @@ def verify(folder: Path) -> dict:
     return {"seconds": seconds[0], "cpu": seconds[1], "rows": found.rows, "bytes": found.bytes}
 
 
-def lists(folder: Path, users: int) -> None:
+def lists(folder: Path, users: int, _: int) -> None:
     """The best 100 unseen items of some users, beside the matrix products that they cannot do without."""
     report("bare products", **apart("products", folder, users))
     report("lists", **apart("rank", folder, users))
@@ -124,15 +124,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("what", choices=("pairs", "lists", "publish", "bare", "verify", "products", "rank"))
     parser.add_argument("--users", type=int)
+    parser.add_argument("--items", type=int, help="of pairs")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.what in ("pairs", "lists"):
         users = options.users or {"pairs": 16_254, "lists": 1_000_000}[options.what]
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             started = time.perf_counter()
-            make_model(Path(folder, "model"), users, ITEMS[options.what], 154 if options.what == "pairs" else 20)
-            report("inputs", users=users, items=ITEMS[options.what], seconds=time.perf_counter() - started)
-            {"pairs": pairs, "lists": lists}[options.what](Path(folder), users)
+            items = options.items or ITEMS[options.what]
+            make_model(Path(folder, "model"), users, items, 154 if options.what == "pairs" else 20)
+            report("inputs", users=users, items=items, seconds=time.perf_counter() - started)
+            {"pairs": pairs, "lists": lists}[options.what](Path(folder), users, items)
         return
     runs = {
         "publish": lambda folder: publish(folder, folder / "out", ["model"], options.users, top=0),

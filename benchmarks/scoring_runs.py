@@ -111,7 +111,7 @@ def bare(folder: Path, out: Path, names: list[str], users: int) -> dict:
     def write(job: tuple[str, slice]) -> None:
         name, part = job
         model, n_items = loaded[name].model, loaded[name].model.n_items
-        step = max(1, ScoreOptions().rows_per_group // n_items)
+        step = max(1, ScoreOptions().sizes(users * n_items)[1] // n_items)
         item_ids = pa.array(np.tile(loaded[name].items.ids.to_numpy(), step))
         user_ids = loaded[name].users.ids.to_numpy()
         schema = prediction_schema(pa.int64(), pa.int64())

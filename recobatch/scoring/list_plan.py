@@ -17,7 +17,8 @@ def plan_lists(n_users: int, n_items: int, k: int, options: ScoreOptions) -> lis
         Ranges of user indices that together cover ``[0, n_users)`` once. A range has at most about
         ``options.rows_per_shard`` rows and ``_PAIRS_PER_FILE`` pairs, but at least the users of a row group.
     """
-    limits = (options.rows_per_shard // max(1, k), _PAIRS_PER_FILE // max(1, n_items), -(-n_users // LEAST_SHARDS))
+    rows_per_shard, _ = options.sizes(n_users * n_items)
+    limits = (rows_per_shard // max(1, k), _PAIRS_PER_FILE // max(1, n_items), -(-n_users // LEAST_SHARDS))
     step = max(1, min(limits) // USERS_PER_GROUP) * USERS_PER_GROUP
     return [slice(start, min(n_users, start + step)) for start in range(0, n_users, step)]
 

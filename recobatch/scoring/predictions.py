@@ -30,6 +30,9 @@ __all__ = [
 LEAST_SHARDS = 4
 _FEWEST_USERS = 16
 """Users per write are a multiple of this number: a row group of one user is too small to compress well."""
+_GROUP_ROWS, _GROUPS_PER_SHARD = 1 << 20, 32
+_MANY_GROUPS = 2048
+"""Of more row groups a query's reading of the metadata takes longer than its decoding of larger ones."""
 
 
 class ScoreOptions(BaseModel):
@@ -47,13 +50,20 @@ class ScoreOptions(BaseModel):
     uncertainty: bool = False
     """Whether the table gets a column ``sd``, 4 bytes a row before compression; without it, the sd of a pair follows
     from ``users.parquet`` and ``items.parquet``."""
-    rows_per_shard: int = Field(default=33_554_432, ge=1)
-    """Approximate number of predictions in a parquet file; at 3 bytes a row the default gives files of 100 MB."""
-    rows_per_group: int = Field(default=1_048_576, ge=1)
-    """Approximate number of predictions in a row group. A query for one user decodes one row group and reads the
-    metadata of all: fewer rows slow down queries of large tables, more rows those of small ones."""
+    rows_per_shard: int | None = Field(default=None, ge=1)
+    """Approximate number of predictions in a parquet file. By default 33,554,432, which is 100 MB at 3 bytes a row; up
+    to four times as many where a model has more than 2 · 10⁹ pairs."""
+    rows_per_group: int | None = Field(default=None, ge=1)
+    """Approximate number of predictions in a row group. By default 1,048,576, and up to four times as many where a
+    model has more than 2 · 10⁹ pairs: a query for one user decodes one row group and reads the metadata of all, so
+    fewer rows slow down queries of large tables, more rows those of small ones."""
     threads: int | None = Field(default=None, ge=1)
     """Number of shards computed in parallel on this machine; by default one per core."""
+
+    def sizes(self, pairs: int) -> tuple[int, int]:
+        """Rows of a file, and of a row group, where a model has so many pairs."""
+        group = min(max(_GROUP_ROWS, pairs // _MANY_GROUPS), 4 * _GROUP_ROWS)
+        return self.rows_per_shard or _GROUPS_PER_SHARD * group, self.rows_per_group or group
 
 
 def plan_shards(n_users: int, n_items: int, options: ScoreOptions) -> list[slice]:
@@ -69,9 +79,10 @@ def plan_shards(n_users: int, n_items: int, options: ScoreOptions) -> list[slice
         of whole row groups. A table with fewer than ``LEAST_SHARDS`` shards of that size gets smaller shards, for
         parallelism, unless it has fewer row groups than that.
     """
-    step = _users_per_write(n_items, options.rows_per_group)
+    rows_per_shard, rows_per_group = options.sizes(n_users * n_items)
+    step = _users_per_write(n_items, rows_per_group)
     groups = -(-n_users // step)
-    per_shard = max(1, options.rows_per_shard // (step * max(1, n_items)))
+    per_shard = max(1, rows_per_shard // (step * max(1, n_items)))
     step *= min(per_shard, groups // LEAST_SHARDS) if groups >= LEAST_SHARDS else per_shard
     return [slice(start, min(n_users, start + step)) for start in range(0, n_users, step)]
 
@@ -125,7 +136,8 @@ def score_shard(
     ids = loaded.users.ids.type, loaded.items.ids.type
     schema = prediction_schema(*ids, has_sd=noise is not None).with_metadata(dict(metadata))
     with one_blas_thread(), open_shard(out, schema, parquet_settings(ids[1])) as shard:
-        _write_predictions(loaded, users, shard, options.rows_per_group, noise)
+        _, rows_per_group = options.sizes(loaded.model.n_users * loaded.model.n_items)
+        _write_predictions(loaded, users, shard, rows_per_group, noise)
     return shard.report(users)
 
 
@@ -161,7 +173,7 @@ def _write_predictions(
         predictions = predicted.ravel()
         shard.stats.add(predictions)
         columns = [
-            loaded.users.ids.take(pa.array(np.repeat(np.arange(block.start, block.stop), n_items))),
+            _repeated(loaded.users.ids.slice(block.start, block.stop - block.start), n_items),
             item_column.slice(0, len(predictions)),
             pa.array(predictions),
             pa.array(loaded.rated.mask(block).ravel()),
@@ -169,6 +181,13 @@ def _write_predictions(
         if noise is not None:
             columns.append(pa.array(np.hypot(noise.user_sd[block, None], noise.item_sd).ravel()))
         shard.write(pa.table(columns, schema=shard.schema), row_group_size=group)
+
+
+def _repeated(ids: pa.Array, times: int) -> pa.Array:
+    """Each id so many times."""
+    if pa.types.is_integer(ids.type):
+        return pa.array(np.repeat(ids.to_numpy(), times))  # a third of the time
+    return ids.take(pa.array(np.repeat(np.arange(len(ids)), times)))
 
 
 def _users_per_write(n_items: int, rows_per_group: int) -> int:

@@ -5,6 +5,7 @@ import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,8 +138,8 @@ def open_shard(path: Path, schema: pa.Schema, encoding: Mapping[str, object]) ->
     # Readers' folder scans skip names with a leading dot.
     unfinished = path.with_name(f"{TEMPORARY}{path.name}-{secrets.token_hex(4)}")
     try:
-        with explained("write the shard", path), unfinished.open("xb") as file:
-            sink = _HashingFile(file)
+        with explained("write the shard", path), unfinished.open("xb") as file, ThreadPoolExecutor(1) as writeback:
+            sink = _HashingFile(file, writeback)
             stream = pa.BufferedOutputStream(pa.PythonFile(sink, mode="w"), _BUFFER_BYTES)
             schema = with_field_ids(schema)
             writer = pq.ParquetWriter(stream, schema, **encoding)
@@ -152,8 +153,7 @@ def open_shard(path: Path, schema: pa.Schema, encoding: Mapping[str, object]) ->
                     writer.close()
                     stream.close()
                 raise
-            file.flush()
-            os.fsync(file.fileno())
+            sink.sync()
             unfinished.replace(path)
     finally:
         with suppress(OSError):
@@ -164,19 +164,42 @@ _BUFFER_BYTES = 1 << 20
 """Few large writes: each one needs the interpreter's lock, for which the other shards wait."""
 
 
+_SYNC_BYTES = 1 << 24
+"""Written to the disk while the next are computed: otherwise a core would wait for a whole shard at its end."""
+
+
 class _HashingFile:
     """The file methods that pyarrow needs; hashes the written bytes."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, writeback: Executor) -> None:
         self.file = file
         self.digest = hashlib.sha256()
         self.written = 0
         self.closed = False
+        self._writeback = writeback
+        self._syncing: Future[None] | None = None
+        self._synced = 0
 
     def write(self, data: bytes) -> int:
         self.digest.update(data)
         self.written += len(data)
-        return self.file.write(data)
+        count = self.file.write(data)
+        if self.written - self._synced >= _SYNC_BYTES and (self._syncing is None or self._syncing.done()):
+            self._raise_failed()
+            self._synced = self.written
+            self._syncing = self._writeback.submit(os.fsync, self.file.fileno())
+        return count
+
+    def sync(self) -> None:
+        """Return when everything is on the disk."""
+        self.file.flush()
+        self._raise_failed()
+        os.fsync(self.file.fileno())
+
+    def _raise_failed(self) -> None:
+        # A failing disk is reported to one fsync only: to succeed, all must.
+        if self._syncing is not None:
+            self._syncing.result()
 
     def tell(self) -> int:
         return self.written

@@ -48,10 +48,17 @@ def test_plan_makes_shards_of_about_the_size_asked_for():
     assert sum(rows) == 764_407_127
 
 
-@pytest.mark.parametrize(("n_users", "n_items", "shards"), [(943, 1682, 1), (6040, 3706, 5), (162_541, 59_047, 291)])
+@pytest.mark.parametrize(("n_users", "n_items", "shards"), [(943, 1682, 1), (6040, 3706, 5), (162_541, 59_047, 73)])
 def test_plan_lets_the_cores_share_a_table_of_any_size(n_users, n_items, shards):
     plan = plan_shards(n_users, n_items, ScoreOptions())
     assert len(plan) == shards
+
+
+def test_a_large_table_has_fewer_and_larger_files_and_row_groups():
+    assert ScoreOptions().sizes(2_000_000_000) == (33_554_432, 1_048_576)
+    assert ScoreOptions().sizes(4_294_967_296) == (67_108_864, 2_097_152)
+    assert ScoreOptions().sizes(10**12) == (134_217_728, 4_194_304)
+    assert ScoreOptions(rows_per_shard=70, rows_per_group=30).sizes(10**12) == (70, 30)
 
 
 def test_every_pair_once_sorted_with_the_models_numbers(tmp_path, model, inputs):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from recobatch.errors import RecobatchError
+from recobatch.scoring import shards
 from recobatch.scoring.shards import PredictionStats, ShardReport, open_shard
 from recobatch.table.manifest import ModelEntry, ModelFacts
 from tests.support.faults.disk import refusing
@@ -64,6 +65,19 @@ def test_a_disk_that_refuses_leaves_nothing(tmp_path, at, number):
         open_shard(path, SCHEMA, {}) as shard,
     ):
         shard.write(ROWS, row_group_size=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_reported_while_writing_is_not_forgotten(tmp_path, monkeypatch):
+    """The kernel tells it once: the fsync at the end succeeds."""
+    monkeypatch.setattr(shards, "_SYNC_BYTES", 1)
+    with (
+        refusing(1, errno.EIO).mounted() as disk,
+        pytest.raises(RecobatchError, match="refused to write the shard"),
+        open_shard(tmp_path / "part.parquet", SCHEMA, {}) as shard,
+    ):
+        shard.write(ROWS, row_group_size=2)
+    assert disk.seen[0] == "fsync"
     assert list(tmp_path.iterdir()) == []
 
 
