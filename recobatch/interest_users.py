@@ -1,6 +1,8 @@
 """Users' side of an interest model: weighted sums and ridge regressions, one row at a time. NumPy only."""
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -65,12 +67,16 @@ def solve_users(
     columns, weights = columns[order], weights[order]
     solved = np.zeros((n_rows, basis.shape[1]), dtype=np.float32)
     gram, basis = (unobserved * (basis.T @ basis)).astype(np.float32), with_ones(basis)
-    for first in range(0, n_rows, _USERS_PER_SOLVE):
+
+    def solve(first: int) -> None:
         part = slice(first, min(first + _USERS_PER_SOLVE, n_rows))
         solved[part] = solve_block(
             bounds[part.start : part.stop + 1], columns, weights, basis,
             regularization=regularization, floor=floor, gram=gram,
         )  # fmt: skip
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(solve, range(0, n_rows, _USERS_PER_SOLVE)))
     return solved
 
 

@@ -48,7 +48,8 @@ def users_from_ratings(
     """
     _check(state, ratings, users)
     block = None if users is None or not users.n_features else users.merged("side")
-    projections = [_projection(state, sample) for sample in state.samples]
+    count, width = len(state.samples), state.samples[0]["item_vectors"].shape[1]
+    matrix, offset = _projection(state)
     order = np.argsort(ratings.user_index, kind="stable")
     ends = np.cumsum(ratings.user_counts())
     factors = np.zeros((ratings.n_users, state.item_factors.shape[1]), dtype=np.float32)
@@ -59,22 +60,28 @@ def users_from_ratings(
         part = ratings.take(order[(ends[first - 1] if first else 0) : ends[chosen[-1]]])
         part = replace(part, user_index=part.user_index - np.int32(first), n_users=len(chosen))
         inputs = UserInputs.build(state, part, None if block is None else block.take(chosen))
-        for sample, (matrix, offset) in zip(state.samples, projections, strict=True):
-            means = inputs.means(sample, _ALONE)
-            factors[chosen] += means[:, :-1] @ matrix + offset
-            bias[chosen] += means[:, -1]
+        means = np.concatenate([inputs.means(sample, _ALONE) for sample in state.samples], axis=1)
+        last = first + len(chosen)
+        np.matmul(means, matrix, out=factors[first:last])
+        factors[first:last] += offset
+        bias[first:last] = means[:, width - 1 :: width].sum(axis=1) * np.float32(state.scale / count)
 
     with threads(n_threads) as pool:
         pool.each(compute, range(0, ratings.n_users, _USERS))
-    count = np.float32(len(state.samples))
-    return factors / count, bias * np.float32(state.scale) / count
+    return factors, bias
 
 
-def _projection(state: BayesianState, sample: Arrays) -> tuple[np.ndarray, np.ndarray]:
-    """Map from a sample's vectors to the published factors, and what its item biases add."""
-    vectors = sample["item_vectors"] * np.float32(state.scale)
+def _projection(state: BayesianState) -> tuple[np.ndarray, np.ndarray]:
+    """Map from the vectors of all samples, side by side, to the published factors, and what the item biases add."""
+    vectors = np.concatenate([sample["item_vectors"] for sample in state.samples], axis=1)
+    vectors *= np.float32(state.scale / len(state.samples))
+    width = vectors.shape[1] // len(state.samples)
     basis = state.item_factors  # orthogonal columns of length 1
-    return vectors[:, :-1].T @ basis, (vectors[:, -1] - state.item_bias) @ basis
+    biases = np.arange(width - 1, vectors.shape[1], width)
+    matrix = vectors.T @ basis
+    offset = matrix[biases].sum(axis=0) - state.item_bias @ basis
+    matrix[biases] = 0  # a user's own bias is published apart
+    return matrix, offset
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,33 +138,32 @@ def conditional_means(
         other_noise: Its noise weights, shape ``(m,)``.
         pool: For products.
     """
-    weights = np.ones(rows.n_rows, dtype=np.float32)
     found = row_statistics(rows, other, np.full(rows.n_rows, float(sample["alpha"])), other_noise, pool)
     precision = sample[f"{side}_precision"].astype(np.float32)
-    for _ in range(_WEIGHTINGS):
-        means = _solve(found, weights, prior, precision, pool)
-        pulled = np.matmul(found.gram, means[..., None])[..., 0] - 2 * found.right
-        errors = np.maximum(found.squares + np.einsum("nd,nd->n", pulled, means), 0)
-        weights = ((_DEGREES + rows.counts) / (_DEGREES + errors)).astype(np.float32)
-    return means
-
-
-def _solve(
-    found: RowStatistics, weights: np.ndarray, prior: np.ndarray, precision: np.ndarray, pool: Threads
-) -> np.ndarray:
-    """Means of the vectors given weighted statistics and their prior means: float32, shape of ``prior``."""
-    diagonal = np.arange(len(precision))
-    right = weights[:, None] * found.right + precision * prior
     means = np.empty_like(prior)
 
     def solve(start: int) -> None:
         part = slice(start, start + _ROWS)
-        system = np.multiply(found.gram[part].transpose(1, 2, 0), weights[part], order="C")
-        system[diagonal, diagonal] += precision[:, None]
-        columns = np.ascontiguousarray(right[part].T)
-        means[part] = solve_and_sample(system, columns, np.zeros_like(columns))[0].T
+        means[part] = _weighted_means(found, rows.counts[part], prior[part], precision, part).T
 
-    pool.each(solve, range(0, len(prior), _ROWS))
+    pool.each(solve, range(0, rows.n_rows, _ROWS))
+    return means
+
+
+def _weighted_means(
+    found: RowStatistics, counts: np.ndarray, prior: np.ndarray, precision: np.ndarray, part: slice
+) -> np.ndarray:
+    """Means of the vectors of a range of rows: float32, shape ``(d, b)``; the rows are the last axis throughout."""
+    gram = np.ascontiguousarray(found.gram[part].transpose(1, 2, 0))
+    right, pull = np.ascontiguousarray(found.right[part].T), precision[:, None] * prior.T
+    diagonal, weights = np.arange(len(precision)), np.ones(len(prior), dtype=np.float32)
+    for _ in range(_WEIGHTINGS):
+        system = gram * weights
+        system[diagonal, diagonal] += precision[:, None]
+        means, _ = solve_and_sample(system, weights * right + pull)
+        pulled = np.einsum("ijb,jb->ib", gram, means) - 2 * right
+        errors = np.maximum(found.squares[part] + np.einsum("ib,ib->b", pulled, means), 0)
+        weights = ((_DEGREES + counts) / (_DEGREES + errors)).astype(np.float32)
     return means
 
 

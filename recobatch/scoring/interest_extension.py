@@ -9,6 +9,7 @@ from recobatch.interest_model import InterestModel
 from recobatch.model_folder import LoadedModel
 from recobatch.rated import RatedPairs
 from recobatch.scoring.extension import CurrentRatings, over_scored_ids
+from recobatch.scoring.kernel import one_blas_thread
 
 _COVERED = 0.5
 """Of ratings since the training, a user's are all of theirs if they hold that share of the pairs of the training."""
@@ -34,7 +35,9 @@ def extend_interest(
     """
     ratings = over_scored_ids(extended, now)
     moved = interest.over_items(extended.items.find(champion.items.ids), len(extended.items))
-    fresh, known = moved.for_users(ratings), extended.users.find(champion.users.ids)
+    with one_blas_thread():
+        fresh = moved.for_users(ratings)
+    known = extended.users.find(champion.users.ids)
     if complete or not len(kept := np.flatnonzero(_coverage(champion, extended, ratings) < _COVERED)):
         return fresh
     place = np.full(len(extended.users), -1)

@@ -39,10 +39,9 @@ def mean_overlap(
     both = (lengths > 0).all(axis=0)
     if not both.any():
         return None
-    keys = [user.astype(np.int64) * (len(items) + 1) + item for user, item in ((u, i) for u, i in sides)]
-    known = sides[0][1] >= 0
-    common = np.isin(keys[0][known], keys[1][sides[1][1] >= 0])
-    shared = np.bincount(sides[0][0][known][common], minlength=len(users))
+    new_keys, old_keys = (user[item >= 0] * np.int64(len(items)) + item[item >= 0] for user, item in sides)
+    common = np.intersect1d(new_keys, old_keys, assume_unique=True)  # sorts once, several times as fast as isin
+    shared = np.bincount(common // len(items), minlength=len(users))
     return float((shared[both] / lengths.max(axis=0)[both]).mean())
 
 
