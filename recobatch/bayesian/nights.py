@@ -20,7 +20,7 @@ from recobatch.interactions import EncodedInteractions
 _USERS = 1 << 13
 """Users that a thread computes at once: what is between their ratings and their factors fits in 30 MB."""
 _ALONE = Threads(None)
-_ROWS = 1024
+_ROWS = 2048
 _WEIGHTINGS = 2
 _DEGREES = Priors().noise_degrees
 
