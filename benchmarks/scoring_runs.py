@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from recobatch.interest_model import Confidence, InterestKind, InterestModel, In
 from recobatch.model_folder import INTEREST_FILE, LoadedModel, ModelFolder, load_interest
 from recobatch.rated import RatedPairs
 from recobatch.scoring.kernel import one_blas_thread
+from recobatch.scoring.list_plan import plan_lists
 from recobatch.scoring.predictions import (
     ScoreOptions,
     parquet_settings,
@@ -171,8 +171,7 @@ def rank(folder: Path, out: Path, users: int, rank_by: RankBy) -> dict:
     inputs.load()
     load_interest(interest)
     out.mkdir(parents=True, exist_ok=True)
-    bounds = [users * n // (4 * THREADS) for n in range(4 * THREADS + 1)]
-    parts = [slice(a, b) for a, b in pairwise(bounds)]
+    parts = plan_lists(users, inputs.load().model.n_items, 100, ScoreOptions())
     with clock() as seconds, ThreadPoolExecutor(THREADS) as pool:
         jobs = [
             pool.submit(

@@ -15,9 +15,6 @@ from recobatch.factors import FactorModel
 BLOCK_USERS = 64
 """Users whose predictions are made at once. Every block begins at a multiple of it, because a BLAS may round
 differently for another shape: predictions do not depend on shard size or thread count."""
-_FEW_USERS, _MANY_FACTORS = 16, 128
-"""Of a short product the result stays in the cache; with many factors a BLAS takes longer to arrange the items' factors
-than to multiply them by so few users."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +51,8 @@ class ScoringKernel:
         with np.errstate(over="ignore", invalid="ignore"):
             for first in range(0, stop - start, BLOCK_USERS):
                 block = predictions[first : first + BLOCK_USERS]
-                for few in self._multiply(folded[first : first + BLOCK_USERS], block):
-                    self.link.apply_link(few)  # while they are still in the cache
+                np.matmul(folded[first : first + BLOCK_USERS], self.items, out=block)
+                self.link.apply_link(block)
         return predictions[users.start - start : users.stop - start]
 
     def predict_parts(self, users: slice, most: int) -> Iterator[tuple[slice, np.ndarray]]:
@@ -98,20 +95,11 @@ class ScoringKernel:
         for first in range(start, stop, step):
             block = buffer[: min(step, stop - first)]
             with np.errstate(over="ignore", invalid="ignore"):
-                for _ in self._multiply(folded[first - start : first - start + step], block, at_once):
-                    pass
+                np.matmul(folded[first - start : first - start + step], self.items, out=block)
             for low in range(first, min(first + step, users.stop), BLOCK_USERS):
                 part = slice(max(low, users.start), min(low + BLOCK_USERS, users.stop))
                 if part.start < part.stop:
                     yield part, block[part.start - first : part.stop - first]
-
-    def _multiply(self, folded: np.ndarray, out: np.ndarray, at_once: int | None = None) -> Iterator[np.ndarray]:
-        """Write the raw scores of a block to ``out``, and yield its rows as they are filled."""
-        users = at_once or (_FEW_USERS if self.model.n_factors <= _MANY_FACTORS else BLOCK_USERS)
-        for first in range(0, len(out), users):
-            rows = out[first : first + users]
-            np.matmul(folded[first : first + users], self.items, out=rows)
-            yield rows
 
     def _fold(self, users: slice) -> np.ndarray:
         """Float32, shape ``(len(users), n_factors + 2)``: factors, bias, one."""

@@ -14,12 +14,15 @@ def plan_lists(n_users: int, n_items: int, k: int, options: ScoreOptions) -> lis
     """Divide the users into files, as ``plan_shards`` does, where only the best ``k`` items of each are written.
 
     Returns:
-        Ranges of user indices that together cover ``[0, n_users)`` once. A range has at most about
-        ``options.rows_per_shard`` rows and ``_PAIRS_PER_FILE`` pairs, but at least the users of a row group.
+        Ranges of user indices that together cover ``[0, n_users)`` once, of the same number of row groups as far as
+        possible. A range has at most about ``options.rows_per_shard`` rows and ``_PAIRS_PER_FILE`` pairs, but at least
+        the users of a row group.
     """
     rows_per_shard, _ = options.sizes(n_users * n_items)
-    limits = (rows_per_shard // max(1, k), _PAIRS_PER_FILE // max(1, n_items), -(-n_users // LEAST_SHARDS))
-    step = max(1, min(limits) // USERS_PER_GROUP) * USERS_PER_GROUP
+    most = max(1, min(rows_per_shard // max(1, k), _PAIRS_PER_FILE // max(1, n_items)) // USERS_PER_GROUP)
+    groups = -(-n_users // USERS_PER_GROUP)
+    ranges = max(1, min(groups, LEAST_SHARDS), -(-groups // most))
+    step = -(-groups // ranges) * USERS_PER_GROUP
     return [slice(start, min(n_users, start + step)) for start in range(0, n_users, step)]
 
 

@@ -7,9 +7,10 @@ from typing import Literal
 import numpy as np
 
 from recobatch.errors import BadTable
-from recobatch.factors import FactorModel, Link
+from recobatch.factors import FactorModel
 from recobatch.rated import RatedPairs
 from recobatch.scoring.kernel import BLOCK_USERS, ScoringKernel
+from recobatch.scoring.product import ProductScore
 from recobatch.scoring.ranking import best_candidates, kth_best, rank_candidates
 
 RankBy = Literal["prediction", "interest", "product"]
@@ -34,7 +35,7 @@ class Ranked:
 
 _Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """User, item, score and prediction of candidates."""
-_INTEREST_USERS = 256
+_INTEREST_USERS = 512
 """Users whose interest is computed at once: a BLAS arranges the items' factors anew for each product."""
 _MOST_SCORES = 1 << 24
 """Numbers in a buffer of interest, 64 MiB; with more items fewer users are computed at once."""
@@ -91,55 +92,18 @@ class Ranker:
         """
         return best_of_all([self], users, rated, k)[0]
 
-    def _candidates(self, users: slice, raw: np.ndarray, scores: np.ndarray, rated: RatedPairs, k: int) -> _Columns:
-        """All items that may be among the best; overwrites ``scores``, but not for the product."""
-        excluded, unit = rated.positions(users), np.float32(1)
+    def _candidates(
+        self, users: slice, raw: np.ndarray, by: np.ndarray, rated: RatedPairs, k: int, spare: np.ndarray
+    ) -> _Columns:
+        """All items that may be among the best; ``spare`` is overwritten, and ``by`` but for the product."""
+        excluded = rated.positions(users)
         if self.rank_by == "product":
-            scores, least, unit = self._multiply(raw, scores, excluded, k)
+            rows, places, scores = ProductScore(self.rating.model).candidates(raw, by, excluded, k, spare[: len(raw)])
         else:
-            scores.ravel()[excluded] = -np.inf
-            least = kth_best(scores, k)
-        rows, places = best_candidates(scores, least)
-        prediction = self._link(raw.ravel()[places])
-        return rows + users.start, places - rows * scores.shape[1], scores.ravel()[places] * unit, prediction
-
-    def _multiply(
-        self, raw: np.ndarray, interest: np.ndarray, excluded: np.ndarray, k: int
-    ) -> tuple[np.ndarray, np.ndarray, np.float32]:
-        """Scores of the product, the ``k``-th best of each row, and the unit of both."""
-        scores, unit, most = self._above_lowest(raw, interest)
-        scores.ravel()[excluded] = -np.inf
-        least = kth_best(scores, k)
-        # Below a positive bound the order of items of negative interest does not matter, which spares most blocks.
-        short = np.flatnonzero(~(least > 0))
-        if len(short):
-            part, signed = scores[short], interest[short]
-            negative = (signed < 0) & (part > -np.inf)
-            part[negative] = signed[negative] * most
-            least[short] = kth_best(part, k)
-            scores[short] = part
-        return scores, least, unit
-
-    def _above_lowest(self, raw: np.ndarray, interest: np.ndarray) -> tuple[np.ndarray, np.float32, np.float32]:
-        """Interest times the prediction above the lowest rating, in as few passes as possible.
-
-        Returns:
-            The product in some unit, shape of ``raw``; the unit; and the highest prediction above the lowest in it.
-        """
-        model = self.rating.model
-        low, span = np.float32(model.min_rating), np.float32(model.max_rating) - np.float32(model.min_rating)
-        scores = np.empty_like(raw)
-        with np.errstate(over="ignore", invalid="ignore"):
-            if model.link is Link.SCALED_SIGMOID:
-                np.negative(raw, out=scores)
-                np.exp(scores, out=scores)
-                scores += np.float32(1)
-                np.divide(interest, scores, out=scores)
-                return scores, span, np.float32(1)
-            np.clip(raw, low, np.float32(model.max_rating), out=scores)
-            scores -= low
-            scores *= interest
-        return scores, np.float32(1), span
+            by.ravel()[excluded] = -np.inf
+            rows, places = best_candidates(by, kth_best(by, k))
+            scores = by.ravel()[places]
+        return rows + users.start, places - rows * raw.shape[1], scores, self._link(raw.ravel()[places])
 
     def _link(self, scores: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):  # as in the kernel
@@ -168,6 +132,7 @@ def best_of_all(rankers: Sequence[Ranker], users: slice, rated: RatedPairs, k: i
         for (what, _), kernel in kernels.items()
     ]  # fmt: skip
     found = [list[_Columns]() for _ in rankers]
+    spare = np.empty((BLOCK_USERS, rankers[0].rating.model.n_items), dtype=np.float32)  # a new one costs page faults
     for blocks in zip(*scores, strict=True):
         block_of = dict(zip(kernels, blocks, strict=True))
         for ranker, columns in zip(rankers, found, strict=True):
@@ -175,7 +140,7 @@ def best_of_all(rankers: Sequence[Ranker], users: slice, rated: RatedPairs, k: i
             by = block_of["interest", id(ranker.interest.model)][1] if ranker.interest else raw
             if len(rankers) > 1 and ranker.rank_by != "product":
                 by = by.copy()  # which is overwritten
-            columns.append(ranker._candidates(part, raw, by, rated, k))
+            columns.append(ranker._candidates(part, raw, by, rated, k, spare))
     return [_ranked(columns, users, k) for columns in found]
 
 

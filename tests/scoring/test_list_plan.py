@@ -8,7 +8,8 @@ from recobatch.scoring.top import USERS_PER_GROUP
 
 
 @pytest.mark.parametrize(
-    ("n_users", "n_items", "n_files"), [(1, 5, 1), (9_000, 100, 5), (1_000_000, 200_000, 98), (500_000, 10**7, 245)]
+    ("n_users", "n_items", "n_files"),
+    [(1, 5, 1), (9_000, 100, 3), (71_567, 10_681, 4), (1_000_000, 200_000, 98), (500_000, 10**7, 245)],
 )
 def test_files_cover_every_user_once_in_whole_row_groups(n_users, n_items, n_files):
     ranges = plan_lists(n_users, n_items, 100, ScoreOptions())
