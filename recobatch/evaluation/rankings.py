@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recobatch.errors import BadInput
 from recobatch.evaluation.ranking_groups import GroupRankings, item_groups, user_groups
+from recobatch.evaluation.relevant_items import RelevantItems
 from recobatch.interactions import EncodedInteractions
 
 _UPPER_PART = 0.75
@@ -93,71 +94,74 @@ def relevance_threshold(rating: np.ndarray, options: EvaluationOptions) -> float
 def measure_rankings(
     lists: np.ndarray, *, train: EncodedInteractions, test: EncodedInteractions, relevant: float
 ) -> Rankings:
-    """Compare lists of recommended items with the test ratings.
-
-    Args:
-        lists: Item indices, integers, shape ``(n_users, k)``, best first, each item at most once; -1 after the last.
-            None of them should be rated in train.
-        train: Training ratings, for activity, popularity and novelty.
-        test: Test ratings over the same users and items.
-        relevant: Lowest test rating of a relevant item.
-
-    Raises:
-        BadInput: If no test rating is relevant, or the lists are of other users.
-    """
-    if len(lists) != test.n_users:
-        raise BadInput(
-            f"rankings: found lists of {len(lists):,} users, expected {test.n_users:,} as in the test ratings; use the "
-            f"model trained on the same data"
-        )
-    liked = test.take(test.rating >= relevant)
-    if not len(liked):
-        raise BadInput(
-            f"evaluation.relevant: found no test rating of at least {relevant:g}, expected one to measure rankings; "
-            f"pass a lower --set evaluation.relevant=…"
-        )
-    n_relevant = liked.user_counts()
-    measured = np.flatnonzero(n_relevant)
-    hits = find_hits(lists, liked)[measured]
-    shown, wanted = lists[measured], n_relevant[measured]
-    per_user = user_metrics(hits, wanted)
-    raters = train.item_counts()
-    filled = shown >= 0
-    length = np.maximum(filled.sum(axis=1), 1)
-    information = -np.log2(np.maximum(raters, 1) / max(train.n_users, 1))
-
-    def mean_of(values: np.ndarray) -> float:
-        return float((np.where(filled, values[shown], 0).sum(axis=1) / length).mean())
-
-    return Rankings(
-        k=lists.shape[1], relevant=relevant, **{name: float(values.mean()) for name, values in per_user.items()},
-        coverage=len(np.unique(shown[filled])) / test.n_items, popularity=mean_of(raters),
-        novelty=mean_of(information), n_users=len(measured), left_out=test.n_users - len(measured),
-        by_user_activity=user_groups(per_user, wanted, train.user_counts(), measured),
-        by_item_popularity=item_groups(shown, hits, liked, raters),
-    )  # fmt: skip
+    """Compare lists of recommended items with the test ratings, as ``ListsMeasure`` does."""
+    return ListsMeasure.of(train, test, relevant).measure(lists)
 
 
-def find_hits(lists: np.ndarray, liked: EncodedInteractions) -> np.ndarray:
-    """Whether each item of a list is among the liked pairs: bool, shape of ``lists``."""
-    wanted = np.unique(liked.user_index.astype(np.int64) * liked.n_items + liked.item_index)
-    pairs = np.arange(len(lists))[:, None] * np.int64(liked.n_items) + lists
-    places = np.minimum(np.searchsorted(wanted, pairs), len(wanted) - 1)
-    return (wanted[places] == pairs) & (lists >= 0)
+@dataclass(frozen=True, eq=False)
+class ListsMeasure:
+    """Compares lists of recommended items with the test ratings; what all lists need is computed once."""
 
+    relevant: float
+    """Lowest test rating of a relevant item."""
+    wanted: RelevantItems
+    activity: np.ndarray
+    """Training ratings of each user."""
+    raters: np.ndarray
+    """Training ratings of each item."""
 
-def user_metrics(hits: np.ndarray, n_relevant: np.ndarray) -> dict[str, np.ndarray]:
-    """Metrics of each user, by the field of ``Rankings``.
+    @classmethod
+    def of(cls, train: EncodedInteractions, test: EncodedInteractions, relevant: float) -> "ListsMeasure":
+        """Prepare to measure.
 
-    Args:
-        hits: Whether the item at each rank is relevant: bool, shape ``(n, k)``.
-        n_relevant: Relevant items of each user, at least 1, shape ``(n,)``.
-    """
-    ranks = np.arange(1, hits.shape[1] + 1)
-    discounts = 1 / np.log2(1 + ranks)
-    ideal = np.cumsum(discounts)[np.minimum(n_relevant, hits.shape[1]) - 1]
-    precision = np.cumsum(hits, axis=1) / ranks
-    return {
-        "ndcg": hits @ discounts / ideal, "recall": hits.sum(axis=1) / n_relevant,
-        "map": (precision * hits).sum(axis=1) / n_relevant, "hit_rate": hits.any(axis=1).astype(np.float64),
-    }  # fmt: skip
+        Args:
+            train: Training ratings, for activity, popularity and novelty.
+            test: Test ratings over the same users and items.
+            relevant: Lowest test rating of a relevant item.
+
+        Raises:
+            BadInput: If no test rating is relevant.
+        """
+        wanted = RelevantItems.of(test, relevant)
+        if not len(wanted.rows):
+            raise BadInput(
+                f"evaluation.relevant: found no test rating of at least {relevant:g}, expected one to measure "
+                f"rankings; pass a lower --set evaluation.relevant=…"
+            )
+        return cls(relevant, wanted, train.user_counts(), train.item_counts())
+
+    def measure(self, lists: np.ndarray) -> Rankings:
+        """Measure lists.
+
+        Args:
+            lists: Item indices, integers, shape ``(n_users, k)``, best first, each item at most once; -1 after the
+                last. None of them should be rated in train.
+
+        Raises:
+            BadInput: If the lists are of other users.
+        """
+        n_users, n_items = len(self.activity), len(self.raters)
+        if len(lists) != n_users:
+            raise BadInput(
+                f"rankings: found lists of {len(lists):,} users, expected {n_users:,} as in the test ratings; use the "
+                f"model trained on the same data"
+            )
+        hits, shown = self.wanted.hits(lists), lists[self.wanted.users]
+        per_user = self.wanted.metrics(hits)
+        filled = shown >= 0
+        length = np.maximum(filled.sum(axis=1), 1)
+        information = -np.log2(np.maximum(self.raters, 1) / max(n_users, 1))
+
+        def mean_of(values: np.ndarray) -> float:
+            return float((np.where(filled, values[shown], 0).sum(axis=1) / length).mean())
+
+        is_shown = np.zeros(n_items, dtype=bool)
+        is_shown[shown[filled]] = True
+        return Rankings(
+            k=lists.shape[1], relevant=self.relevant,
+            **{name: float(values.mean()) for name, values in per_user.items()},
+            coverage=int(is_shown.sum()) / n_items, popularity=mean_of(self.raters), novelty=mean_of(information),
+            n_users=len(shown), left_out=n_users - len(shown),
+            by_user_activity=user_groups(per_user, self.wanted.n_relevant, self.activity, self.wanted.users),
+            by_item_popularity=item_groups(shown, hits, self.wanted.rows, self.raters),
+        )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recobatch.errors import BadRatings
-from recobatch.evaluation.rankings import find_hits, user_metrics
+from recobatch.evaluation.relevant_items import RelevantItems
 from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions
 from recobatch.rated import RatedPairs
@@ -22,7 +22,7 @@ class Fold:
     """Training ratings without those held out, and the held-out ratings that are relevant."""
 
     fit: EncodedInteractions
-    liked: EncodedInteractions
+    liked: RelevantItems
     rated: RatedPairs
     """Pairs of ``fit``."""
     k: int
@@ -31,10 +31,7 @@ class Fold:
     def ndcg(self, ranker: Ranker | FactorModel) -> float:
         """Mean NDCG of the lists; a model is ranked by its raw scores."""
         ranker = Ranker.of(ranker) if isinstance(ranker, FactorModel) else ranker
-        lists = top_lists(ranker, self.rated, self.k)
-        wanted = self.liked.user_counts()
-        measured = np.flatnonzero(wanted)
-        return float(user_metrics(find_hits(lists, self.liked)[measured], wanted[measured])["ndcg"].mean())
+        return float(self.liked.ndcg(top_lists(ranker, self.rated, self.k)).mean())
 
 
 def make_folds(
@@ -61,8 +58,8 @@ def make_folds(
             halves = split(part, options)
         except BadRatings:  # too few ratings of any user
             return []
-        liked = halves.test.take(halves.test.rating >= relevant)
-        if not len(liked):
+        liked = RelevantItems.of(halves.test, relevant)
+        if not len(liked.rows):
             return []
         folds.append(Fold(halves.train, liked, RatedPairs.collect(halves.train), k))
     return folds

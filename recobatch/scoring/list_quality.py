@@ -1,6 +1,8 @@
 """The lists of a batch measured on its test part: every model by every way to rank, beside two baselines."""
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -9,9 +11,9 @@ import numpy as np
 from recobatch.errors import BadInput
 from recobatch.evaluation.baselines import bias_model, popularity_model
 from recobatch.evaluation.gate import Margin
-from recobatch.evaluation.rankings import Rankings, find_hits, measure_rankings, user_metrics
+from recobatch.evaluation.rankings import ListsMeasure, Rankings
 from recobatch.factors import FactorModel
-from recobatch.interactions import EncodedInteractions, Split
+from recobatch.interactions import Split
 from recobatch.rated import RatedPairs
 from recobatch.scoring.lists import top_lists, top_lists_of_all
 from recobatch.scoring.ranker import RankBy, Ranker
@@ -97,27 +99,27 @@ def measure_lists(
     Returns:
         The metrics; a note in their place if no test rating is relevant.
     """
-    judge = _Judge(split, RatedPairs.collect(split.train), k, relevant)
-    lowest, highest = (float(limit(split.train.rating)) for limit in (np.min, np.max))
     try:
-        popularity = judge.lists(Ranker.of(popularity_model(split.train)))
-        bias = judge.lists(Ranker.of(bias_model(split.train, min_rating=lowest, max_rating=highest)))
-        baselines = {"popularity": judge.measure(popularity), "bias": judge.measure(bias)}
+        test = ListsMeasure.of(split.train, split.test, relevant)
     except BadInput as error:
         return BatchLists(rank_by, note=str(error))
-    bar, found, margins = judge.ndcg(popularity), {}, {}
-    for name, lists in judge.all_ways(models, interest, rank_by).items():
-        found[name] = {way: judge.measure(ranked) for way, ranked in lists.items()}
-        margins[name] = Margin.of(found[name][rank_by[name]].ndcg, judge.ndcg(lists[rank_by[name]]), bar, k)
+    judge = _Judge(RatedPairs.collect(split.train), k, test)
+    lowest, highest = (float(limit(split.train.rating)) for limit in (np.min, np.max))
+    popularity = judge.lists(Ranker.of(popularity_model(split.train)))
+    bias = judge.lists(Ranker.of(bias_model(split.train, min_rating=lowest, max_rating=highest)))
+    ways = judge.all_ways(models, interest, rank_by)
+    found, bar, margins = judge.measured(ways), test.wanted.ndcg(popularity), {}
+    for name, lists in ways.items():
+        margins[name] = Margin.of(found[name][rank_by[name]].ndcg, test.wanted.ndcg(lists[rank_by[name]]), bar, k)
+    baselines = {"popularity": test.measure(popularity), "bias": test.measure(bias)}
     return BatchLists(rank_by, found, baselines, margins)
 
 
 @dataclass(frozen=True, eq=False)
 class _Judge:
-    split: Split
     rated: RatedPairs
     k: int
-    relevant: float
+    test: ListsMeasure
 
     def lists(self, ranker: Ranker) -> np.ndarray:
         return top_lists(ranker, self.rated, self.k)
@@ -143,12 +145,11 @@ class _Judge:
                 of_model[way] = ranked
         return ways
 
-    def measure(self, lists: np.ndarray) -> Rankings:
-        return measure_rankings(lists, train=self.split.train, test=self.split.test, relevant=self.relevant)
-
-    def ndcg(self, lists: np.ndarray) -> np.ndarray:
-        """Of each user with a relevant test item."""
-        liked: EncodedInteractions = self.split.test.take(self.split.test.rating >= self.relevant)
-        wanted = liked.user_counts()
-        measured = np.flatnonzero(wanted)
-        return user_metrics(find_hits(lists, liked)[measured], wanted[measured])["ndcg"]
+    def measured(self, ways: Mapping[str, Mapping[RankBy, np.ndarray]]) -> dict[str, dict[RankBy, Rankings]]:
+        """Metrics of all lists, each list once: those by interest alone are of several models."""
+        known = {id(lists): lists for of_model in ways.values() for lists in of_model.values()}
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            metrics = dict(zip(known, pool.map(self.test.measure, known.values()), strict=True))
+        return {
+            name: {way: metrics[id(lists)] for way, lists in of_model.items()} for name, of_model in ways.items()
+        }  # fmt: skip

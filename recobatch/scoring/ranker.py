@@ -93,10 +93,9 @@ class Ranker:
         return best_of_all([self], users, rated, k)[0]
 
     def _candidates(
-        self, users: slice, raw: np.ndarray, by: np.ndarray, rated: RatedPairs, k: int, spare: np.ndarray
+        self, users: slice, raw: np.ndarray, by: np.ndarray, excluded: np.ndarray, k: int, spare: np.ndarray
     ) -> _Columns:
-        """All items that may be among the best; ``spare`` is overwritten, and ``by`` but for the product."""
-        excluded = rated.positions(users)
+        """All items that may be among the best; excludes items in ``by``, but for the product in ``spare`` instead."""
         if self.rank_by == "product":
             rows, places, scores = ProductScore(self.rating.model).candidates(raw, by, excluded, k, spare[: len(raw)])
         else:
@@ -132,15 +131,16 @@ def best_of_all(rankers: Sequence[Ranker], users: slice, rated: RatedPairs, k: i
         for (what, _), kernel in kernels.items()
     ]  # fmt: skip
     found = [list[_Columns]() for _ in rankers]
+    order = sorted(range(len(rankers)), key=lambda place: rankers[place].rank_by != "product")  # others change scores
     spare = np.empty((BLOCK_USERS, rankers[0].rating.model.n_items), dtype=np.float32)  # a new one costs page faults
     for blocks in zip(*scores, strict=True):
-        block_of = dict(zip(kernels, blocks, strict=True))
-        for ranker, columns in zip(rankers, found, strict=True):
-            part, raw = block_of["rating", id(ranker.rating.model)]
+        block_of, part = dict(zip(kernels, blocks, strict=True)), blocks[0][0]
+        excluded = rated.positions(part)
+        for place in order:
+            ranker = rankers[place]
+            raw = block_of["rating", id(ranker.rating.model)][1]
             by = block_of["interest", id(ranker.interest.model)][1] if ranker.interest else raw
-            if len(rankers) > 1 and ranker.rank_by != "product":
-                by = by.copy()  # which is overwritten
-            columns.append(ranker._candidates(part, raw, by, rated, k, spare))
+            found[place].append(ranker._candidates(part, raw, by, excluded, k, spare))
     return [_ranked(columns, users, k) for columns in found]
 
 

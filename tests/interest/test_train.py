@@ -7,6 +7,7 @@ from threadpoolctl import threadpool_limits
 import recobatch.interest.rows
 from recobatch.errors import BadRatings
 from recobatch.evaluation.baselines import bias_model, popularity_model
+from recobatch.evaluation.relevant_items import RelevantItems
 from recobatch.interactions import EncodedInteractions
 from recobatch.interest import InterestOptions, choose_rank_by, measure_rank_by, train_interest
 from recobatch.interest.folds import Fold, make_folds, sample_users
@@ -22,7 +23,7 @@ SCALE = {"min_rating": 1.0, "max_rating": 5.0, "relevant": 4.0}
 
 def held_out(data, seed=3):
     parts = split(data, SplitOptions(method="random", seed=seed))
-    liked = parts.test.take(parts.test.rating >= SCALE["relevant"])
+    liked = RelevantItems.of(parts.test, SCALE["relevant"])
     return Fold(parts.train, liked, RatedPairs.collect(parts.train), 10)
 
 
@@ -159,7 +160,7 @@ def test_few_users_of_many_choose_the_hyperparameters():
 def test_movielens_beats_popularity_by_far(ml100k_dir):
     data = notebook_split(ml100k_dir)
     model, report = train_interest(data.train, **SCALE, options=InterestOptions())
-    liked = data.test.take(data.test.rating >= 4)
+    liked = RelevantItems.of(data.test, 4)
     fold = Fold(data.train, liked, RatedPairs.collect(data.train), 10)
     found = measure_rank_by(fold, bias_model(data.train, min_rating=1, max_rating=5), model)
     assert found["popularity"] == pytest.approx(0.172, abs=5e-4)
