@@ -7,6 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 from typing import TypeVar
 
+from recobatch.evaluation.baselines import popularity_model
 from recobatch.interest.candidates import (
     FIRST_PENALTY,
     IALS,
@@ -24,11 +25,14 @@ from recobatch.interest_model import Confidence
 _T = TypeVar("_T")
 _MOST_DOUBLINGS = 4
 """How often the penalty of EASE may be doubled or halved with many ratings; with few, once, and only for a gain above
-``DOUBT``. Without what is held out, a small data set asks for a far higher penalty than the whole of it: on a catalogue
-of 10,000 items with 100,000 ratings, 16 times that of the best model of all ratings, which is 20 % better."""
+``DOUBT``, unless lists are hardly better than popularity. Without what is held out, a small data set asks for a far
+higher penalty than the whole of it: on a catalogue of 10,000 items with 100,000 ratings, 16 times that of the best
+model of all ratings, which is 20 % better."""
 DOUBT = 0.03
 """Another penalty, and other weights, are taken if they are better by more than that share: on few users they are often
 that much better by chance."""
+_HARDLY_BETTER, _FAR = 1.25, (4, 16)
+"""EASE that reaches less than that many times the NDCG of popularity may take these multiples of the first penalty."""
 _HANDICAPS = {1.0: 0.0, 0.5: 0.005, 2.0: 0.005, 0.0: 0.015, math.inf: 0.015}
 """Share of implicit ALS beside EASE → by how much its lists must be better, as a share of their NDCG: sums are the
 safer choice, since what one method misses the other often finds."""
@@ -64,6 +68,10 @@ class Arena:
         if first > best:
             self._leader = first, found
         return found
+
+    def popularity(self) -> float:
+        """Mean over the folds of the NDCG of lists by popularity."""
+        return fmean(fold.ndcg(popularity_model(fold.fit)) for fold in self.folds)
 
     def on_folds(self, measure: Callable[[Fold, Trainer], _T], which: slice) -> list[_T]:
         """Call ``measure`` with some of the folds and their trainers, in threads."""
@@ -120,7 +128,21 @@ def _search_ease(arena: Arena, confidences: Sequence[Confidence]) -> Choice:
         found = _first_within_doubt(
             arena, [first, *(replace(first, penalty=FIRST_PENALTY * step) for step in (2, 0.5))]
         )
+        if (found.penalty or 0) > FIRST_PENALTY:
+            found = _strengthen(arena, found)
     return _first_within_doubt(arena, [found, *(replace(found, confidence=each) for each in confidences[1:])])
+
+
+def _strengthen(arena: Arena, found: Choice) -> Choice:
+    """Far higher penalties where lists are hardly better than popularity, as long as each gains more than a doubt."""
+    if arena.ndcg(found) > _HARDLY_BETTER * arena.popularity():
+        return found
+    for step in _FAR:
+        following = replace(found, penalty=FIRST_PENALTY * step)
+        if arena.ndcg(following) <= arena.ndcg(found) * (1 + DOUBT):
+            break
+        found = following
+    return found
 
 
 def _climb(arena: Arena, first: Choice) -> Choice:

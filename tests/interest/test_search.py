@@ -46,6 +46,15 @@ def test_few_ratings_move_the_penalty_by_a_factor_of_two_at_most():
     )
 
 
+@pytest.mark.parametrize(("above_popularity", "gain", "expected"), [(1.2, 1.04, 16), (1.3, 1.04, 2), (1.2, 1.02, 2)])
+def test_lists_that_are_hardly_better_than_popularity_take_a_far_higher_penalty(above_popularity, gain, expected):
+    """The first doubling is a gain in any case; each further step is one of ``gain``."""
+    steps = {FIRST_PENALTY * factor: step for step, factor in enumerate((0.5, 1, 2, 4, 16), start=-2)}
+    arena = Judged(lambda choice: above_popularity * arena.popularity() * gain ** max(steps[choice.penalty], 0)
+                   * (0.9 if steps[choice.penalty] < 0 else 1))  # fmt: skip
+    assert search(arena, [SLOPE], InterestOptions(method="ease")).penalty == expected * FIRST_PENALTY
+
+
 @pytest.mark.parametrize(("gain", "expected"), [(1.02, SLOPE), (1.04, FLAT)])
 def test_other_weights_must_be_better_by_more_than_the_doubt(gain, expected):
     arena = Judged(lambda choice: 0.3 * (gain if choice.confidence == FLAT else 1))
