@@ -31,7 +31,7 @@ model of all ratings, which is 20 % better."""
 DOUBT = 0.03
 """Another penalty, and other weights, are taken if they are better by more than that share: on few users they are often
 that much better by chance."""
-_HARDLY_BETTER, _FAR = 1.25, (4, 16)
+_HARDLY_BETTER, _FAR = 1.5, (4, 16)
 """EASE that reaches less than that many times the NDCG of popularity may take these multiples of the first penalty."""
 _HANDICAPS = {1.0: 0.0, 0.5: 0.005, 2.0: 0.005, 0.0: 0.015, math.inf: 0.015}
 """Share of implicit ALS beside EASE → by how much its lists must be better, as a share of their NDCG: sums are the

@@ -46,7 +46,7 @@ def test_few_ratings_move_the_penalty_by_a_factor_of_two_at_most():
     )
 
 
-@pytest.mark.parametrize(("above_popularity", "gain", "expected"), [(1.2, 1.04, 16), (1.3, 1.04, 2), (1.2, 1.02, 2)])
+@pytest.mark.parametrize(("above_popularity", "gain", "expected"), [(1.4, 1.04, 16), (1.6, 1.04, 2), (1.4, 1.02, 2)])
 def test_lists_that_are_hardly_better_than_popularity_take_a_far_higher_penalty(above_popularity, gain, expected):
     """The first doubling is a gain in any case; each further step is one of ``gain``."""
     steps = {FIRST_PENALTY * factor: step for step, factor in enumerate((0.5, 1, 2, 4, 16), start=-2)}
