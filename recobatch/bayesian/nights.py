@@ -17,10 +17,10 @@ from recobatch.errors import BadInput
 from recobatch.features import FeatureBlock, Features
 from recobatch.interactions import EncodedInteractions
 
-_USERS = 1 << 13
-"""Users that a thread computes at once: what is between their ratings and their factors fits in 30 MB."""
+_USERS = 1 << 14
+"""Users that a thread computes at once: what is between their ratings and their factors fits in 60 MB."""
 _ALONE = Threads(None)
-_ROWS = 2048
+_ROWS = 4096
 _WEIGHTINGS = 2
 _DEGREES = Priors().noise_degrees
 
