@@ -4,7 +4,9 @@ Lists of two versions are read side by side, by bands of users, so memory does n
 """
 
 import secrets
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +24,8 @@ from recobatch.table.published import Published
 
 FOLDER = "changes"
 """Of a version, beside ``top``."""
+_AHEAD = 2
+"""Bands that are compared while the next is read and the one before is written."""
 
 _ENCODING = {
     "compression": "zstd",
@@ -56,8 +60,14 @@ def changes_between(before: Sequence[Part], now: Sequence[Part]) -> Iterator[pa.
     """
     now_rows, before_rows = BandedRows(now), BandedRows(before)
     schema = changes_schema(now_rows.type_of("user_id"), now_rows.type_of("item_id"))
-    for last in [*now_rows.bounds(), None]:
-        yield _compare(before_rows.until(last), now_rows.until(last), schema)
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        coming: deque[Future[pa.Table]] = deque()
+        for last in [*now_rows.bounds(), None]:
+            coming.append(pool.submit(_compare, before_rows.until(last), now_rows.until(last), schema))
+            if len(coming) > _AHEAD:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
 
 def lists_of(before: Published, now: Published) -> tuple[Sequence[Part], Sequence[Part]]:
