@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -45,6 +46,48 @@ def test_a_signal_that_strikes_a_finaliser_is_not_lost(number, told):
     finally:
         process.kill()
     assert (out, err) == (f"{told}\n", "")
+
+
+# The signal comes while the lock of a queue is taken; raised there, it would leave the lock held for ever.
+_TAKES_A_LOCK = """
+import sys, threading, time
+from flows.cli.signals import raise_on_signals, signal_behind
+raise_on_signals()
+lock = threading.Lock()
+condition = threading.Condition(lock)
+lock.acquire()
+
+def release():
+    sys.stdin.readline()
+    lock.release()
+
+threading.Thread(target=release, daemon=True).start()
+print("ready", flush=True)
+try:
+    with condition:
+        print("taken", flush=True)
+        time.sleep(100)
+except BaseException as error:
+    print(*signal_behind(error), lock.locked())
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(signal.SIGTERM, "terminated 143"), (signal.SIGINT, "interrupted 130")], ids=str
+)
+def test_a_signal_waits_until_a_lock_is_taken_and_releases_it(number, told):
+    process = subprocess.Popen(
+        [sys.executable, "-c", _TAKES_A_LOCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.3)
+    process.send_signal(number)
+    time.sleep(0.1)
+    try:
+        out, _ = process.communicate("\n", timeout=60)
+    finally:
+        process.kill()
+    assert out == f"taken\n{told} False\n"
 
 
 def test_what_is_lost_otherwise_is_printed_as_ever():
