@@ -53,7 +53,7 @@ def make_model(folder: Path, users: int, items: int, rated_each: int) -> None:
     LoadedModel(model, Vocabulary(pa.arange(1, users + 1)), Vocabulary(pa.arange(1, items + 1)), rated).save(folder)
 
 
-def pairs(folder: Path, users: int, n_items: int) -> None:
+def pairs(folder: Path, users: int) -> None:
     """Every pair: to a published snapshot, verified, and looked up."""
     report("publish", **apart("publish", folder, users))
     report("bare", **apart("bare", folder, users))
@@ -61,7 +61,7 @@ def pairs(folder: Path, users: int, n_items: int) -> None:
         path.unlink()
     report("verify", **apart("verify", folder, users))
     for tool in ("duckdb", "duckdb-cached", "polars"):
-        report(f"one user's {n_items:,} rows with {tool}", **look_up(folder / "out", tool))
+        report(f"one user's rows with {tool}", **look_up(folder / "out", tool))
 
 
 def verify(folder: Path) -> dict:
@@ -71,7 +71,7 @@ def verify(folder: Path) -> dict:
     return {"seconds": seconds[0], "cpu": seconds[1], "rows": found.rows, "bytes": found.bytes}
 
 
-def lists(folder: Path, users: int, _: int) -> None:
+def lists(folder: Path, users: int) -> None:
     """The best 100 unseen items of some users, beside the matrix products that they cannot do without."""
     report("bare products", **apart("products", folder, users))
     report("lists", **apart("rank", folder, users))
@@ -134,7 +134,7 @@ def main() -> None:
             items = options.items or ITEMS[options.what]
             make_model(Path(folder, "model"), users, items, 154 if options.what == "pairs" else 20)
             report("inputs", users=users, items=items, seconds=time.perf_counter() - started)
-            {"pairs": pairs, "lists": lists}[options.what](Path(folder), users, items)
+            {"pairs": pairs, "lists": lists}[options.what](Path(folder), users)
         return
     runs = {
         "publish": lambda folder: publish(folder, folder / "out", ["model"], options.users, top=0),

@@ -50,6 +50,8 @@ def solve_users(
     Koren, "Revisiting the performance of iALS", RecSys 2022, section 3.3), where ``floor`` was
     ``regularization * unobserved * m`` in training.
 
+    Users are solved in threads: a BLAS should use one, so that the bits do not depend on how many it has.
+
     Args:
         rows: As in ``project``.
         columns: As in ``project``.

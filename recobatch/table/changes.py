@@ -4,9 +4,7 @@ Lists of two versions are read side by side, by bands of users, so memory does n
 """
 
 import secrets
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,13 +17,12 @@ from recobatch.scoring.shards import ShardFile, described, open_shard
 from recobatch.scoring.user_rows import Part
 from recobatch.storage.durable import TEMPORARY, explained
 from recobatch.table.banded_rows import KEYS, PLACE, BandedRows
+from recobatch.table.in_order import map_in_order
 from recobatch.table.manifest import FileEntry
 from recobatch.table.published import Published
 
 FOLDER = "changes"
 """Of a version, beside ``top``."""
-_AHEAD = 2
-"""Bands that are compared while the next is read and the one before is written."""
 
 _ENCODING = {
     "compression": "zstd",
@@ -60,14 +57,9 @@ def changes_between(before: Sequence[Part], now: Sequence[Part]) -> Iterator[pa.
     """
     now_rows, before_rows = BandedRows(now), BandedRows(before)
     schema = changes_schema(now_rows.type_of("user_id"), now_rows.type_of("item_id"))
-    with ThreadPoolExecutor(_AHEAD) as pool:
-        coming: deque[Future[pa.Table]] = deque()
-        for last in [*now_rows.bounds(), None]:
-            coming.append(pool.submit(_compare, before_rows.until(last), now_rows.until(last), schema))
-            if len(coming) > _AHEAD:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
+    bands = ((before_rows.until(last), now_rows.until(last)) for last in [*now_rows.bounds(), None])
+    for _, changes in map_in_order(lambda band: _compare(*band, schema), bands):
+        yield changes
 
 
 def lists_of(before: Published, now: Published) -> tuple[Sequence[Part], Sequence[Part]]:

@@ -11,8 +11,9 @@ import pyarrow.csv
 
 from recobatch.storage.durable import fsync_file
 from recobatch.storage.growing_file import GrowingFile
+from recobatch.table.in_order import map_in_order
 from recobatch.table.parquet_join import MAGIC, joined_footer, raw_piece
-from recobatch.table.pieces import Piece, Rows, map_in_order
+from recobatch.table.pieces import Piece, Rows
 
 OnRows = Callable[[int], None]
 """Called with a number of rows."""

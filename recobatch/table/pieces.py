@@ -1,13 +1,10 @@
 """A table of a version in pieces of about a million rows, in the order of its rows: what an export can resume at."""
 
 import itertools
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from os import cpu_count
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +14,6 @@ from recobatch.storage.fingerprints import code_fingerprint, fingerprint
 from recobatch.table.published import Published
 
 Exported = Literal["top", "predictions", "changes", "titles"]
-Made = TypeVar("Made")
 
 _PIECE_ROWS = 1_000_000
 """Row groups are joined until they have that many."""
@@ -83,25 +79,6 @@ class Rows:
         """How many pieces from the first on make up that many rows; None if there is no such number."""
         sums = [0, *itertools.accumulate(piece.rows for piece in self.pieces)]
         return len(sums) - 1 - sums[::-1].index(rows) if rows in sums else None
-
-
-def map_in_order(make: Callable[[Piece], Made], pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Made]]:
-    """Make something of each piece, on up to eight cores; memory holds what is made of as many and one more."""
-    threads = min(8, cpu_count() or 1)
-    with ThreadPoolExecutor(threads) as pool:
-        begun: deque = deque()
-        try:
-            for piece in pieces:
-                begun.append((piece, pool.submit(make, piece)))
-                if len(begun) > threads:
-                    done, made = begun.popleft()
-                    yield done, made.result()
-            while begun:
-                done, made = begun.popleft()
-                yield done, made.result()
-        finally:
-            for _, waiting in begun:
-                waiting.cancel()
 
 
 def _joined(metadata: pq.FileMetaData) -> Iterator[range]:

@@ -94,10 +94,8 @@ def copy_to_postgres(target: PostgresTable, rows: Rows, *, on_rows: OnRows, on_r
             replacing = Replacement(psycopg2.sql, connection, cursor, target.name, rows)
             replacing.run(on_rows=on_rows, on_resume=on_resume)
     except psycopg2.Error as error:
-        if (
-            replacing is not None and replacing.read_error is not None
-        ):  # psycopg2 raises the server's answer to it instead
-            raise replacing.read_error from None
+        if replacing is not None and replacing.read_error is not None:
+            raise replacing.read_error from None  # psycopg2 raises the server's answer to it instead
         outcome = replacing.outcome if replacing is not None else "what was there stands"
         raise _refusal(error, target, outcome) from error
 
