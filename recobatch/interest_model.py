@@ -14,7 +14,8 @@ from recobatch.array_file import fingerprint_arrays, open_arrays, save_arrays
 from recobatch.errors import BadTable
 from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions
-from recobatch.interest_users import project, solve_users
+from recobatch.interest_users import Ridge, solve_users
+from recobatch.sparse_rows import SparseRows
 
 
 class InterestKind(StrEnum):
@@ -72,16 +73,13 @@ class InterestPart:
     floor: float = 0.0
     """Penalty of a user without ratings; iALS only."""
 
-    def for_users(self, user_index: np.ndarray, item_index: np.ndarray, weights: np.ndarray, n_users: int) -> Self:
-        """The part over other users; see ``InterestModel.for_users``."""
+    def for_users(self, weights: SparseRows) -> Self:
+        """The part over other users, by the weights of their ratings; see ``InterestModel.for_users``."""
         if self.kind is InterestKind.EASE:
-            users = project(user_index, item_index, weights, self.basis, n_users)
+            users = weights.times(self.basis)
         else:
-            users = solve_users(
-                user_index, item_index, weights, self.basis, n_users,
-                unobserved=self.unobserved, regularization=self.regularization, floor=self.floor,
-            )  # fmt: skip
-        users[np.bincount(user_index, minlength=n_users) == 0] = self.average_user
+            users = solve_users(weights, self.basis, Ridge(self.unobserved, self.regularization, self.floor))
+        users[weights.counts == 0] = self.average_user
         return replace(self, user_factors=users)
 
     @property
@@ -134,8 +132,10 @@ class InterestModel:
                 f"interest model: found ratings of {ratings.n_items:,} items, expected {self.n_items:,}; bring the "
                 f"model to the same items with over_items, or train again"
             )
-        pairs = ratings.user_index, ratings.item_index, self.confidence.of(ratings.rating)
-        return replace(self, parts=tuple(part.for_users(*pairs, ratings.n_users) for part in self.parts))
+        weights = SparseRows.of(
+            ratings.user_index, ratings.item_index, self.confidence.of(ratings.rating), ratings.n_users
+        )
+        return replace(self, parts=tuple(part.for_users(weights) for part in self.parts))
 
     def over_items(self, places: np.ndarray, n_items: int) -> "InterestModel":
         """Move the items to other indices; items that the model does not know get an interest of 0.

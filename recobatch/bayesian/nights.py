@@ -6,7 +6,6 @@ from typing import Self
 import numpy as np
 
 from recobatch.bayesian.implicit import implicit_block
-from recobatch.bayesian.lanes import solve_and_sample
 from recobatch.bayesian.priors import Priors
 from recobatch.bayesian.rows import Rows
 from recobatch.bayesian.sparse import SparseMatrix
@@ -16,6 +15,7 @@ from recobatch.bayesian.threads import Threads, threads
 from recobatch.errors import BadInput
 from recobatch.features import FeatureBlock, Features
 from recobatch.interactions import EncodedInteractions
+from recobatch.lanes import solve_and_sample
 
 _USERS = 1 << 14
 """Users that a thread computes at once: what is between their ratings and their factors fits in 60 MB."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from recobatch.bayesian.designs import Design, Weights
-from recobatch.bayesian.lanes import solve_and_sample
 from recobatch.bayesian.priors import Priors
 from recobatch.bayesian.rows import Rows
 from recobatch.bayesian.statistics import RowStatistics, row_statistics
 from recobatch.bayesian.threads import Threads
+from recobatch.lanes import solve_and_sample
 
 _ROWS = 1024
 """Rows of a piece of work: enough that a call costs little beside its work, few enough for the cache."""

@@ -9,9 +9,9 @@ from recobatch.interactions import EncodedInteractions
 from recobatch.interest.ease import ease_part
 from recobatch.interest.ials import Ials, ials_part
 from recobatch.interest.options import InterestOptions
-from recobatch.interest.rows import SparseRows
 from recobatch.interest.spectrum import Spectrum
 from recobatch.interest_model import Confidence, InterestKind, InterestModel, InterestPart
+from recobatch.sparse_rows import SparseRows
 
 FIRST_PENALTY = 300.0
 """Of EASE, where its search begins; times the mean squared weight, which makes penalties comparable between

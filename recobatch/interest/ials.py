@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recobatch.interest.rows import SparseRows, in_blocks
 from recobatch.interest.spectrum import Spectrum
 from recobatch.interest_model import InterestKind, InterestPart
-from recobatch.interest_users import solve_block, with_ones
+from recobatch.interest_users import Ridge, solve_users
+from recobatch.sparse_rows import SparseRows
 
 
 @dataclass(frozen=True)
@@ -59,28 +59,15 @@ def ials_part(
     per_rating, unobserved = options.per_rating(n_items), options.unobserved
     # An item's penalty counts users where a user's counts items.
     floors = [per_rating * unobserved * n for n in (n_items, n_users)] if options.is_scaled else [options.penalty] * 2
+    of_users, of_items = (Ridge(unobserved, per_rating, floor) for floor in floors)
     items = start if isinstance(start, np.ndarray) else _first_items(start, options.n_factors)
     for _ in range(sweeps):
-        users = _solve(by_user, items, unobserved, per_rating, floors[0])
-        items = _solve(by_item, users, unobserved, per_rating, floors[1])
-    users = _solve(by_user, items, unobserved, per_rating, floors[0])
+        users = solve_users(by_user, items, of_users)
+        items = solve_users(by_item, users, of_items)
+    users = solve_users(by_user, items, of_users)
     return InterestPart(InterestKind.IALS, users, items, items, users.mean(axis=0), per_rating, unobserved, floors[0])
 
 
 def _first_items(spectrum: Spectrum, n_factors: int) -> np.ndarray:
     scales = np.sqrt(spectrum.squared[:n_factors]) ** 0.5
     return np.ascontiguousarray(spectrum.vectors[:, :n_factors] * scales, np.float32)
-
-
-def _solve(rows: SparseRows, basis: np.ndarray, unobserved: float, per_rating: float, floor: float) -> np.ndarray:
-    solved = np.zeros((rows.n_rows, basis.shape[1]), dtype=np.float32)
-    gram, basis = (unobserved * (basis.T @ basis)).astype(np.float32), with_ones(basis)
-
-    def fill(part: slice) -> None:
-        bounds = rows.bounds[part.start : part.stop + 1]
-        solved[part] = solve_block(
-            bounds, rows.columns, rows.values, basis, regularization=per_rating, floor=floor, gram=gram
-        )
-
-    in_blocks(fill, rows)
-    return solved

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recobatch.interest.rows import SparseRows
+from recobatch.sparse_rows import SparseRows
 
 LARGEST_EXACT = 2048
 """Rows or columns, whichever are fewer, up to which the singular vectors are computed exactly."""

@@ -5,13 +5,13 @@ import pytest
 
 from recobatch.bayesian.chain import Chain
 from recobatch.bayesian.designs import Intercept, Sparse, Spectral, Weights, design_of
-from recobatch.bayesian.lanes import solve_and_sample
 from recobatch.bayesian.priors import Priors
 from recobatch.bayesian.rows import Rows
 from recobatch.bayesian.side import Side
 from recobatch.bayesian.statistics import row_statistics
 from recobatch.bayesian.threads import Threads
 from recobatch.features import FeatureBlock
+from recobatch.lanes import solve_and_sample
 
 ALONE = Threads(None)
 

@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import recobatch.interest.spectrum
+import recobatch.interest_users
 from recobatch.interest.ease import ease_part
 from recobatch.interest.ials import Ials, ials_part
-from recobatch.interest.rows import SparseRows
 from recobatch.interest.spectrum import Spectrum
 from recobatch.interest_model import Confidence
-from recobatch.interest_users import solve_users
+from recobatch.interest_users import Ridge, solve_users
+from recobatch.sparse_rows import SparseRows
 from tests.support.tastes import tastes
 
 
@@ -60,10 +61,8 @@ def test_a_user_is_the_ridge_regression_over_all_items(seed, unobserved, regular
     basis = rng.normal(size=(30, 4)).astype(np.float32)
     items = rng.permutation(30)[: rng.integers(1, 12)]
     weights = rng.uniform(0.1, 1, len(items)).astype(np.float32)
-    found = solve_users(
-        np.zeros(len(items), int), items, weights, basis, 1,
-        unobserved=unobserved, regularization=regularization, floor=regularization * unobserved * 30,
-    )[0]  # fmt: skip
+    rows = SparseRows.of(np.zeros(len(items), int), items, weights, 1)
+    found = solve_users(rows, basis, Ridge(unobserved, regularization, regularization * unobserved * 30))[0]
     rated = basis[items].astype(float)
     matrix = unobserved * basis.astype(float).T @ basis + (rated.T * weights) @ rated
     matrix += regularization * (len(items) + unobserved * 30) * np.eye(4)
@@ -85,14 +84,45 @@ def test_more_sweeps_lower_the_loss_of_implicit_als():
     assert losses == sorted(losses, reverse=True)
 
 
+@pytest.fixture
+def long_tailed():
+    """Rows of 0 to 40 pairs."""
+    rng = np.random.default_rng(3)
+    row = np.repeat(np.arange(400), np.minimum(rng.geometric(0.12, 400) - 1, 40))
+    return SparseRows.of(row, rng.integers(0, 60, len(row)), rng.uniform(0.1, 1, len(row)).astype(np.float32), 400)
+
+
+@pytest.mark.parametrize("ridge", [Ridge(0.3, 0.02, 5.0), Ridge(0.03, 0.0, 3.0), Ridge(0.1, 0.5, 0.2)])
+def test_many_rows_at_once_are_the_rows_one_by_one(monkeypatch, long_tailed, ridge):
+    basis = np.random.default_rng(1).normal(size=(60, 12)).astype(np.float32)
+    solved, product = solve_users(long_tailed, basis, ridge), long_tailed.times(basis)
+    assert 0 < (long_tailed.counts == 0).sum() < (long_tailed.counts >= 12).sum(), "rows of every kind"
+    monkeypatch.setattr("recobatch.sparse_rows.MANY_ROWS", 1)
+    monkeypatch.setattr("recobatch.sparse_rows._SHORT", 20)
+    monkeypatch.setattr("recobatch.interest_users._solve_block", _refuses_short_rows)
+    found = solve_users(long_tailed, basis, ridge)
+    assert np.abs(found - solved).max() < 2e-6 * np.abs(solved).max()
+    np.testing.assert_allclose(long_tailed.times(basis), product, rtol=1e-5, atol=1e-5)
+    chosen = np.arange(400) % 3 == 1
+    assert np.array_equal(solve_users(long_tailed.take(chosen), basis, ridge), found[chosen]), "bits of a row alone"
+
+
+_solve_block = recobatch.interest_users._solve_block
+
+
+def _refuses_short_rows(bounds, *given):
+    assert (np.diff(bounds) >= 12).all(), "these take a call for each row"
+    return _solve_block(bounds, *given)
+
+
 @pytest.mark.parametrize("pairs", [1, 40])
 def test_rows_have_the_same_bits_in_any_division(monkeypatch, pairs):
     data = tastes()
     by_user, by_item, spectrum, _ = prepared(data, Confidence(1, 5, 4), 8)
     whole = ials_part(by_user, by_item, spectrum, Ials(8, 5, 0.3), sweeps=2)
     monkeypatch.setattr("recobatch.interest_users._PAIRS_AT_ONCE", pairs)
-    monkeypatch.setattr("recobatch.interest.rows._PAIRS_FOR_THREADS", 0)
-    monkeypatch.setattr("recobatch.interest.rows._ROWS_PER_CALL", 7)
+    monkeypatch.setattr("recobatch.sparse_rows._PAIRS_FOR_THREADS", 0)
+    monkeypatch.setattr("recobatch.sparse_rows._ROWS_PER_CALL", 7)
     divided = ials_part(by_user, by_item, spectrum, Ials(8, 5, 0.3), sweeps=2)
     assert np.array_equal(whole.user_factors, divided.user_factors)
     assert np.array_equal(whole.item_factors, divided.item_factors)

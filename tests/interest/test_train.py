@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-import recobatch.interest.rows
+import recobatch.sparse_rows
 from recobatch.errors import BadRatings
 from recobatch.evaluation.baselines import bias_model, popularity_model
 from recobatch.evaluation.relevant_items import RelevantItems
@@ -48,7 +48,7 @@ def test_finds_what_users_take(method):
 def test_the_seed_decides_and_the_threads_do_not(monkeypatch):
     data = tastes()
     one, report = train_interest(data, **SCALE, options=InterestOptions(), seed=1)
-    monkeypatch.setattr(recobatch.interest.rows.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(recobatch.sparse_rows.os, "cpu_count", lambda: 1)
     with threadpool_limits(1):
         same, again = train_interest(data, **SCALE, options=InterestOptions(), seed=1)
     assert one.fingerprint == same.fingerprint
