@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from flows.cli.evaluate import print_result
 from flows.cli.output import echo_json
+from flows.cli.signals import raise_in_flows
 from flows.progress.display import Display
 from flows.progress.json_log import log_as_json
 from flows.progress.startup import lap, no_collection
@@ -98,6 +99,7 @@ def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
     with lap("import Prefect"):
         for module in _OF_FIRST_CALL:
             importlib.import_module(module)
+        raise_in_flows()
         if name == "score-pairs":
             from flows.score import score_pairs
 

@@ -24,18 +24,44 @@ _TAKING_A_LOCK = {
 """Functions of Python that return with a lock: an exception between its acquisition and their end leaves it held."""
 
 
-class Terminated(BaseException):
+class _Stopping(BaseException):
+    """What a signal raises. If a library forgets it before the command line has seen it, the signal is raised again.
+
+    Python code forgets one by ``except BaseException``, C code by clearing whatever error it finds.
+    """
+
+    number: int
+
+    def __del__(self) -> None:
+        if not _seen:
+            _strike_soon(self.number)
+
+
+class Interrupted(_Stopping, KeyboardInterrupt):
+    """Ctrl-C."""
+
+    number = signal.SIGINT
+
+
+class Terminated(_Stopping):
     """SIGTERM, as an exception that no ``except Exception`` swallows."""
 
+    number = signal.SIGTERM
 
-_INTERRUPTED, _TERMINATED = (signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143)
+
+_INTERRUPTED, _TERMINATED = ("interrupted", 130), ("terminated", 143)
 _SIGNALS = {
     "KeyboardInterrupt": _INTERRUPTED,
     "Abort": _INTERRUPTED,  # click's
     "Terminated": _TERMINATED,
     "TerminationSignal": _TERMINATED,  # Prefect's
 }
-"""Name of an exception → the signal that it stands for, what to call that, and the exit code."""
+"""Name of an exception → what to call the signal behind it, and the exit code."""
+
+_seen = False
+"""Whether the command line knows of a signal."""
+_postponed: int = signal.SIGTERM
+"""The signal that is raised again when the timer ends."""
 
 
 def raise_on_signals() -> None:
@@ -45,40 +71,70 @@ def raise_on_signals() -> None:
     it: the process would go on as if nobody had stopped it. Where one strikes while a lock is taken, such as that of a
     queue, the lock is never released: the process would wait for it at its end for ever.
     """
-    signal.signal(signal.SIGTERM, _strike)
+    signal.signal(signal.SIGALRM, _strike_postponed)
+    signal.signal(signal.SIGTERM, _raises(Terminated))
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _strike)
-    if getattr(sys.unraisablehook, "func", None) is not _raise_again:
-        sys.unraisablehook = partial(_raise_again, sys.unraisablehook)
+        signal.signal(signal.SIGINT, _raises(Interrupted))
+    if getattr(sys.unraisablehook, "func", None) is not _print_others:
+        sys.unraisablehook = partial(_print_others, sys.unraisablehook)
+
+
+def raise_in_flows() -> None:
+    """Let Prefect, which handles SIGTERM itself during a flow, raise an exception that is never lost either."""
+    if signal.getsignal(signal.SIGALRM) is not _strike_postponed:
+        return  # signals are the business of another command line, such as pytest's
+    from prefect.exceptions import TerminationSignal
+    from prefect.utilities import engine
+
+    class FlowTerminated(_Stopping, TerminationSignal):
+        number = signal.SIGTERM
+
+        def __init__(self) -> None:
+            super().__init__(signal=signal.SIGTERM)
+
+    # Prefect knows its handler by this name.
+    engine._prefect_sigterm_handler = _raises(FlowTerminated)  # type: ignore[assignment]
 
 
 def signal_behind(error: BaseException | None) -> tuple[str, int] | None:
-    """What stopped the process, and its exit code, if a signal led to ``error``.
+    """What stopped the process, and its exit code, if a signal led to ``error``; no signal is raised again then.
 
     A signal that strikes inside a library may come out as whatever that library makes of it.
     """
-    while error is not None and type(error).__name__ not in _SIGNALS:
+    global _seen
+    while error is not None:
+        for kind in type(error).__mro__:
+            if kind.__name__ in _SIGNALS:
+                _seen = True
+                return _SIGNALS[kind.__name__]
         error = error.__cause__ or error.__context__
-    return _SIGNALS[type(error).__name__][1:] if error is not None else None
+    return None
 
 
-def _strike(number: int, frame: "FrameType | None") -> None:
-    if frame is not None and (frame.f_code.co_filename, frame.f_code.co_name) in _TAKING_A_LOCK:
-        _strike_soon(number)
-    elif number == signal.SIGINT:
-        raise KeyboardInterrupt
-    else:
-        raise Terminated
+def _raises(error: type[_Stopping]) -> "Callable[[int, FrameType | None], None]":
+    """A handler of a signal."""
+
+    def strike(number: int, frame: "FrameType | None") -> None:
+        if frame is not None and (frame.f_code.co_filename, frame.f_code.co_name) in _TAKING_A_LOCK:
+            _strike_soon(number)
+        else:
+            raise error
+
+    return strike
 
 
 def _strike_soon(number: int) -> None:
     # A timer and no thread: to start one takes locks that the interrupted code may hold.
-    signal.signal(signal.SIGALRM, lambda _, frame: _strike(number, frame))
+    global _postponed
+    _postponed = number
     signal.setitimer(signal.ITIMER_REAL, _SOON)
 
 
-def _raise_again(otherwise: Callable[["UnraisableHookArgs"], Any], lost: "UnraisableHookArgs") -> None:
-    if (stopping := _SIGNALS.get(lost.exc_type.__name__)) is None:
+def _strike_postponed(_: int, frame: "FrameType | None") -> None:
+    if not _seen and callable(handler := signal.getsignal(_postponed)):
+        handler(_postponed, frame)
+
+
+def _print_others(otherwise: Callable[["UnraisableHookArgs"], Any], lost: "UnraisableHookArgs") -> None:
+    if not isinstance(lost.exc_value, _Stopping):
         otherwise(lost)
-    else:
-        _strike_soon(stopping[0])

@@ -23,6 +23,8 @@ INTERNALS: dict[str, tuple[str, ...]] = {
     "prefect.logging.handlers.set_api_log_sink": ("sink",),
     # flows.cli.launch: send the last log lines
     "prefect.logging.handlers.APILogHandler.flush": ("self",),
+    # flows.cli.signals: a signal during a flow is never forgotten
+    "prefect.utilities.engine._prefect_sigterm_handler": ("sig_num", "args"),
     # flows.server.local: serve the API on a socket of our own
     "prefect.server.api.server.create_app": (
         "settings",

@@ -9,6 +9,30 @@ import pytest
 
 from flows.cli.signals import signal_behind
 
+WORDS = [(signal.SIGTERM, "terminated 143"), (signal.SIGINT, "interrupted 130")]
+
+
+def stopped(program, number, *, answer=""):
+    """What the program prints after "ready", when it gets the signal."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.3 if answer else 0)
+    process.send_signal(number)
+    time.sleep(0.1 if answer else 0)
+    try:
+        out, err = process.communicate(answer, timeout=60)
+    finally:
+        process.kill()
+    assert err == ""
+    return out
+
+
 # The signal comes while an object is torn down, where Python forgets what is raised.
 _TORN_DOWN = """
 import sys, time
@@ -30,22 +54,63 @@ except BaseException as error:
 """
 
 
-@pytest.mark.parametrize(
-    ("number", "told"),
-    [(signal.SIGTERM, "terminated 143"), (signal.SIGINT, "interrupted 130")],
-    ids=lambda value: str(value),
-)
+@pytest.mark.parametrize(("number", "told"), WORDS, ids=str)
 def test_a_signal_that_strikes_a_finaliser_is_not_lost(number, told):
-    process = subprocess.Popen(
-        [sys.executable, "-c", _TORN_DOWN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(number)
+    assert stopped(_TORN_DOWN, number) == f"{told}\n"
+
+
+# The signal comes where somebody else's code forgets whatever was raised.
+_FORGOTTEN = """
+import sys, time
+from flows.cli.signals import raise_on_signals, signal_behind
+raise_on_signals()
+try:
     try:
-        out, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert (out, err) == (f"{told}\n", "")
+        print("ready", flush=True)
+        time.sleep(100)
+    except BaseException:
+        print("forgotten", flush=True)
+    time.sleep(100)
+except BaseException as error:
+    print(*signal_behind(error))
+"""
+
+
+@pytest.mark.parametrize(("number", "told"), WORDS, ids=str)
+def test_a_signal_that_a_library_forgets_is_raised_again(number, told):
+    assert stopped(_FORGOTTEN, number) == f"forgotten\n{told}\n"
+
+
+# During a flow the handler is Prefect's; the command line's comes back afterwards.
+_IN_A_FLOW = """
+import time
+from flows.cli.signals import raise_in_flows, raise_on_signals, signal_behind
+from prefect.exceptions import TerminationSignal
+from prefect.utilities.engine import capture_sigterm, is_prefect_sigterm_handler_installed
+raise_on_signals()
+raise_in_flows()
+try:
+    with capture_sigterm():
+        assert is_prefect_sigterm_handler_installed()
+        try:
+            print("ready", flush=True)
+            time.sleep(100)
+        except TerminationSignal as error:
+            print("forgotten", error.signal, flush=True)
+            del error
+        try:
+            time.sleep(100)
+        except TerminationSignal:
+            print("raised again", flush=True)
+            raise
+except BaseException as error:
+    print(type(error).__name__, *signal_behind(error))
+"""
+
+
+def test_a_signal_that_is_forgotten_within_a_flow_is_raised_again():
+    out = stopped(_IN_A_FLOW, signal.SIGTERM)
+    assert out == "forgotten 15\nraised again\nTerminated terminated 143\n"
 
 
 # The signal comes while the lock of a queue is taken; raised there, it would leave the lock held for ever.
@@ -72,22 +137,24 @@ except BaseException as error:
 """
 
 
-@pytest.mark.parametrize(
-    ("number", "told"), [(signal.SIGTERM, "terminated 143"), (signal.SIGINT, "interrupted 130")], ids=str
-)
+@pytest.mark.parametrize(("number", "told"), WORDS, ids=str)
 def test_a_signal_waits_until_a_lock_is_taken_and_releases_it(number, told):
-    process = subprocess.Popen(
-        [sys.executable, "-c", _TAKES_A_LOCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(0.3)
-    process.send_signal(number)
-    time.sleep(0.1)
-    try:
-        out, _ = process.communicate("\n", timeout=60)
-    finally:
-        process.kill()
-    assert out == f"taken\n{told} False\n"
+    assert stopped(_TAKES_A_LOCK, number, answer="\n") == f"taken\n{told} False\n"
+
+
+_ENTER_A_FLOW = """
+from flows.cli.signals import raise_in_flows
+from prefect.utilities.engine import capture_sigterm
+raise_on_signals()
+raise_in_flows()
+flow = capture_sigterm()
+flow.__enter__()
+"""
+
+
+def test_so_does_one_within_a_flow():
+    in_flow = _TAKES_A_LOCK.replace("raise_on_signals()\nlock", _ENTER_A_FLOW + "lock")
+    assert stopped(in_flow, signal.SIGTERM, answer="\n") == "taken\nterminated 143 False\n"
 
 
 def test_what_is_lost_otherwise_is_printed_as_ever():
