@@ -74,6 +74,12 @@ def ratings_csv(project, low_rank) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def signals_stay_those_of_pytest(monkeypatch):
+    """Where a test runs a command in this process."""
+    monkeypatch.setattr("flows.cli.commands.raise_on_signals", lambda: None)
+
+
 @pytest.fixture
 def recobatch(server, at_project, monkeypatch, capsys):
     """Run a command line in this process: ``recobatch("run", …)`` → exit code, stdout, stderr."""
