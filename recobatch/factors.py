@@ -104,7 +104,7 @@ class FactorModel:
         digest = hashlib.sha256()
         for name, array in self._arrays():
             digest.update(f"{name}:{array.dtype.str}:{array.shape}:".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
         return digest.hexdigest()
 
     def _arrays(self) -> Iterator[tuple[str, np.ndarray]]:

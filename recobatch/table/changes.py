@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as csv
@@ -23,6 +24,8 @@ from recobatch.table.published import Published
 
 FOLDER = "changes"
 """Of a version, beside ``top``."""
+_CELLS = 1 << 18
+"""Pairs of users and items that are looked up in one array, which fits in the cache."""
 
 _ENCODING = {
     "compression": "zstd",
@@ -169,14 +172,58 @@ def check_changes(before: Published, now: Published) -> list[str]:
 
 
 def _compare(before: pa.Table, now: pa.Table, schema: pa.Schema) -> pa.Table:
-    both = now.join(before.select(PLACE), keys=KEYS, join_type="full outer", right_suffix="_before")
-    both = both.filter(pc.fill_null(pc.not_equal(both["rank"], both["rank_before"]), True))
-    entered, left = pc.is_null(both["rank_before"]), pc.is_null(both["rank"])
-    change = pc.if_else(entered, "entered", pc.if_else(left, "left", "moved"))
-    if "score" not in both.column_names:  # in tables of earlier releases
-        both = both.append_column("score", pa.nulls(both.num_rows, pa.float32()))
-    order = [(name, "ascending") for name in ("user_id", "rank", "rank_before")]
-    return both.append_column("change", change).select(schema.names).sort_by(order).cast(schema)
+    """Changes between the lists of some users, each sorted by user, then rank; a join takes three times as long."""
+    n = now.num_rows
+    ids = [pa.chunked_array([*now[key].chunks, *before[key].chunks], schema.field(key).type) for key in KEYS]
+    user, item = _ascending_codes(ids[0]), ids[1].combine_chunks().dictionary_encode().indices.to_numpy()
+    rank = np.concatenate([each["rank"].to_numpy() for each in (now, before)])
+    was = _find_pairs(user, item, n)
+    rank_before = np.where(was < 0, np.int32(0), rank[was])
+    has_left = np.ones(before.num_rows, dtype=bool)
+    has_left[was[was >= 0] - n] = False
+    rows = np.concatenate([np.flatnonzero(rank_before != rank[:n]), n + np.flatnonzero(has_left)])
+    rows = rows[np.argsort(user[rows], kind="stable")]
+    left, rank_before = rows >= n, np.concatenate([rank_before, rank[n:]])[rows]
+    kind = pa.array(np.where(left, 1, np.where(rank_before == 0, 0, 2)))
+    scores = now["score"] if "score" in now.column_names else pa.nulls(n, pa.float32())  # not in early releases
+    return pa.table(
+        [
+            *(each.take(pa.array(rows)) for each in ids), pa.array(["entered", "left", "moved"]).take(kind),
+            pa.array(rank[rows], mask=left), pa.array(rank_before, mask=rank_before == 0),
+            scores.take(pa.array(np.where(left, 0, rows), mask=left)),
+        ],
+        schema=schema,
+    )  # fmt: skip
+
+
+def _ascending_codes(ids: pa.ChunkedArray) -> np.ndarray:
+    """A number for each id, int64, which ascends with the ids."""
+    coded = ids.combine_chunks().dictionary_encode()
+    order = pc.array_sort_indices(coded.dictionary).to_numpy()
+    codes = np.empty(len(order), dtype=np.int64)
+    codes[order] = np.arange(len(order))
+    return codes[coded.indices.to_numpy()]
+
+
+def _find_pairs(user: np.ndarray, item: np.ndarray, n: int) -> np.ndarray:
+    """Place of each of the first ``n`` pairs among the pairs that follow, -1 where it is not there.
+
+    Args:
+        user: Codes, which ascend among the first ``n`` and among the others.
+        item: Codes from 0.
+        n: Number of pairs that are looked up.
+    """
+    found, n_items = np.full(n, -1), int(item.max(initial=0)) + 1
+    some = max(1, _CELLS // n_items)
+    places = np.full(some * n_items, -1)
+    cell = user % some * n_items + item
+    for first in range(0, int(user.max(initial=-1)) + 1, some):
+        ends = first, first + some
+        now, before = slice(*np.searchsorted(user[:n], ends)), slice(*(n + np.searchsorted(user[n:], ends)))
+        places[cell[before]] = np.arange(before.start, before.stop)
+        found[now] = places[cell[now]]
+        places[cell[before]] = -1
+    return found
 
 
 def _apply(before: pa.Table, changes: pa.Table) -> pa.Table:
