@@ -55,6 +55,18 @@ def test_passes_over_the_rows_find_what_the_exact_way_finds(monkeypatch):
     assert left < 1.005 * np.linalg.norm(x - x @ exact.vectors @ exact.vectors.T)
 
 
+@pytest.mark.parametrize("parts", [1, 5])
+def test_a_large_gram_matrix_is_one_of_sparse_products(monkeypatch, parts):
+    by_user, by_item, dense, _ = prepared(tastes(), Confidence(1, 5, 4), 10)
+    module = recobatch.interest.spectrum
+    monkeypatch.setattr(module, "_DENSE_PRODUCTS", 0)
+    monkeypatch.setattr(module, "_LEAST_PAIRS", len(by_user.columns) // parts)
+    monkeypatch.setattr(module, "_approximate", None)
+    sparse = Spectrum.of(by_user, by_item, 10, seed=0)
+    np.testing.assert_allclose(sparse.squared, dense.squared, rtol=1e-5)
+    np.testing.assert_allclose(np.abs(sparse.vectors.T @ dense.vectors), np.eye(10), atol=1e-3)
+
+
 @given(st.integers(0, 99), st.sampled_from([0.03, 0.5]), st.sampled_from([0.01, 0.3]))
 def test_a_user_is_the_ridge_regression_over_all_items(seed, unobserved, regularization):
     rng = np.random.default_rng(seed)
