@@ -1,6 +1,5 @@
 """The common form of every trained model: factors, biases and a link. NumPy only."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recobatch.array_file import FINGERPRINT, fingerprint_arrays, open_arrays, save_arrays
 from recobatch.errors import BadTable
 
 
@@ -101,11 +101,7 @@ class FactorModel:
     @cached_property
     def fingerprint(self) -> str:
         """Sha256 over every array and scalar, as 64 hex digits."""
-        digest = hashlib.sha256()
-        for name, array in self._arrays():
-            digest.update(f"{name}:{array.dtype.str}:{array.shape}:".encode())
-            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
-        return digest.hexdigest()
+        return fingerprint_arrays(dict(self._arrays()))
 
     def _arrays(self) -> Iterator[tuple[str, np.ndarray]]:
         yield "user_factors", self.user_factors
@@ -118,30 +114,24 @@ class FactorModel:
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` of plain arrays (nothing pickled) with the fingerprint beside them."""
-        with path.open("wb") as file:
-            np.savez(file, **dict(self._arrays()), fingerprint=np.array(self.fingerprint), allow_pickle=False)
+        save_arrays(path, dict(self._arrays()))
 
     @classmethod
-    def load(cls, path: Path) -> "FactorModel":
+    def load(cls, path: Path, *, verify: bool = True) -> "FactorModel":
         """Inverse of ``save``.
+
+        Args:
+            path: The file.
+            verify: Whether its content is compared with its fingerprint; not where its bytes were checked already.
 
         Raises:
             BadTable: If the file cannot be read or does not match its fingerprint.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
+        with open_arrays(path, "factors", verify=verify) as arrays:
             low, high = arrays["rating_range"].tolist()
             model = cls(
                 arrays["user_factors"], arrays["item_factors"], arrays["user_bias"], arrays["item_bias"],
                 float(arrays["global_bias"]), Link(str(arrays["link"])), low, high,
             )  # fmt: skip
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise BadTable(
-                f"{path}: found no factors ({error}), expected a file saved by recobatch; train again"
-            ) from error
-        if model.fingerprint != str(arrays["fingerprint"]):
-            raise BadTable(
-                f"{path}: found factors that differ from their fingerprint, the file was changed; train again"
-            )
-        return model
+            model.__dict__["fingerprint"] = str(arrays[FINGERPRINT])  # or its first use would compute it again
+            return model

@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from recobatch.array_file import fingerprint_arrays, open_arrays, save_arrays
+from recobatch.array_file import FINGERPRINT, fingerprint_arrays, open_arrays, save_arrays
 from recobatch.errors import BadTable
 from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions
@@ -174,13 +174,13 @@ class InterestModel:
         save_arrays(path, dict(self._arrays()))
 
     @classmethod
-    def load(cls, path: Path) -> "InterestModel":
-        """Inverse of ``save``.
+    def load(cls, path: Path, *, verify: bool = True) -> "InterestModel":
+        """Inverse of ``save``; ``verify`` as in ``open_arrays``.
 
         Raises:
             BadTable: If the file cannot be read or does not match its fingerprint.
         """
-        with open_arrays(path, "interest model") as arrays:
+        with open_arrays(path, "interest model", verify=verify) as arrays:
             low, high, liked, other = arrays["confidence"].tolist()
             parts = (
                 InterestPart(InterestKind(kind), *(arrays[f"{name}_{number}"] for name in _PART_ARRAYS), *penalties)
@@ -188,7 +188,10 @@ class InterestModel:
                     zip(arrays["kinds"].tolist(), arrays["penalties"].tolist(), strict=True)
                 )
             )
-            return cls(tuple(parts), Confidence(low, high, liked, None if math.isnan(other) else other))
+            model = cls(tuple(parts), Confidence(low, high, liked, None if math.isnan(other) else other))
+            if FINGERPRINT in arrays:
+                model.__dict__["fingerprint"] = str(arrays[FINGERPRINT])  # or its first use would compute it again
+            return model
 
 
 _PART_ARRAYS = ("user_factors", "item_factors", "basis", "average_user")

@@ -1,11 +1,11 @@
 """A model on disk: a folder whose path scoring, tracking and cluster workers share."""
 
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from recobatch.errors import BadTable
 
@@ -138,7 +138,7 @@ class ModelFolder:
         from recobatch.vocabulary import Vocabulary
 
         loaded = LoadedModel(
-            _cached(FactorModel.load, self.factors),
+            _cached(FactorModel.load, self.factors, checks_itself=True),
             _cached(Vocabulary.load, self.users),
             _cached(Vocabulary.load, self.items),
             _cached(RatedPairs.load, self.rated),
@@ -155,6 +155,18 @@ class ModelFolder:
                     f"{expected[1]:,} as in {self.users.name} and {self.items.name}; train again"
                 )
         return loaded
+
+    def keep(self, saved: "LoadedModel", interest: "InterestModel | None" = None) -> None:
+        """Note what was just saved to the files: this process does not read them again unless they change.
+
+        That holds wherever the folder is moved to.
+        """
+        for file, part in (
+            (self.factors, saved.model), (self.users, saved.users), (self.items, saved.items), (self.rated, saved.rated)
+        ):  # fmt: skip
+            _keep(file, part)
+        if interest is not None:
+            _keep(self.path / INTEREST_FILE, interest)
 
     def load_calibration(self) -> "Calibration | None":
         """Read the calibration; cached likewise. None where there is none.
@@ -212,37 +224,71 @@ def load_interest(path: Path) -> "InterestModel":
     """
     from recobatch.interest_model import InterestModel  # lazy, as in ModelFolder.load
 
-    return _cached(InterestModel.load, path)
+    return _cached(InterestModel.load, path, checks_itself=True)
+
+
+def trust(path: Path) -> None:
+    """Note that the bytes of a file are those that were registered.
+
+    ``load`` then compares its content with its own fingerprint no more, as long as the file does not change.
+    """
+    _trusted.add(_File.of(path))
 
 
 @dataclass(frozen=True)
 class _File:
     """Identity of a file, independent of its name: models of a batch share vocabularies as hard links."""
 
-    path: Path = field(compare=False)
     device: int
     inode: int
     modified_ns: int
     size: int
 
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        status = path.stat()
+        return cls(status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+
 
 _T = TypeVar("_T")
+_MOST_KEPT = 12
+_kept: OrderedDict[tuple[Callable[..., Any], _File], Any] = OrderedDict()
+"""What was loaded or saved last."""
+_trusted: set[_File] = set()
 _loading = Lock()
 
 
-def _cached(load: Callable[[Path], _T], path: Path) -> _T:
-    """Load a file unless it is cached and unchanged."""
+def _cached(load: Callable[..., _T], path: Path, *, checks_itself: bool = False) -> _T:
+    """Load a file unless it is kept and unchanged.
+
+    Args:
+        load: Reads the file.
+        path: Of the file.
+        checks_itself: Whether ``load`` takes ``verify``, which is False for a file that is trusted.
+    """
     try:
-        status = path.stat()
+        file = _File.of(path)
     except OSError as error:
         raise BadTable(
             f"{path}: found no readable file ({error.strerror}), expected for scoring; train again"
         ) from error
-    file = _File(path, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
     with _loading:  # shards start at the same time: one of them reads, the others wait
-        return _load(load, file)
+        if (load, file) in _kept:
+            _kept.move_to_end((load, file))
+            found: _T = _kept[load, file]
+            return found
+        loaded = load(path, verify=file not in _trusted) if checks_itself else load(path)
+        return _hold(load, file, loaded)
 
 
-@lru_cache(maxsize=12)
-def _load(load: Callable[[Path], _T], file: _File) -> _T:
-    return load(file.path)
+def _keep(path: Path, saved: Any) -> None:  # noqa: ANN401 - whatever has a load
+    """Hold what was saved to a file, so that it is not loaded."""
+    with _loading:
+        _hold(type(saved).load, _File.of(path), saved)
+
+
+def _hold(load: Callable[..., _T], file: _File, loaded: _T) -> _T:
+    _kept[load, file] = loaded
+    while len(_kept) > _MOST_KEPT:
+        _kept.popitem(last=False)
+    return loaded

@@ -13,8 +13,20 @@ ARRAYS = {"weights": np.arange(6, dtype=np.float32).reshape(2, 3), "names": np.a
 def test_arrays_survive_a_file(tmp_path, compressed):
     save_arrays(tmp_path / "a.npz", ARRAYS, compressed=compressed)
     with open_arrays(tmp_path / "a.npz", "weights") as found:
+        assert found.pop("fingerprint") == fingerprint_arrays(ARRAYS)
         assert found.keys() == ARRAYS.keys()
         assert fingerprint_arrays(found) == fingerprint_arrays(ARRAYS)
+
+
+@pytest.mark.parametrize("length", [1, 40, 300])
+def test_what_numpy_reads_is_read(tmp_path, length):
+    arrays = {"a" * length: np.arange(3), "f": np.asfortranarray(np.ones((3, 2))), "s": np.array("b"), "e": np.empty(0)}
+    save_arrays(tmp_path / "a.npz", arrays)
+    with np.load(tmp_path / "a.npz") as file, open_arrays(tmp_path / "a.npz", "weights") as found:
+        assert found.keys() == {*file}
+        for name in file:
+            np.testing.assert_array_equal(found[name], file[name])
+            assert (found[name].dtype, found[name].strides) == (file[name].dtype, file[name].strides)
 
 
 def test_a_fingerprint_knows_names_types_shapes_and_values():

@@ -47,6 +47,8 @@ def _news(summary: BatchSummary) -> str:
 
 
 def _timings(timings: Mapping[str, float], seconds: float) -> str:
+    """Stage by stage; what none of them covers has a name too, unless stages ran beside each other."""
+    timings = {**timings, "others": seconds - sum(timings.values())}
     stages = ", ".join(f"{stage} {spent:.2f}" for stage, spent in timings.items() if spent >= 0.005)
     return f"{seconds:.1f} s: {stages}"
 

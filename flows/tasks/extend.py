@@ -18,7 +18,13 @@ from flows.tasks.ingest import ingest_ratings
 from recobatch.bayesian import BayesianState
 from recobatch.errors import BadInput, RatingsNotFound
 from recobatch.features import Features
-from recobatch.model_folder import CALIBRATION_FILE, INTEREST_FILE, LoadedModel, ModelFolder, load_interest
+from recobatch.model_folder import (
+    CALIBRATION_FILE,
+    INTEREST_FILE,
+    LoadedModel,
+    ModelFolder,
+    load_interest,
+)
 from recobatch.scoring.closed_form import CurrentFeatures, follow_ratings
 from recobatch.scoring.extension import CurrentRatings, extend
 from recobatch.scoring.interest_extension import extend_interest
@@ -111,10 +117,11 @@ def _extend(services: Services, model: ToScore, ratings: Ratings, unknown: Unkno
             extended, _ = follow_ratings(
                 known, extended, state, now, features, complete=delta.complete, n_threads=os.cpu_count() or 1
             )
-        extended.save(out)
+        moved, folder = None, extended.save(out)
         if (interest := files.interest) is not None:
             moved = extend_interest(load_interest(interest), known, extended, now, complete=delta.complete)
             moved.save(out / INTEREST_FILE)
+        folder.keep(extended, moved)
         if (calibration := files.load_calibration()) is not None:
             extend_calibration(calibration, known, extended).save(out / CALIBRATION_FILE)
         return delta.to_dict()

@@ -69,7 +69,8 @@ def compare_lists(job: Job, model: ToScore, entries: Mapping[str, ModelEntry], s
         return None
     loaded = model.files.load()
     try:
-        return mean_overlap(lists, published.parts("top"), users=loaded.users, items=loaded.items)
+        with job.stages.timed("compare lists"):
+            return mean_overlap(lists, published.parts("top"), users=loaded.users, items=loaded.items)
     except BadTable as error:  # an unreadable table must not prevent its replacement
         get_run_logger().warning("the lists are not compared with version %s: %s", published.version, error)
         return None

@@ -51,7 +51,8 @@ def begin_batch(services: Services, inputs: str, ratings: Ratings, parts: Parts)
 
 def begin_scoring(services: Services, models: Mapping[str, ToScore]) -> Job:
     """The batch of the very same predictions that an earlier run left unfinished, else a new one."""
-    key = predictions_fingerprint(services.settings, models)
+    with services.stages.timed("fingerprint"):
+        key = predictions_fingerprint(services.settings, models)
     left = [] if services.fresh else [each.version for each in services.table.unfinished() if each.shaped_by == key]
     return services.begin(left[0] if left else None)
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from recobatch.storage.fingerprints import file_digest, fingerprint
+from recobatch.storage.fingerprints import file_digests, fingerprint
 from recobatch.storage.folder_lock import FolderLock, try_lock, try_lock_file
 
 DONE = "done.json"
@@ -60,7 +60,9 @@ class InUse:
 
 def finish(folder: Path, report: Mapping[str, Any]) -> None:
     """Write the list of an output's files, with their digests, and its report."""
-    files = {str(path.relative_to(folder)): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    names = [str(path.relative_to(folder)) for path in paths]
+    files = dict(zip(names, file_digests(paths), strict=True))
     done = {"files": files, "report": report}
     (folder / DONE).write_text(json.dumps({**done, "sha256": fingerprint(done)}))
 
@@ -79,7 +81,8 @@ def read_whole(folder: Path) -> dict[str, Any] | None:
     """The report of a finished output whose files are all as they were written, else None."""
     try:
         done = parse_done((folder / DONE).read_bytes())
-        intact = done and all(file_digest(folder / name) == digest for name, digest in done["files"].items())
+        files = done["files"] if done else {}
+        intact = file_digests([folder / name for name in files]) == list(files.values())
     except OSError:
         return None
     return done["report"] if done and intact else None

@@ -23,7 +23,7 @@ from recobatch.model_folder import KERAS_FILE, STATE_FILE, ModelFolder
 from recobatch.storage.durable import link_or_copy
 from recobatch.storage.fingerprints import file_digest
 
-SERVING_MODULES = ("__init__", "errors", "factors", "vocabulary", "served")
+SERVING_MODULES = ("__init__", "errors", "array_file", "factors", "vocabulary", "served")
 """What ``recobatch.served`` needs of this package; copies travel with the model."""
 LOADER = "served_loader"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")

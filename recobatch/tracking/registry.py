@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Self
 
-from recobatch.addresses import without_secrets
+from recobatch.addresses import Address, without_secrets
 from recobatch.errors import BadInput, BadTable, RecobatchError
 from recobatch.model_folder import (
     CALIBRATION_FILE,
@@ -15,8 +15,10 @@ from recobatch.model_folder import (
     SCORED_FILES,
     STATE_FILE,
     ModelFolder,
+    trust,
 )
-from recobatch.storage.fingerprints import file_digest
+from recobatch.storage.durable import link_or_copy
+from recobatch.storage.fingerprints import file_digests
 from recobatch.tracking.connection import Connection
 from recobatch.tracking.model_folder import MEASURED
 
@@ -69,8 +71,7 @@ class RegisteredModel:
             (folder / "state" / STATE_FILE).replace(model.state)
         optional = {INTEREST_FILE, CALIBRATION_FILE, STATE_FILE}
         expected = set(SCORED_FILES) | (optional & self._digests.keys())
-        for name in sorted(expected | model.scored_files.keys()):
-            self._check(model.path / name)
+        self._check([model.path / name for name in sorted(expected | model.scored_files.keys())])
         return model
 
     def download_measured(self, folder: Path) -> ModelFolder:
@@ -83,7 +84,7 @@ class RegisteredModel:
         for name in MEASURED_FILES:
             if name in self._digests:
                 self._fetch(f"{MEASURED}/{name}", folder).replace(model.path / name)
-                self._check(model.path / name)
+                self._check([model.path / name])
         return model
 
     def _fetch(self, part: str, folder: Path) -> Path:
@@ -91,6 +92,8 @@ class RegisteredModel:
 
         location = self.client.get_model_version_download_uri(self.name, str(self.version)).rstrip("/")
         uri = f"{location}/{part}"
+        if (local := Address.parse(uri).local) is not None and local.exists():
+            return _linked(local, folder / local.name)
         try:
             return Path(
                 download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=self.client.tracking_uri)
@@ -115,15 +118,32 @@ class RegisteredModel:
     def _digests(self) -> dict[str, str]:
         return json.loads(self.tags.get(DIGESTS_TAG, "{}"))
 
-    def _check(self, path: Path) -> None:
-        expected = self._digests.get(path.name, "none")
-        found = file_digest(path) if path.exists() else "no file"
-        if found != expected:
-            raise BadTable(
-                f"{self.name} version {self.version}, {path.name}: found sha256 {found[:12]}, expected {expected[:12]} "
-                f"as recorded on registration; the artifact was changed, point the champion at another version or "
-                f"train again"
-            )
+    def _check(self, paths: list[Path]) -> None:
+        """Compare files with the digests recorded on registration, and trust them from then on."""
+        there = [path for path in paths if path.exists()]
+        digests = dict(zip(there, file_digests(there), strict=True))
+        for path in paths:
+            found, expected = digests.get(path, "no file"), self._digests.get(path.name, "none")
+            if found != expected:
+                raise BadTable(
+                    f"{self.name} version {self.version}, {path.name}: found sha256 {found[:12]}, expected "
+                    f"{expected[:12]} as recorded on registration; the artifact was changed, point the champion at "
+                    f"another version or train again"
+                )
+            trust(path)
+
+
+def _linked(source: Path, target: Path) -> Path:
+    """A second name for a file, or for all files of a folder; copies where the file system has none."""
+    if source.is_file():
+        link_or_copy(source.resolve(), target)
+        return target
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            place = target / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(path.resolve(), place)
+    return target
 
 
 def find_champion(connection: Connection) -> RegisteredModel:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from recobatch.errors import BadInput, BadTable
+from recobatch.factors import FactorModel
 from recobatch.tracking import Tracker, TrackingOptions
 from tests.support.dataset import DATASET
 from tests.support.tracked_batch import track_batch
@@ -41,6 +42,16 @@ def test_the_champion_comes_with_checked_files(tracker, tmp_path, model_files):
     assert files.factors.read_bytes() == model_files.factors.read_bytes()
     assert files.rated.read_bytes() == model_files.rated.read_bytes()
     assert champion.description == "explicit_mf_bias of b1"
+
+
+def test_files_on_this_machine_get_a_second_name_and_are_hashed_once(tracker, root, tmp_path, model_files, monkeypatch):
+    track_batch(tracker, model_files)
+    files = tracker.champion().download(tmp_path / "champion")
+    copies = [path for path in (root / "mlruns").rglob("served/factors.npz") if path.samefile(files.factors)]
+    assert len(copies) == 1
+    expected = FactorModel.load(model_files.factors).fingerprint
+    monkeypatch.setattr(FactorModel, "_arrays", None)  # what the fingerprint is computed from
+    assert files.load().model.fingerprint == expected
 
 
 @pytest.mark.parametrize("name", ["factors.npz", "users.parquet", "items.parquet", "rated.npz"])
