@@ -4,7 +4,7 @@
     .venv/bin/python benchmarks/interest_scale.py measure    three models, 71,567 users × 10,681 items
 
 ``train`` is a whole ``train_interest``, choosing included. ``measure`` ranks by every way, as a batch does, with random
-factors: two models of 40 factors with a sigmoid, one of 128 without, a model of interest of 128 columns. Prints
+factors: two models of 40 factors with a sigmoid, one of 128 without, a model of interest of 96 columns. Prints
 JSON lines. The first number of a pair is seconds of the clock, the second of the processor.
 """
 
@@ -19,6 +19,7 @@ from bayesian_scale import Clock
 from recobatch.factors import FactorModel, Link
 from recobatch.interactions import EncodedInteractions
 from recobatch.interest import InterestOptions, train_interest
+from recobatch.interest.candidates import LARGE_COLUMNS
 from recobatch.scoring.list_quality import measure_lists
 from recobatch.sources.synthetic import synthesize
 from recobatch.split import SplitOptions, split
@@ -53,7 +54,7 @@ def measure(ratings: EncodedInteractions) -> dict:
         return FactorModel(users, items, *zeros, 0.5, Link.SCALED_SIGMOID, 1.0, 5.0)
 
     models = {"a": model(40), "b": model(40), "c": replace(model(128), link=Link.IDENTITY)}
-    interest = replace(model(128), link=Link.IDENTITY, global_bias=0.0, min_rating=0.0, max_rating=0.0)
+    interest = replace(model(LARGE_COLUMNS), link=Link.IDENTITY, global_bias=0.0, min_rating=0.0, max_rating=0.0)
     clock = Clock()
     found = measure_lists(data, models, interest, dict.fromkeys(models, "product"), k=10, relevant=4)
     return {"measure": clock.read(), "ways": sum(len(ways) for ways in found.models.values())}

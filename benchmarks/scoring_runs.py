@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recobatch.factors import FactorModel, Link
-from recobatch.interest.candidates import LARGE_RANK, LARGE_SIZES
+from recobatch.interest.candidates import LARGE_COLUMNS, LARGE_RANK, SIZES
 from recobatch.interest_model import Confidence, InterestKind, InterestModel, InterestPart
 from recobatch.model_folder import INTEREST_FILE, LoadedModel, ModelFolder, load_interest
 from recobatch.rated import RatedPairs
@@ -34,8 +34,8 @@ from recobatch.table import ModelEntry, open_table
 from recobatch.vocabulary import Vocabulary
 
 THREADS = os.cpu_count() or 1
-INTEREST_FACTORS = LARGE_RANK + sum(LARGE_SIZES)
-"""Columns of the model that is chosen for many ratings."""
+INTEREST_PARTS = ((InterestKind.EASE, LARGE_RANK), *((InterestKind.IALS, size) for size in SIZES))
+"""Of the model that is chosen for many ratings; ``LARGE_COLUMNS`` columns are made of theirs."""
 
 
 def make_inputs(folder: Path, users: int, items: int, factors: int, rated: int, *, seed: int) -> ModelFolder:
@@ -57,10 +57,12 @@ def make_inputs(folder: Path, users: int, items: int, factors: int, rated: int, 
     indptr = np.searchsorted(user, np.arange(users + 1)).astype(np.int64)
     folder.mkdir(parents=True)
     user_ids, item_ids = Vocabulary(pa.arange(1, users + 1)), Vocabulary(pa.arange(1, items + 1))
-    # A positive mean, as interest has: its first factor is popularity.
-    u, v = (normal(0.2, size, INTEREST_FACTORS) + np.float32(0.05) for size in (users, items))
-    part = InterestPart(InterestKind.IALS, u, v, v, u.mean(axis=0), 0.01, 0.3, 5.0)
-    InterestModel((part,), Confidence(1, 5, 4)).save(folder / INTEREST_FILE)
+    parts = []
+    for kind, width in INTEREST_PARTS:  # of a positive mean, as interest has: its first factor is popularity
+        u, v = (normal(0.2, size, width) + np.float32(0.05) for size in (users, items))
+        parts.append(InterestPart(kind, u, v, v, u.mean(axis=0), 0.01, 0.3, 5.0))
+    interest = InterestModel(tuple(parts), Confidence(1, 5, 4)).in_columns(LARGE_COLUMNS)
+    interest.save(folder / INTEREST_FILE)
     return LoadedModel(model, user_ids, item_ids, RatedPairs(indptr, item.astype(np.int32), items)).save(folder)
 
 

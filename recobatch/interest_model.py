@@ -15,6 +15,7 @@ from recobatch.errors import BadTable
 from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions
 from recobatch.interest_users import Ridge, solve_users
+from recobatch.low_rank import FewerColumns
 from recobatch.sparse_rows import SparseRows
 
 
@@ -97,6 +98,8 @@ class InterestModel:
     """One, or several whose items' factors are scaled to add up."""
     confidence: Confidence
     """Weights of the ratings."""
+    fewer: FewerColumns | None = None
+    """Brings the columns of all parts together to fewer, where lists of very many users are to be made."""
 
     @property
     def n_users(self) -> int:
@@ -109,11 +112,20 @@ class InterestModel:
     @cached_property
     def factors(self) -> FactorModel:
         """One dot product for all parts, without biases and without a rating range."""
-        users, items = (
-            np.concatenate(side, axis=1)
-            for side in zip(*((part.user_factors, part.item_factors) for part in self.parts), strict=True)
-        )
-        return FactorModel(users, items, np.zeros(len(users), np.float32), np.zeros(len(items), np.float32))
+        users, items = zip(*((part.user_factors, part.item_factors) for part in self.parts), strict=True)
+        if self.fewer is not None:
+            user_factors, item_factors = self.fewer.of_users(users), self.fewer.of_items(items)
+        else:
+            user_factors, item_factors = (np.concatenate(side, axis=1) for side in (users, items))
+        user_bias, item_bias = (np.zeros(n, dtype=np.float32) for n in (self.n_users, self.n_items))
+        return FactorModel(user_factors, item_factors, user_bias, item_bias)
+
+    def in_columns(self, most: int) -> "InterestModel":
+        """The model with at most so many columns in ``factors``: the nearest sum of its parts."""
+        whole = replace(self, fewer=None).factors
+        if whole.n_factors <= most:
+            return self
+        return replace(self, fewer=FewerColumns.of(whole.user_factors, whole.item_factors, most))
 
     def for_users(self, ratings: EncodedInteractions) -> "InterestModel":
         """Compute the users' factors from ratings in closed form; items stay as they were trained.
@@ -168,6 +180,9 @@ class InterestModel:
         for number, part in enumerate(self.parts):
             for name in _PART_ARRAYS:
                 yield f"{name}_{number}", getattr(part, name)
+        if self.fewer is not None:
+            yield "fewer_users", self.fewer.users
+            yield "fewer_items", self.fewer.items
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` of plain arrays (nothing pickled) with the fingerprint beside them."""
@@ -188,7 +203,8 @@ class InterestModel:
                     zip(arrays["kinds"].tolist(), arrays["penalties"].tolist(), strict=True)
                 )
             )
-            model = cls(tuple(parts), Confidence(low, high, liked, None if math.isnan(other) else other))
+            fewer = FewerColumns(arrays["fewer_users"], arrays["fewer_items"]) if "fewer_users" in arrays else None
+            model = cls(tuple(parts), Confidence(low, high, liked, None if math.isnan(other) else other), fewer)
             if FINGERPRINT in arrays:
                 model.__dict__["fingerprint"] = str(arrays[FINGERPRINT])  # or its first use would compute it again
             return model

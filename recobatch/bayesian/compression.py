@@ -6,14 +6,13 @@ import numpy as np
 
 from recobatch.bayesian.columns import combined, gram
 from recobatch.bayesian.threads import Threads
+from recobatch.low_rank import leading_directions
 
 LARGEST_MOVE = 0.004
 """Standard deviations of the ratings by which the choice of the rank may move a prediction."""
 _HELD = 512
 """Columns that are kept between compressions. With few ratings of each user and long vectors those beyond may matter:
 what they move is measured."""
-_SMALLEST = 1e-13
-"""Of the largest eigenvalue of a Gram matrix: directions below are rounding errors."""
 _TINY = np.float32(1e-20)
 _KEPT = 64
 """Users whose sums with as many items as below are kept exactly."""
@@ -69,15 +68,12 @@ class RunningProduct:
 
         By the Gram matrices of both sides, in float64: a tenth of the time of orthogonalising the columns.
         """
-        left, left_root = _roots(gram(self._users, self._threads))
-        right, right_root = _roots(gram(self._items, self._threads))
-        inner_left, values, inner_right = np.linalg.svd(left_root @ right_root.T, full_matrices=False)
+        grams = gram(self._users, self._threads), gram(self._items, self._threads)
+        left, right, values = leading_directions(*grams, most)
         self._dropped += float((values[most:] ** 2).sum())
-        values = values[:most]
-        roots = np.sqrt(values)  # on both sides, or the next parts would be small beside one of them
-        self._users = [combined(self._users, left @ (inner_left[:, : len(values)] * roots), self._threads)]
-        self._items = [combined(self._items, right @ (inner_right[: len(values)].T * roots), self._threads)]
-        return values
+        self._users = [combined(self._users, left, self._threads)]
+        self._items = [combined(self._items, right, self._threads)]
+        return values[:most]
 
     def mean(self, scale: float = 1.0) -> Compressed:
         """The mean of the products, times ``scale``, at the smallest rank that keeps to ``LARGEST_MOVE``.
@@ -105,14 +101,6 @@ class RunningProduct:
             moves = users[self._rows] @ items[self._columns].T - np.float32(factor) * self._exact
             largest = max(largest, float(np.abs(moves).max()))
         return Compressed(users, items, largest, float(rms))
-
-
-def _roots(squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of a Gram matrix ``AᵀA``: B, for which the columns of ``A B`` are orthonormal, and R, for which ``A = A B R``."""
-    values, vectors = np.linalg.eigh(squared)
-    kept = values >= _SMALLEST * values[-1]
-    root = np.sqrt(np.maximum(values[kept], _TINY))
-    return vectors[:, kept] / root, root[:, None] * vectors[:, kept].T
 
 
 def _largest_move(users: np.ndarray, items: np.ndarray) -> float:

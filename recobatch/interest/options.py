@@ -16,8 +16,8 @@ class InterestOptions(BaseModel):
     """``best`` trains EASE and implicit ALS and takes whichever, or the sum of both, ranks held-out ratings best.
     ``none`` trains no interest model: lists are then ranked by prediction."""
     ease_rank: int | None = Field(None, ge=1, le=4096)
-    """Singular vectors that EASE keeps. None takes 256, and 96 with more than 500,000 ratings, which makes lists
-    cheaper and slightly worse."""
+    """Singular vectors that EASE keeps. None takes 256, and with more than 500,000 ratings 128, where the whole model
+    is brought to 96 columns, which makes lists cheaper and slightly worse."""
     sweeps: int = Field(6, ge=1, le=100)
     """Sweeps of implicit ALS over users and items."""
     validation_fraction: float = Field(0.2, gt=0, lt=1)

@@ -11,9 +11,7 @@ from recobatch.evaluation.baselines import popularity_model
 from recobatch.interest.candidates import (
     FIRST_PENALTY,
     IALS,
-    LARGE_SIZES,
     MANY_RATINGS,
-    SIZES,
     Choice,
     Trainer,
     in_sizes,
@@ -161,4 +159,4 @@ def _search_ials(arena: Arena, confidence: Confidence) -> Choice:
     """The kind of penalty and the weight of unobserved pairs, in a size that trains fast."""
     choices = {Choice(confidence, ials=(each,)): each for each in IALS}
     kind = choices[arena.best(choices)]
-    return Choice(confidence, ials=in_sizes(kind, LARGE_SIZES if _has_many(arena) else SIZES))
+    return Choice(confidence, ials=in_sizes(kind))

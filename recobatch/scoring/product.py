@@ -80,8 +80,10 @@ class ProductScore:
         found = raw.ravel()[places]
         scores = self._products(found, interest.ravel()[places], found)
         reached = scores >= (least * (_SLOPE * _ROUNDING))[rows]
-        rows, places, scores = rows[reached], places[reached], scores[reached]
-        return rows, places, scores, ~((np.bincount(rows, minlength=len(raw)) >= k) & (least > _LEAST))
+        n_reached = np.bincount(rows[reached], minlength=len(raw))
+        if np.isnan(scores.max(initial=0)):  # of infinities; others that do not reach the bound only cost time
+            rows, places, scores = rows[reached], places[reached], scores[reached]
+        return rows, places, scores, ~((n_reached >= k) & (least > _LEAST))
 
     def _of_all(
         self, raw: np.ndarray, interest: np.ndarray, excluded: np.ndarray, k: int, spare: np.ndarray

@@ -34,7 +34,7 @@ class Ranked:
 
 
 _Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""User, item, score and prediction of candidates."""
+"""User, item, score and the rating model's raw score of candidates."""
 _INTEREST_USERS = 512
 """Users whose interest is computed at once: a BLAS arranges the items' factors anew for each product."""
 _MOST_SCORES = 1 << 24
@@ -102,11 +102,14 @@ class Ranker:
             by.ravel()[excluded] = -np.inf
             rows, places = best_candidates(by, kth_best(by, k))
             scores = by.ravel()[places]
-        return rows + users.start, places - rows * raw.shape[1], scores, self._link(raw.ravel()[places])
+        return rows + users.start, places - rows * raw.shape[1], scores, raw.ravel()[places]
 
-    def _link(self, scores: np.ndarray) -> np.ndarray:
+    def _ranked(self, columns: Sequence[_Columns], users: slice, k: int) -> Ranked:
+        user, item, score, raw = (np.concatenate(column) for column in zip(*columns, strict=True))
+        chosen, rank = rank_candidates(user - users.start, score, k)
         with np.errstate(over="ignore", invalid="ignore"):  # as in the kernel
-            return self.rating.link.apply_link(scores)
+            prediction = self.rating.link.apply_link(raw[chosen])
+        return Ranked(user[chosen], rank, item[chosen], score[chosen], prediction)
 
 
 def _interest(kernel: ScoringKernel, users: slice) -> Iterator[tuple[slice, np.ndarray]]:
@@ -141,10 +144,4 @@ def best_of_all(rankers: Sequence[Ranker], users: slice, rated: RatedPairs, k: i
             raw = block_of["rating", id(ranker.rating.model)][1]
             by = block_of["interest", id(ranker.interest.model)][1] if ranker.interest else raw
             found[place].append(ranker._candidates(part, raw, by, excluded, k, spare))
-    return [_ranked(columns, users, k) for columns in found]
-
-
-def _ranked(columns: Sequence[_Columns], users: slice, k: int) -> Ranked:
-    user, item, score, prediction = (np.concatenate(column) for column in zip(*columns, strict=True))
-    chosen, rank = rank_candidates(user - users.start, score, k)
-    return Ranked(user[chosen], rank, item[chosen], score[chosen], prediction[chosen])
+    return [ranker._ranked(columns, users, k) for ranker, columns in zip(rankers, found, strict=True)]

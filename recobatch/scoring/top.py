@@ -81,7 +81,7 @@ def top_schema(user_type: pa.DataType, item_type: pa.DataType) -> pa.Schema:
 _ENCODING = {
     "compression": "zstd",
     "compression_level": 1,
-    "use_dictionary": ["user_id", "rank", "item_id"],
+    "use_dictionary": ["user_id", "item_id"],  # ranks are 1 to k again and again, which zstd alone makes as small
     "column_encoding": dict.fromkeys(("score", "prediction", *BOUNDS), "BYTE_STREAM_SPLIT"),
     "write_statistics": ["user_id"],
 }

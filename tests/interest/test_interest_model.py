@@ -22,10 +22,17 @@ CHOICES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=CHOICES.values(), ids=CHOICES)
+@pytest.fixture(scope="module", params=[*CHOICES, "both in 20 columns"])
 def model(request):
     with one_blas_thread():
-        return Trainer(DATA, InterestOptions(), 0).train(request.param)
+        found = Trainer(DATA, InterestOptions(), 0).train(CHOICES[request.param.split()[0]])
+        return found.in_columns(20) if "columns" in request.param else found
+
+
+def test_no_more_columns_than_asked_for(model):
+    assert (model.factors.n_factors == 20) == (model.fewer is not None)
+    assert model.in_columns(1000) is model
+    assert model.in_columns(5).factors.n_factors == 5
 
 
 def test_saved_and_loaded(model, tmp_path):
@@ -79,9 +86,9 @@ def test_new_ratings_and_new_users_count(model):
     scores = found.user_factors @ found.item_factors.T
     assert scores[1, 20::2].mean() > scores[1, 21::2].mean() + 0.5 * scores[1].std()
     assert np.array_equal(scores[0], scores[2]), "without ratings, the average user"
-    np.testing.assert_allclose(
-        found.user_factors[0], np.concatenate([part.average_user for part in model.parts]), atol=1e-6
-    )
+    average = np.concatenate([part.average_user for part in model.parts])
+    average = average if model.fewer is None else average @ model.fewer.users
+    np.testing.assert_allclose(found.user_factors[0], average, atol=1e-6)
 
 
 def test_moved_to_other_items(model):

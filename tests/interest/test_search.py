@@ -134,16 +134,18 @@ def test_a_choice_far_behind_on_the_first_fold_is_not_measured_on_the_others():
     assert max(DOUBT, *_HANDICAPS.values()) < HOPELESS
 
 
-def test_many_ratings_keep_fewer_singular_vectors_unless_the_setting_says_otherwise(monkeypatch):
+def test_many_ratings_keep_fewer_columns_unless_the_setting_says_otherwise(monkeypatch):
     """Ranking a large catalogue costs as much as the model has columns."""
-    data, choice = tastes(40, 150), Choice(SLOPE, 100.0)
+    data, choice = tastes(40, 150), Choice(SLOPE, 100.0, in_sizes(Ials(8, 5, 0.3), (4, 8)))
 
-    def rank(options=InterestOptions()):  # noqa: B008 - frozen
+    def columns(options=InterestOptions()):  # noqa: B008 - frozen
         with one_blas_thread():
-            return Trainer(data, options, 0).train(choice).factors.n_factors
+            model = Trainer(data, options, 0).train(choice)
+        return [part.item_factors.shape[1] for part in model.parts], model.factors.n_factors
 
     monkeypatch.setattr(recobatch.interest.candidates, "LARGE_RANK", 12)
-    assert rank() == 40, "of 40 users there are no more"
+    monkeypatch.setattr(recobatch.interest.candidates, "LARGE_COLUMNS", 10)
+    assert columns() == ([40, 4, 8], 52), "of 40 users there are no more"
     monkeypatch.setattr(recobatch.interest.candidates, "MANY_RATINGS", len(data) - 1)
-    assert rank() == 12
-    assert rank(InterestOptions(ease_rank=20)) == 20
+    assert columns() == ([12, 4, 8], 10)
+    assert columns(InterestOptions(ease_rank=20)) == ([20, 4, 8], 32)
