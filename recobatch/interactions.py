@@ -47,6 +47,10 @@ class EncodedInteractions:
             timestamp = self.timestamp[rows]
         return type(self)(user_index, self.item_index[rows], rating, timestamp, self.n_users, self.n_items)
 
+    def by_pair(self) -> Self:
+        """The same ratings in the order of users, then items, which all that groups them by user is faster with."""
+        return self.take(np.argsort(self.user_index.astype(np.int64) * self.n_items + self.item_index, kind="stable"))
+
     def user_counts(self) -> np.ndarray:
         """Ratings of every user: int64, shape ``(n_users,)``."""
         return count_by(self.user_index, self.n_users)

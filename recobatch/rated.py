@@ -33,7 +33,8 @@ class RatedPairs:
     def of_pairs(cls, user_index: np.ndarray, item_index: np.ndarray, *, n_users: int, n_items: int) -> Self:
         """As ``collect``, from indices: integers, shape ``(n,)`` each, in any order."""
         key = user_index.astype(np.int64) * n_items + item_index
-        key.sort()  # np.unique hashes, which takes forty times as long as this sort
+        if (key[1:] < key[:-1]).any():
+            key.sort()  # np.unique hashes, which takes forty times as long as this sort
         key = key[np.append(key[:-1] != key[1:], True)] if len(key) else key
         users = key // n_items
         indptr = np.concatenate(([0], np.cumsum(np.bincount(users, minlength=n_users))))
@@ -46,12 +47,20 @@ class RatedPairs:
 
     def contains(self, user_index: np.ndarray, item_index: np.ndarray) -> np.ndarray:
         """Whether each of the given pairs was rated: bool, shape ``(n,)``."""
+        return self.places(user_index, item_index) >= 0
+
+    def places(self, user_index: np.ndarray, item_index: np.ndarray) -> np.ndarray:
+        """Place of each of the given pairs among the rated ones, -1 for others: int64, shape ``(n,)``.
+
+        It is fastest for pairs that ascend.
+        """
         users, items = self.pairs()
         rated, wanted = users * self.n_items + items, user_index.astype(np.int64) * self.n_items + item_index
+        if (wanted[1:] >= wanted[:-1]).all():
+            return _places_of(wanted, rated)
         order = np.argsort(wanted)  # looked up in order, neighbours lie in the cache: six times as fast
-        wanted = wanted[order]
-        found = np.empty(len(wanted), dtype=bool)
-        found[order] = np.append(rated, -1)[np.searchsorted(rated, wanted)] == wanted
+        found = np.empty(len(wanted), dtype=np.int64)
+        found[order] = _places_of(wanted[order], rated)
         return found
 
     @property
@@ -99,3 +108,9 @@ class RatedPairs:
         """Inverse of ``save``."""
         with np.load(path, allow_pickle=False) as file:
             return cls(file["indptr"], file["item_index"], int(file["n_items"]))
+
+
+def _places_of(wanted: np.ndarray, rated: np.ndarray) -> np.ndarray:
+    """Place of each ascending number among other ascending ones, -1 where it is not there."""
+    place = np.searchsorted(rated, wanted)
+    return np.where(np.append(rated, -1)[place] == wanted, place, -1)

@@ -27,3 +27,12 @@ def test_times_that_were_not_loaded_take_no_memory_in_a_part_either(ratings, tmp
     part = EncodedInteractions.load(tmp_path / "ratings.parquet", times=False).take(ratings.user_index == 3)
     assert part.timestamp.strides == (0,)
     assert part.timestamp.tolist() == [-1] * len(part)
+
+
+def test_by_pair_orders_by_user_then_item_and_keeps_the_order_of_equal_pairs():
+    user, item = np.array([1, 0, 1, 0], np.int32), np.array([2, 1, 0, 1], np.int32)
+    rows = EncodedInteractions(user, item, np.arange(4, dtype=np.float32), np.arange(4) + 10, 2, 3).by_pair()
+    assert rows.user_index.tolist() == [0, 0, 1, 1]
+    assert rows.item_index.tolist() == [1, 1, 0, 2]
+    assert rows.rating.tolist() == [1, 3, 2, 0]
+    assert rows.timestamp.tolist() == [11, 13, 12, 10]

@@ -30,3 +30,13 @@ def test_the_fingerprint_is_of_the_pairs():
         len({rated(*items).fingerprint for items in ((), (1,), (1, 3), (1, 4))} | {rated(1, n_items=8).fingerprint})
         == 5
     )
+
+
+def test_the_places_of_pairs_in_any_order_and_of_pairs_that_ascend():
+    rated = RatedPairs.of_pairs(np.array([2, 0, 2, 1]), np.array([4, 1, 0, 3]), n_users=3, n_items=5)
+    user, item = (each.ravel() for each in np.mgrid[:3, :5])
+    expected = np.full(15, -1)
+    expected[[1, 8, 10, 14]] = np.arange(4)
+    shuffled = np.random.default_rng(0).permutation(15)
+    assert rated.places(user, item).tolist() == expected.tolist()
+    assert rated.places(user[shuffled], item[shuffled]).tolist() == expected[shuffled].tolist()

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from flows.tasks.ingest import ingest_ratings
 from recobatch.bayesian import BayesianState
 from recobatch.errors import BadInput, RatingsNotFound
 from recobatch.features import Features
+from recobatch.interest_model import InterestModel
 from recobatch.model_folder import (
     CALIBRATION_FILE,
     INTEREST_FILE,
@@ -28,6 +30,7 @@ from recobatch.model_folder import (
 from recobatch.scoring.closed_form import CurrentFeatures, follow_ratings
 from recobatch.scoring.extension import CurrentRatings, extend
 from recobatch.scoring.interest_extension import extend_interest
+from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.ratings_delta import RatingsDelta, Unknown
 from recobatch.scoring.uncertainty import extend_calibration
 from recobatch.sources import datasets
@@ -111,17 +114,15 @@ def _extend(services: Services, model: ToScore, ratings: Ratings, unknown: Unkno
     def build(out: Path) -> dict[str, Any]:
         known, now = files.load(), _load(ratings)
         extended, delta = extend(known, now, unknown=unknown, trained_until=until)
-        if follows:
-            state = BayesianState.load(files.state)
-            features = _features(state, extended, tables)
-            extended, _ = follow_ratings(
-                known, extended, state, now, features, complete=delta.complete, n_threads=os.cpu_count() or 1
-            )
-        moved, folder = None, extended.save(out)
-        if (interest := files.interest) is not None:
-            moved = extend_interest(load_interest(interest), known, extended, now, complete=delta.complete)
-            moved.save(out / INTEREST_FILE)
-        folder.keep(extended, moved)
+        with one_blas_thread(), ThreadPoolExecutor(1) as beside:
+            moved = beside.submit(_extend_interest, files, known, extended, now, out, complete=delta.complete)
+            if follows:
+                state = BayesianState.load(files.state)
+                features = _features(state, extended, tables)
+                extended, _ = follow_ratings(
+                    known, extended, state, now, features, complete=delta.complete, n_threads=os.cpu_count() or 1
+                )
+            extended.save(out).keep(extended, moved.result())
         if (calibration := files.load_calibration()) is not None:
             extend_calibration(calibration, known, extended).save(out / CALIBRATION_FILE)
         return delta.to_dict()
@@ -129,6 +130,17 @@ def _extend(services: Services, model: ToScore, ratings: Ratings, unknown: Unkno
     digests = {side: file_digest(path) for side, path in tables.items()}
     shaped_by = {"model": tags.get("sha256", ""), "until": until, "ratings": ratings.key, "unknown": unknown}
     return services.work.stage("extend", {**shaped_by, "side_tables": digests}, build)
+
+
+def _extend_interest(
+    files: ModelFolder, known: LoadedModel, extended: LoadedModel, now: CurrentRatings, out: Path, *, complete: bool
+) -> InterestModel | None:
+    """The users' interest of now, written to a file, where the champion has a model of it."""
+    if files.interest is None:
+        return None
+    moved = extend_interest(load_interest(files.interest), known, extended, now, complete=complete)
+    moved.save(out / INTEREST_FILE)
+    return moved
 
 
 def _side_files(services: Services, ratings: Ratings) -> dict[Side, Path]:
@@ -158,6 +170,6 @@ def _features(state: BayesianState, extended: LoadedModel, tables: Mapping[Side,
 def _load(ratings: Ratings) -> CurrentRatings:
     encoded = ratings.encoded
     return CurrentRatings(
-        ratings.interactions(), Vocabulary.load(encoded.users_path), Vocabulary.load(encoded.items_path),
+        ratings.interactions().by_pair(), Vocabulary.load(encoded.users_path), Vocabulary.load(encoded.items_path),
         ratings.report.text_ids,
     )  # fmt: skip

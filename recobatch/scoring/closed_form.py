@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from recobatch.bayesian import BayesianState, items_from_ratings, rating_digests, users_from_ratings
+from recobatch.factors import FactorModel
 from recobatch.features import Features
 from recobatch.interactions import EncodedInteractions
 from recobatch.model_folder import LoadedModel
@@ -34,7 +35,8 @@ def follow_ratings(
 
     Args:
         champion: As it was registered.
-        extended: As ``extend`` returned it, with all current ids.
+        extended: As ``extend`` returned it, with all current ids. It is used up: its arrays, which may take gigabytes,
+            become those of the result, unless they are the champion's.
         state: Of the champion, with the inputs of the fit.
         now: The current ratings.
         features: Of ids that the fit does not know, over the users and items of ``extended``.
@@ -52,11 +54,11 @@ def follow_ratings(
     chosen = np.flatnonzero(_is_changed(champion, extended, state, known, fit_users, complete=complete))
     of_users = _joined(state.users, fit_users, features.users)
     model = extended.model
-    user_factors, user_bias = model.user_factors.copy(), model.user_bias.copy()
+    user_factors, user_bias = (_own(model, champion.model, f"user_{part}") for part in ("factors", "bias"))
     if len(chosen):
         part, rows = _of_users(known, chosen), None if of_users is None else of_users.take(chosen)
         user_factors[chosen], user_bias[chosen] = users_from_ratings(state, part, users=rows, n_threads=n_threads)
-    item_factors, item_bias = model.item_factors.copy(), model.item_bias.copy()
+    item_factors, item_bias = (_own(model, champion.model, f"item_{part}") for part in ("factors", "bias"))
     if len(new_items):
         of_items = _joined(state.items, fit_items, features.items)
         item_factors[new_items], item_bias[new_items] = items_from_ratings(
@@ -67,6 +69,12 @@ def follow_ratings(
         model, user_factors=user_factors, user_bias=user_bias, item_factors=item_factors, item_bias=item_bias
     )
     return replace(extended, model=moved), len(chosen)
+
+
+def _own(model: FactorModel, champion: FactorModel, name: str) -> np.ndarray:
+    """An array of the extended model, or a copy of it where it is the champion's."""
+    array: np.ndarray = getattr(model, name)
+    return array.copy() if array is getattr(champion, name) else array
 
 
 def _by_items(

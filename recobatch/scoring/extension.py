@@ -15,6 +15,7 @@ from recobatch.rated import RatedPairs
 from recobatch.scoring.ratings_delta import ChangedIds, RatingsDelta, Unknown, count_of
 from recobatch.vocabulary import Vocabulary
 
+_ROWS = 1 << 12
 _COVERED = 0.5
 """The current ratings are all ratings, and not those since the training, if they hold that share of the pairs of it."""
 
@@ -60,13 +61,13 @@ def extend(
         _Current.find(known, side, noun, now.text_ids.get(noun))
         for known, side, noun in ((champion.users, now.users, "user"), (champion.items, now.items, "item"))
     ]
-    is_kept = _is_current(champion.rated, now.interactions, *current)
+    is_kept, was_rated = _match(champion.rated, now.interactions, *current)
     complete = bool(len(is_kept)) and float(is_kept.mean()) >= _COVERED
     users, items = (
         _Side.match(known, side, add_unknown=unknown != "leave_out", drop_gone=complete)
         for known, side in zip((champion.users, champion.items), current, strict=True)
     )
-    delta = _compare(champion.rated, now.interactions, users, items, unknown, trained_until)
+    delta = _compare(was_rated, now.interactions, users, items, unknown, trained_until)
     delta = replace(delta, complete=complete, deleted_ratings=int((~is_kept).sum()) if complete else 0)
     model = champion.model
     if not (users.is_same and items.is_same):
@@ -159,28 +160,43 @@ class _Side:
 
     def spread(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """The champion's rows at their new indices, and the weighted mean of all of them at all others."""
-        out = np.empty((len(self.extended), *rows.shape[1:]), dtype=rows.dtype)
-        out[:] = np.average(rows, axis=0, weights=weights if weights.any() else None)
-        stays = self.from_champion >= 0
-        out[self.from_champion[stays]] = rows[stays]
+        source, stays = np.full(len(self.extended), -1), self.from_champion >= 0
+        source[self.from_champion[stays]] = np.flatnonzero(stays)
+        out = np.take(rows, source, axis=0, mode="clip")
+        if len(added := np.flatnonzero(source < 0)):
+            out[added] = _mean(rows, weights if weights.any() else np.ones(len(rows)))
         return out
 
 
-def _is_current(rated: RatedPairs, now: EncodedInteractions, users: _Current, items: _Current) -> np.ndarray:
-    """Whether each of the champion's rated pairs is among the current ratings: bool, shape ``(n_rated,)``."""
+def _mean(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted mean of the rows, float64; parts of them are added up in their own type, without a copy."""
+    weights, total = weights.astype(rows.dtype), np.zeros(rows.shape[1:])
+    for start in range(0, len(rows), _ROWS):
+        total += weights[start : start + _ROWS] @ rows[start : start + _ROWS]
+    return total / weights.sum(dtype=np.float64)
+
+
+def _match(
+    rated: RatedPairs, now: EncodedInteractions, users: _Current, items: _Current
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the champion's rated pairs are among the current ratings, and which of these are among its pairs.
+
+    Returns:
+        Masks, shapes ``(n_rated,)`` and ``(len(now),)``.
+    """
     user, item = users.known_index[now.user_index], items.known_index[now.item_index]
     known = (user >= 0) & (item >= 0)
-    current = RatedPairs.of_pairs(user[known], item[known], n_users=rated.n_users, n_items=rated.n_items)
-    return current.contains(*rated.pairs())
+    place = rated.places(user[known], item[known])
+    is_current = np.zeros(len(rated.item_index), dtype=bool)
+    is_current[place[place >= 0]] = True
+    was_rated = np.zeros(len(now), dtype=bool)
+    was_rated[known] = place >= 0
+    return is_current, was_rated
 
 
 def _compare(
-    rated: RatedPairs, now: EncodedInteractions, users: _Side, items: _Side, unknown: Unknown, until: int | None
+    was_rated: np.ndarray, now: EncodedInteractions, users: _Side, items: _Side, unknown: Unknown, until: int | None
 ) -> RatingsDelta:
-    user_index, item_index = users.known_index[now.user_index], items.known_index[now.item_index]
-    known = (user_index >= 0) & (item_index >= 0)
-    was_rated = np.zeros(len(now), dtype=bool)
-    was_rated[known] = rated.contains(user_index[known], item_index[known])
     again = was_rated & (now.timestamp > until) if until is not None else np.zeros(len(now), dtype=bool)
     is_new = ~was_rated | again
     return RatingsDelta(

@@ -1,6 +1,7 @@
 """How much of their best items the users' new lists share with the published ones."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,8 @@ def mean_overlap(
     Raises:
         BadTable: If a file cannot be read.
     """
-    sides = [_pairs(files, users, items, k) for files in (new, published)]
+    with ThreadPoolExecutor(2) as pool:
+        sides = [*pool.map(lambda files: _pairs(files, users, items, k), (new, published))]
     lengths = np.array([np.bincount(user, minlength=len(users)) for user, _ in sides])
     both = (lengths > 0).all(axis=0)
     if not both.any():
