@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+import recobatch.interest.folds
 import recobatch.sparse_rows
 from recobatch.errors import BadRatings
 from recobatch.evaluation.baselines import bias_model, popularity_model
@@ -79,7 +80,10 @@ def test_changes_neither_its_input_nor_the_global_random_state():
     assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
-def test_a_rating_model_of_its_own_is_trained_on_what_is_not_held_out():
+@pytest.mark.parametrize(("often", "expected"), [(3, 3), (2, 1), (1, 1)])
+def test_a_rating_model_of_its_own_is_trained_on_what_is_not_held_out(monkeypatch, often, expected):
+    """Where ratings are so few that three folds are made, the way to rank is measured on all of them."""
+    monkeypatch.setattr(recobatch.interest.folds, "_OFTEN", ((10**6, often),))
     data, seen = tastes(), []
 
     def trainer(fit):
@@ -87,7 +91,7 @@ def test_a_rating_model_of_its_own_is_trained_on_what_is_not_held_out():
         return bias_model(fit, min_rating=1, max_rating=5)
 
     _, report = train_interest(data, **SCALE, options=InterestOptions(), rating_trainer=trainer)
-    assert (len(seen), report.folds) == (2, 3), "one fold is spared"
+    assert (len(seen), report.folds) == (expected, often)
     assert all(0 < size < len(data) for size in seen)
 
 
