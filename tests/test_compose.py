@@ -34,6 +34,13 @@ def test_nothing_but_loopback_is_published():
     assert not [name for name, service in SERVICES.items() if "network_mode" in service or service.get("privileged")]
 
 
+def test_the_prefect_server_has_a_place_for_its_pages():
+    """Below a read-only root it would serve none, and say so in its log alone."""
+    (tmpfs,) = SERVICES["prefect"]["tmpfs"]
+    assert SERVICES["prefect"]["read_only"]
+    assert SERVICES["prefect"]["environment"]["PREFECT_UI_STATIC_DIRECTORY"].startswith(f"{tmpfs}/")
+
+
 def test_no_password_is_written_down():
     values = [str(value) for service in SERVICES.values() for value in service.get("environment", {}).values()]
     named = {name for value in values for name in re.findall(r"\$\{(\w+)", value)}
