@@ -112,7 +112,7 @@ class InterestModel:
     @cached_property
     def factors(self) -> FactorModel:
         """One dot product for all parts, without biases and without a rating range."""
-        users, items = zip(*((part.user_factors, part.item_factors) for part in self.parts), strict=True)
+        users, items = self._sides
         if self.fewer is not None:
             user_factors, item_factors = self.fewer.of_users(users), self.fewer.of_items(items)
         else:
@@ -120,12 +120,17 @@ class InterestModel:
         user_bias, item_bias = (np.zeros(n, dtype=np.float32) for n in (self.n_users, self.n_items))
         return FactorModel(user_factors, item_factors, user_bias, item_bias)
 
+    @property
+    def _sides(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Factors of the users and of the items, by part."""
+        return [part.user_factors for part in self.parts], [part.item_factors for part in self.parts]
+
     def in_columns(self, most: int) -> "InterestModel":
         """The model with at most so many columns in ``factors``: the nearest sum of its parts."""
-        whole = replace(self, fewer=None).factors
-        if whole.n_factors <= most:
+        users, items = self._sides
+        if sum(factors.shape[1] for factors in items) <= most:
             return self
-        return replace(self, fewer=FewerColumns.of(whole.user_factors, whole.item_factors, most))
+        return replace(self, fewer=FewerColumns.of(users, items, most))
 
     def for_users(self, ratings: EncodedInteractions) -> "InterestModel":
         """Compute the users' factors from ratings in closed form; items stay as they were trained.

@@ -11,6 +11,7 @@ _SMALLEST = 1e-13
 _TINY = np.float32(1e-20)
 _ROWS_AT_ONCE = 256
 """A BLAS may round differently for another shape: every row is computed among so many, others where there are fewer."""
+_ROWS_PER_GRAM = 8192
 
 
 def leading_directions(
@@ -52,10 +53,9 @@ class FewerColumns:
     """float32, shape ``(n_before, n_columns)``."""
 
     @classmethod
-    def of(cls, users: np.ndarray, items: np.ndarray, n_columns: int) -> Self:
-        """Those that change ``users @ items.T`` least, by the sum of squares; the factors are float32."""
-        users, items = users.astype(np.float64), items.astype(np.float64)
-        left, right, _ = leading_directions(users.T @ users, items.T @ items, n_columns)
+    def of(cls, users: Sequence[np.ndarray], items: Sequence[np.ndarray], n_columns: int) -> Self:
+        """Those that change the product ``users @ items.T`` least, by the sum of squares; parts as in ``of_users``."""
+        left, right, _ = leading_directions(_gram(users), _gram(items), n_columns)
         return cls(left.astype(np.float32), right.astype(np.float32))
 
     def of_users(self, parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -87,3 +87,13 @@ def _product(parts: Sequence[np.ndarray], matrix: np.ndarray) -> np.ndarray:
         else:
             product[chosen] = (rows @ matrix)[:n]
     return product
+
+
+def _gram(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Of columns that lie beside each other, float64; some rows at a time, since a copy of all is large."""
+    width = sum(part.shape[1] for part in parts)
+    gram = np.zeros((width, width))
+    for start in range(0, len(parts[0]), _ROWS_PER_GRAM):
+        rows = np.concatenate([part[start : start + _ROWS_PER_GRAM] for part in parts], axis=1, dtype=np.float64)
+        gram += rows.T @ rows
+    return gram

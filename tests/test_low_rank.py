@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from recobatch import low_rank
 from recobatch.low_rank import FewerColumns
 
 
@@ -14,9 +15,10 @@ def factors(n_users=350, n_items=90, width=20):
 
 
 @pytest.mark.parametrize("n_columns", [1, 7, 19])
-def test_no_product_of_so_few_columns_is_nearer(n_columns):
+def test_no_product_of_so_few_columns_is_nearer(monkeypatch, n_columns):
+    monkeypatch.setattr(low_rank, "_ROWS_PER_GRAM", 100)
     users, items = factors()
-    fewer = FewerColumns.of(users, items, n_columns)
+    fewer = FewerColumns.of([users], [items[:, :3], items[:, 3:]], n_columns)
     found = fewer.of_users([users]) @ fewer.of_items([items]).T
     assert fewer.users.shape == (20, n_columns)
     values = np.linalg.svd(users.astype(np.float64) @ items.T, compute_uv=False)
@@ -26,7 +28,7 @@ def test_no_product_of_so_few_columns_is_nearer(n_columns):
 
 def test_the_bits_of_a_row_depend_on_no_other_row():
     users, items = factors()
-    fewer = FewerColumns.of(users, items, 7)
+    fewer = FewerColumns.of([users], [items], 7)
     whole = fewer.of_users([users[:, :4], users[:, 4:]])
     for part in (slice(0, 1), slice(3, 70), slice(100, 350)):
         assert np.array_equal(fewer.of_users([users[part]]), whole[part])
