@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,15 @@ from recobatch.factors import FactorModel
 from recobatch.interactions import Split
 from recobatch.intervals import Calibration
 from recobatch.model_folder import CALIBRATION_FILE
-from recobatch.training.choice import compare_split
+from recobatch.training.choice import held_out_parts
 
 COMPARED_FILE = "factors.npz"
 """Factors of the training that held out a part of the training ratings."""
+
+
+def further_file(compared: Path, number: int) -> Path:
+    """Where the factors of the further trainings lie, from 1."""
+    return compared.with_name(f"factors-{number}.npz")
 
 
 def calibrate(
@@ -80,9 +86,11 @@ def _fit(
 ) -> tuple[Calibration, CalibratedOn, UncertaintyQuality]:
     train, test = split.train, HeldOut.of(factors, split.test)
     if compared is not None:
-        known = compare_split(split, settings.champion.validation_fraction, settings.seed)
-        other = FactorModel.load(compared)
-        calibration = calibrate_model(other, seen=known.train, held_out=known.test, train=train)
+        parts = held_out_parts(split, settings.champion.validation_fraction, settings.seed)
+        known, other = next(parts), FactorModel.load(compared)
+        further = takewhile(Path.exists, (further_file(compared, number) for number in count(1)))
+        others = ((FactorModel.load(path), part.test) for path, part in zip(further, parts, strict=False))
+        calibration = calibrate_model(other, seen=known.train, held_out=known.test, train=train, others=others)
         return calibration, "held-out training ratings", assess_uncertainty(calibration, test)
     if split.validation is not None:
         calibration = calibrate_model(factors, seen=train, held_out=split.validation, train=train)

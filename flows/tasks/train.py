@@ -11,14 +11,14 @@ from prefect.cache_policies import NO_CACHE
 from flows.job import Job
 from flows.outputs import LeftOut, Parts, Ratings, TrainedModel
 from flows.settings.tree import Settings
-from flows.tasks.calibrate import COMPARED_FILE, calibration_metrics
+from flows.tasks.calibrate import COMPARED_FILE, calibration_metrics, further_file
 from flows.tasks.fingerprints import shaping_settings
 from flows.tasks.lanes import check_lane
 from flows.tasks.left_out import leave_out
 from recobatch.errors import TrainingDiverged
 from recobatch.models import find_model
 from recobatch.tracking import TrackedRun
-from recobatch.training.choice import validation_error
+from recobatch.training.choice import train_without_more, validation_error
 from recobatch.training.fit import TrainingInputs, fit, n_steps
 
 Validated = tuple[float, Path]
@@ -123,6 +123,9 @@ def validate_model(job: Job, name: str, ratings: Ratings, parts: Parts, fraction
     def build(out: Path) -> dict[str, Any]:
         factors, inputs = out / COMPARED_FILE, training_inputs(settings, ratings, parts)
         error = validation_error(name, inputs, fraction, lambda *_, **__: check_lane(), factors)
+        for number, other in enumerate(train_without_more(name, inputs, fraction), 1):
+            other.save(further_file(factors, number))
+            check_lane()
         return {"mse": error if math.isfinite(error) else None}
 
     _, shaped_by = training_stage(settings, name, ratings, parts)

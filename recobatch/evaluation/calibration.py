@@ -5,6 +5,7 @@ quantile regression", NeurIPS 2019.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -115,8 +116,9 @@ def calibrate(
 
 
 def calibrate_model(
-    factors: FactorModel, *, seen: EncodedInteractions, held_out: EncodedInteractions, train: EncodedInteractions
-) -> Calibration:
+    factors: FactorModel, *, seen: EncodedInteractions, held_out: EncodedInteractions, train: EncodedInteractions,
+    others: Iterable[tuple[FactorModel, EncodedInteractions]] = (),
+) -> Calibration:  # fmt: skip
     """Calibrate a model on ratings that it does not know.
 
     Args:
@@ -124,6 +126,7 @@ def calibrate_model(
         seen: Its training ratings.
         held_out: Ratings over the same users and items that it does not know.
         train: Training ratings of the model that is to have the calibration: its activity bands count them.
+        others: Further trainings like that of ``factors``, each with the ratings that it does not know.
 
     Raises:
         BadInput: If there are no held-out ratings.
@@ -135,7 +138,8 @@ def calibrate_model(
         "item_ratings": train.item_counts(),
     }
     calibration = calibrate(
-        new, **counts, rating_range=(low, high) if high > low else (-math.inf, math.inf),
+        HeldOut.joined([new, *(HeldOut.of(*other) for other in others)]), **counts,
+        rating_range=(low, high) if high > low else (-math.inf, math.inf),
         seen=around_means(seen, low, high),
     )  # fmt: skip
     gain = _gain(new, HeldOut.of(factors, _some(seen, _PROBED)), len(seen) / len(train))

@@ -4,7 +4,8 @@ The standard deviation of a pair is ``sqrt(sd_user² + sd_item²)``. It is fitte
 it in the same way.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -43,6 +44,12 @@ class HeldOut:
         """Predict rows; of a training that diverged, a prediction that is no number counts as the middle rating."""
         prediction, middle = predict_rows(factors, rows), np.float32((factors.min_rating + factors.max_rating) / 2)
         return cls(rows.user_index, rows.item_index, rows.rating, np.where(np.isfinite(prediction), prediction, middle))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The ratings of all parts."""
+        names = (each.name for each in fields(cls))
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     def __len__(self) -> int:
         return len(self.rating)

@@ -3,8 +3,9 @@
 The test part has no influence on it. Imports no TensorFlow.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -16,10 +17,13 @@ from recobatch.evaluation.evaluate import evaluate, predict_rows
 from recobatch.evaluation.standing import Standing, compare_candidates
 from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions, Split
+from recobatch.models import find_model
 from recobatch.training.fit import OnEpoch, TrainingInputs, fitter
 
 _SWEEPS = 60
 """Most sweeps of a model that is only compared."""
+_MOST_PARTS, _ENOUGH = 4, 40_000
+"""Parts of the training ratings that intervals are calibrated on, and ratings in them that suffice."""
 
 
 class ChampionOptions(BaseModel):
@@ -48,16 +52,33 @@ def compare_split(split: Split, fraction: float, seed: int) -> Split:
     Raises:
         BadSettings: If a part would be empty.
     """
-    train = split.train
+    return next(held_out_parts(split, fraction, seed))
+
+
+def held_out_parts(split: Split, fraction: float, seed: int) -> Iterator[Split]:
+    """Training ratings divided again and again, at random; no rating is in two of the second parts.
+
+    Args:
+        split: As in ``compare_split``, which returns the first.
+        fraction: Likewise.
+        seed: Likewise.
+
+    Raises:
+        BadSettings: If a part would be empty.
+    """
+    train, rng = split.train, np.random.default_rng(seed)
     size = round(fraction * len(train))
     if not 0 < size < len(train):
         raise BadSettings(
             f"champion.validation_fraction: found {fraction:g} of {len(train):,} training ratings, expected at least "
             f"one rating in each part; give more ratings, or pass --set champion.validation_fraction=0"
         )
-    held = np.zeros(len(train), dtype=bool)
-    held[np.random.default_rng(seed).choice(len(train), size, replace=False, shuffle=False)] = True
-    return Split(train.take(~held), train.take(held))
+    left = np.arange(len(train))
+    while len(left) >= size:
+        held = np.zeros(len(train), dtype=bool)
+        held[left[rng.choice(len(left), size, replace=False, shuffle=False)]] = True
+        yield Split(train.take(~held), train.take(held))
+        left = left[~held[left]]
 
 
 def compare_errors(factors: Mapping[str, FactorModel], held_out: EncodedInteractions) -> dict[str, Standing]:
@@ -93,6 +114,20 @@ def validation_error(
     if factors is not None:
         fitted.factors.save(factors)
     return evaluate(fitted.factors, train=parts.train, test=parts.test).mse
+
+
+def train_without_more(name: str, inputs: TrainingInputs, fraction: float) -> Iterator[FactorModel]:
+    """Further trainings like that of ``validation_error``, each without the next of ``held_out_parts``.
+
+    Intervals that are calibrated on one part alone depend on which one it is, and on one training: those of a Keras
+    model, which trains in seconds, are calibrated on up to four parts, until these hold 40,000 ratings.
+    """
+    if not find_model(name).is_keras:
+        return
+    size = round(fraction * len(inputs.split.train))
+    parts = islice(held_out_parts(inputs.split, fraction, inputs.seed), 1, min(_MOST_PARTS, -(-_ENOUGH // size)))
+    for part in parts:
+        yield fitter(name)(name, shortened(replace(inputs, split=part), inputs.split.train), None, None).factors
 
 
 def shortened(inputs: TrainingInputs, like: EncodedInteractions) -> TrainingInputs:

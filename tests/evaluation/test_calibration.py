@@ -219,3 +219,17 @@ def test_later_users_without_ratings_are_as_uncertain_as_those_of_the_training()
     np.testing.assert_array_equal(sd[:2], calibration.noise.user_sd[[0, 199]])
     assert sd[2] == pytest.approx(sd[1])
     assert sd[3] < 0.7 * sd[2]
+
+
+def test_further_trainings_bring_their_held_out_ratings():
+    model, rows, _ = tastes()
+    part = np.arange(len(rows)) % 8
+    given = {"seen": rows.take(part > 2), "train": rows}
+    together = calibrate_model(model, held_out=rows.take(part < 2), **given)
+    apart = calibrate_model(
+        model, held_out=rows.take(part == 0), others=[(model, rows.take(part == 1))], **given
+    )  # fmt: skip
+    alone = calibrate_model(model, held_out=rows.take(part == 0), **given)
+    assert apart.intervals.user_edges.tolist() == together.intervals.user_edges.tolist()
+    different = [np.abs(each.noise.item_sd - together.noise.item_sd).max() for each in (apart, alone)]
+    assert different[0] < 0.3 * different[1]

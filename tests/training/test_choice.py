@@ -9,7 +9,7 @@ from recobatch.encode import Encoded
 from recobatch.errors import BadSettings
 from recobatch.interactions import Split
 from recobatch.models.options import ModelOptions
-from recobatch.training.choice import compare_split, validation_error
+from recobatch.training.choice import compare_split, held_out_parts, train_without_more, validation_error
 from recobatch.training.fit import TrainingInputs
 from recobatch.training.recipe import Recipe
 
@@ -34,6 +34,26 @@ def test_the_parts_are_a_seeded_division_of_train(inputs):
     assert not pairs(parts.train) & pairs(parts.test)
     assert compare_split(inputs.split, 0.25, 4).test.fingerprint == parts.test.fingerprint
     assert compare_split(inputs.split, 0.25, 5).test.fingerprint != parts.test.fingerprint
+
+
+def test_no_rating_is_held_out_twice(inputs):
+    parts = list(held_out_parts(inputs.split, 0.3, 4))
+    assert len(parts) == 3
+    assert parts[0].test.fingerprint == compare_split(inputs.split, 0.3, 4).test.fingerprint
+    assert len(set().union(*(pairs(part.test) for part in parts))) == sum(len(part.test) for part in parts)
+    for part in parts:
+        assert pairs(part.train) | pairs(part.test) == pairs(inputs.split.train)
+        assert not pairs(part.train) & pairs(part.test)
+
+
+@pytest.mark.parametrize(("parts", "more"), [(0.5, 0), (1.5, 1), (9, 3)])
+def test_a_keras_model_is_trained_without_further_parts_until_they_suffice(inputs, monkeypatch, parts, more):
+    size = round(0.2 * len(inputs.split.train))
+    monkeypatch.setattr("recobatch.training.choice._ENOUGH", int(parts * size))
+    found = list(train_without_more("explicit_mf", inputs, 0.2))
+    assert len(found) == more
+    assert len({factors.fingerprint for factors in found}) == more
+    assert not list(train_without_more("bayesian_mf", inputs, 0.2))
 
 
 @pytest.mark.parametrize("name", ["bayesian_mf", "explicit_mf"])
