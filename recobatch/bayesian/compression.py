@@ -10,9 +10,13 @@ from recobatch.low_rank import leading_directions
 
 LARGEST_MOVE = 0.004
 """Standard deviations of the ratings by which the choice of the rank may move a prediction."""
-_HELD = 512
-"""Columns that are kept between compressions. With few ratings of each user and long vectors those beyond may matter:
-what they move is measured."""
+_HELD, _MOST_HELD = 512, 1024
+"""Columns that are kept between compressions, of few and of many users and items. With few ratings of each user and
+long vectors those beyond may matter: what they move is measured."""
+_MANY_ROWS = 20_000
+"""Users and items, of whom more columns are kept: their training takes minutes, a larger decomposition seconds."""
+_MOST_BYTES = 1 << 31
+"""Of more columns, with those that follow until the next compression."""
 _TINY = np.float32(1e-20)
 _KEPT = 64
 """Users whose sums with as many items as below are kept exactly."""
@@ -43,14 +47,14 @@ class Compressed:
 class RunningProduct:
     """Sum of products ``P Qᵀ``, compressed as it grows, so that memory does not grow with the number of products."""
 
-    def __init__(self, n_users: int, n_items: int, threads: Threads, held: int = _HELD) -> None:
+    def __init__(self, n_users: int, n_items: int, threads: Threads, held: int | None = None) -> None:
         self._users = [np.zeros((n_users, 0), dtype=np.float32)]
         self._items = [np.zeros((n_items, 0), dtype=np.float32)]
         self._rows = np.linspace(0, n_users - 1, min(_KEPT, n_users)).astype(np.int64)
         self._columns = np.linspace(0, n_items - 1, min(_PROBED, n_items)).astype(np.int64)
         self._exact = np.zeros((len(self._rows), len(self._columns)))
         self._threads = threads
-        self._held = held
+        self._held = held or _held(n_users + n_items)
         self._count = 0
         self._dropped = 0.0
 
@@ -101,6 +105,12 @@ class RunningProduct:
             moves = users[self._rows] @ items[self._columns].T - np.float32(factor) * self._exact
             largest = max(largest, float(np.abs(moves).max()))
         return Compressed(users, items, largest, float(rms))
+
+
+def _held(n_rows: int) -> int:
+    """Columns that are kept of so many users and items."""
+    fitting = _MOST_BYTES // (2 * 4 * n_rows)
+    return max(_HELD, min(_MOST_HELD, fitting)) if n_rows >= _MANY_ROWS else _HELD
 
 
 def _largest_move(users: np.ndarray, items: np.ndarray) -> float:

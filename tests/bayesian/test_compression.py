@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recobatch.bayesian.columns import combined, gram
-from recobatch.bayesian.compression import RunningProduct
+from recobatch.bayesian.compression import RunningProduct, _held
 from recobatch.bayesian.threads import Threads, threads
 
 ALONE = Threads(None)
@@ -41,3 +41,21 @@ def test_the_largest_move_is_measured_on_the_mean_of_all_products(held):
     assert mean.largest_move == pytest.approx(moves.max(), rel=1e-3)
     assert (mean.largest_move > 0.005) == (held == 12)
     np.testing.assert_allclose(mean.items.T @ mean.items, np.eye(mean.rank), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n_users", "n_items", "held"), [(6_000, 4_000, 512), (162_541, 59_047, 1024), (10**6, 2_000, 512)]
+)
+def test_more_columns_are_kept_of_many_users_whose_columns_fit_in_memory(n_users, n_items, held):
+    assert _held(n_users + n_items) == held
+
+
+def test_noise_that_takes_more_columns_gets_them(monkeypatch):
+    """Samples that have little in common, as those of users with few ratings."""
+    monkeypatch.setattr("recobatch.bayesian.compression._MANY_ROWS", 1000)
+    rng, product = np.random.default_rng(0), RunningProduct(900, 800, ALONE)
+    for _ in range(70):
+        product.add(*(0.3 * rng.normal(size=(n, 16)).astype(np.float32) for n in (900, 800)))
+    mean = product.mean()
+    assert mean.rank > 640
+    assert mean.largest_move <= 0.005
