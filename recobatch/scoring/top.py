@@ -52,7 +52,8 @@ def top_shard(
     """
     loaded = model.load()
     loaded.check_range(users)
-    factors = load_interest(interest).factors if interest is not None and rank_by != "prediction" else None
+    with one_blas_thread():  # factors may be products, too small for the threads of a BLAS
+        factors = load_interest(interest).factors if interest is not None and rank_by != "prediction" else None
     ranker, calibration = Ranker.of(loaded.model, factors, rank_by), current_calibration(model, loaded)
     schema = top_schema(loaded.users.ids.type, loaded.items.ids.type).with_metadata(dict(metadata))
     with one_blas_thread(), open_shard(out, schema, _ENCODING) as shard:
