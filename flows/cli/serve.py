@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.output import echo
+from flows.cli.signals import handled
 from flows.server.environment import prepare_environment
 from flows.server.local import prefect_server
 
@@ -30,6 +31,7 @@ def serve_batches(settings: Mapping[str, Any], *, cron: str | None, timezone: st
             echo(f"Its page asks for a password: {server.where_password}", err=True)
         notice_lost_runs()
         schedule = Cron(cron, timezone=timezone) if cron else None
+        handled()  # Prefect catches Ctrl-C and returns
         batch_scoring.serve(
             name="batch-scoring",
             schedule=schedule,

@@ -33,7 +33,7 @@ class _Stopping(BaseException):
     number: int
 
     def __del__(self) -> None:
-        if not _seen:
+        if not _handled:
             _strike_soon(self.number)
 
 
@@ -58,8 +58,8 @@ _SIGNALS = {
 }
 """Name of an exception → what to call the signal behind it, and the exit code."""
 
-_seen = False
-"""Whether the command line knows of a signal."""
+_handled = False
+"""Whether whoever catches a signal may forget it."""
 _postponed: int = signal.SIGTERM
 """The signal that is raised again when the timer ends."""
 
@@ -75,8 +75,8 @@ def raise_on_signals() -> None:
     signal.signal(signal.SIGTERM, _raises(Terminated))
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _raises(Interrupted))
-    if getattr(sys.unraisablehook, "func", None) is not _print_others:
-        sys.unraisablehook = partial(_print_others, sys.unraisablehook)
+    if getattr(sys.unraisablehook, "func", None) is not _raise_again:
+        sys.unraisablehook = partial(_raise_again, sys.unraisablehook)
 
 
 def raise_in_flows() -> None:
@@ -97,18 +97,25 @@ def raise_in_flows() -> None:
 
 
 def signal_behind(error: BaseException | None) -> tuple[str, int] | None:
-    """What stopped the process, and its exit code, if a signal led to ``error``; no signal is raised again then.
+    """What stopped the process, and its exit code, if a signal led to ``error``, which counts as handled then.
 
     A signal that strikes inside a library may come out as whatever that library makes of it.
     """
-    global _seen
     while error is not None:
         for kind in type(error).__mro__:
             if kind.__name__ in _SIGNALS:
-                _seen = True
+                handled()
                 return _SIGNALS[kind.__name__]
         error = error.__cause__ or error.__context__
     return None
+
+
+def handled() -> None:
+    """Let whoever catches a signal from now on, or has caught one, forget it."""
+    global _handled
+    _handled = True
+    if signal.getsignal(signal.SIGALRM) is _strike_postponed:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _raises(error: type[_Stopping]) -> "Callable[[int, FrameType | None], None]":
@@ -127,14 +134,18 @@ def _strike_soon(number: int) -> None:
     # A timer and no thread: to start one takes locks that the interrupted code may hold.
     global _postponed
     _postponed = number
-    signal.setitimer(signal.ITIMER_REAL, _SOON)
+    # Again and again: one that comes just before the code blocks in a system call would wait as long as the call does.
+    signal.setitimer(signal.ITIMER_REAL, _SOON, _SOON)
 
 
 def _strike_postponed(_: int, frame: "FrameType | None") -> None:
-    if not _seen and callable(handler := signal.getsignal(_postponed)):
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    if callable(handler := signal.getsignal(_postponed)):
         handler(_postponed, frame)
 
 
-def _print_others(otherwise: Callable[["UnraisableHookArgs"], Any], lost: "UnraisableHookArgs") -> None:
-    if not isinstance(lost.exc_value, _Stopping):
+def _raise_again(otherwise: Callable[["UnraisableHookArgs"], Any], lost: "UnraisableHookArgs") -> None:
+    if isinstance(lost.exc_value, _Stopping):
+        _strike_soon(lost.exc_value.number)
+    else:
         otherwise(lost)

@@ -12,10 +12,14 @@ from flows.cli.signals import signal_behind
 WORDS = [(signal.SIGTERM, "terminated 143"), (signal.SIGINT, "interrupted 130")]
 
 
+# In short naps: a signal that comes just before a long one begins would be noticed at its end.
+WAIT = "def wait():\n    import time\n    for _ in range(1000):\n        time.sleep(0.1)\n"
+
+
 def stopped(program, number, *, answer=""):
     """What the program prints after "ready", when it gets the signal."""
     process = subprocess.Popen(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", WAIT + program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -35,7 +39,7 @@ def stopped(program, number, *, answer=""):
 
 # The signal comes while an object is torn down, where Python forgets what is raised.
 _TORN_DOWN = """
-import sys, time
+import sys
 from flows.cli.signals import raise_on_signals, signal_behind
 raise_on_signals()
 raise_on_signals()
@@ -43,12 +47,12 @@ raise_on_signals()
 class Slow:
     def __del__(self):
         print("ready", flush=True)
-        time.sleep(100)
+        wait()
         print("nobody stopped it")
 
 try:
     Slow()
-    time.sleep(100)
+    wait()
 except BaseException as error:
     print(*signal_behind(error))
 """
@@ -61,16 +65,15 @@ def test_a_signal_that_strikes_a_finaliser_is_not_lost(number, told):
 
 # The signal comes where somebody else's code forgets whatever was raised.
 _FORGOTTEN = """
-import sys, time
 from flows.cli.signals import raise_on_signals, signal_behind
 raise_on_signals()
 try:
     try:
         print("ready", flush=True)
-        time.sleep(100)
+        wait()
     except BaseException:
         print("forgotten", flush=True)
-    time.sleep(100)
+    wait()
 except BaseException as error:
     print(*signal_behind(error))
 """
@@ -83,7 +86,6 @@ def test_a_signal_that_a_library_forgets_is_raised_again(number, told):
 
 # During a flow the handler is Prefect's; the command line's comes back afterwards.
 _IN_A_FLOW = """
-import time
 from flows.cli.signals import raise_in_flows, raise_on_signals, signal_behind
 from prefect.exceptions import TerminationSignal
 from prefect.utilities.engine import capture_sigterm, is_prefect_sigterm_handler_installed
@@ -94,12 +96,12 @@ try:
         assert is_prefect_sigterm_handler_installed()
         try:
             print("ready", flush=True)
-            time.sleep(100)
+            wait()
         except TerminationSignal as error:
             print("forgotten", error.signal, flush=True)
             del error
         try:
-            time.sleep(100)
+            wait()
         except TerminationSignal:
             print("raised again", flush=True)
             raise
@@ -131,7 +133,7 @@ print("ready", flush=True)
 try:
     with condition:
         print("taken", flush=True)
-        time.sleep(100)
+        wait()
 except BaseException as error:
     print(*signal_behind(error), lock.locked())
 """

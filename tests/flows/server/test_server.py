@@ -79,12 +79,12 @@ def test_all_that_a_schedule_opens_is_on_loopback(prefect_api, tmp_path):
         listening = listening_sockets(family(served.pid))
         assert ("127.0.0.1", port) in listening
         assert {address for address, _ in listening} == {"127.0.0.1"}
+        served.send_signal(signal.SIGINT)
+        _, told = served.communicate(timeout=60)
+        assert (served.returncode, "Traceback" in told, "interrupted" in told) == (0, False, False), told
     finally:
-        served.terminate()
-        try:
-            served.communicate(timeout=60)
-        finally:
-            served.kill()
+        served.kill()
+        served.communicate()
 
 
 def wait_for_deployment(api, process, password):
