@@ -33,8 +33,9 @@ class ChampionOptions(BaseModel):
 
     validation_fraction: float = Field(0.125, ge=0, le=0.5)
     """Share of the training ratings on which the models are compared and their intervals calibrated, after one more
-    training of each on the others. 0 compares them on the split's validation part, or on ratings that every recipe
-    holds out, else on the test part, and calibrates on the first or the last of these."""
+    training of each on the others; those of a Keras model on up to four such shares. 0 compares them on the split's
+    validation part, or on ratings that every recipe holds out, else on the test part, and calibrates on the first or
+    the last of these."""
     trained_on: Literal["all", "train"] = "all"
     """Ratings that the published champion knows. ``all``: after it was measured, ``bayesian_mf`` continues its chains
     with every rating, and a Keras model is trained again on every rating for the epochs that were best. ``train``:
