@@ -22,7 +22,7 @@ from recobatch.training.fit import OnEpoch, TrainingInputs, fitter
 
 _SWEEPS = 60
 """Most sweeps of a model that is only compared."""
-_MOST_PARTS, _ENOUGH = 4, 40_000
+_MOST_PARTS, _ENOUGH = 2, 20_000
 """Parts of the training ratings that intervals are calibrated on, and ratings in them that suffice."""
 
 
@@ -33,7 +33,7 @@ class ChampionOptions(BaseModel):
 
     validation_fraction: float = Field(0.125, ge=0, le=0.5)
     """Share of the training ratings on which the models are compared and their intervals calibrated, after one more
-    training of each on the others; those of a Keras model on up to four such shares. 0 compares them on the split's
+    training of each on the others; those of a Keras model on two such shares. 0 compares them on the split's
     validation part, or on ratings that every recipe holds out, else on the test part, and calibrates on the first or
     the last of these."""
     trained_on: Literal["all", "train"] = "all"
@@ -121,7 +121,7 @@ def train_without_more(name: str, inputs: TrainingInputs, fraction: float) -> It
     """Further trainings like that of ``validation_error``, each without the next of ``held_out_parts``.
 
     Intervals that are calibrated on one part alone depend on which one it is, and on one training: those of a Keras
-    model, which trains in seconds, are calibrated on up to four parts, until these hold 40,000 ratings.
+    model, which trains in seconds, are calibrated on two parts, unless one holds 20,000 ratings.
     """
     if not find_model(name).is_keras:
         return
