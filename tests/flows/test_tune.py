@@ -83,7 +83,7 @@ def test_models_of_both_kinds_are_tuned_together(recobatch, ratings_csv, at_proj
     settings = load_settings({}, environment={}, toml=Path(outcome.json["toml"]))
     assert settings.model.n_factors == wanted["model.n_factors"]
     assert settings.model.bayesian_factors == wanted.get("model.bayesian_factors")
-    client = MlflowClient(f"sqlite:///{at_project}/mlflow.db")
+    client = MlflowClient(tracking_address(at_project))
     parent = client.get_run(models["bayesian_mf"]["mlflow_run_id"])
     below = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     assert {run.data.tags["model"] for run in below} == set(models)
