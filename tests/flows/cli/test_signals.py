@@ -84,6 +84,25 @@ def test_a_signal_that_a_library_forgets_is_raised_again(number, told):
     assert stopped(_FORGOTTEN, number) == f"forgotten\n{told}\n"
 
 
+_HANDLED = """
+import time
+from flows.cli.signals import handled, raise_on_signals
+raise_on_signals()
+handled()
+try:
+    print("ready", flush=True)
+    wait()
+except KeyboardInterrupt:
+    print("caught")
+time.sleep(0.1)
+print("ended")
+"""
+
+
+def test_one_that_a_library_handles_is_not():
+    assert stopped(_HANDLED, signal.SIGINT) == "caught\nended\n"
+
+
 # During a flow the handler is Prefect's; the command line's comes back afterwards.
 _IN_A_FLOW = """
 from flows.cli.signals import raise_in_flows, raise_on_signals, signal_behind

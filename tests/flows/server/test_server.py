@@ -81,7 +81,9 @@ def test_all_that_a_schedule_opens_is_on_loopback(prefect_api, tmp_path):
         assert {address for address, _ in listening} == {"127.0.0.1"}
         served.send_signal(signal.SIGINT)
         _, told = served.communicate(timeout=60)
-        assert (served.returncode, "Traceback" in told, "interrupted" in told) == (0, False, False), told
+        # Prefect waits for Ctrl-C from some moment after the deployment is there; before, it is an interrupted command.
+        assert (served.returncode, "interrupted" in told) in {(0, False), (130, True)}, told
+        assert "Traceback" not in told
     finally:
         served.kill()
         served.communicate()
