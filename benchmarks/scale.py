@@ -20,10 +20,11 @@ import numpy as np
 import pyarrow as pa
 from scoring_runs import THREADS, bare, clock, look_up, peak_mb, publish
 
+from recobatch.blas import one_blas_thread
 from recobatch.factors import FactorModel, Link
 from recobatch.model_folder import LoadedModel, ModelFolder
 from recobatch.rated import RatedPairs
-from recobatch.scoring.kernel import BLOCK_USERS, ScoringKernel, one_blas_thread
+from recobatch.scoring.kernel import BLOCK_USERS, ScoringKernel
 from recobatch.scoring.top import top_shard
 from recobatch.table import open_table
 from recobatch.vocabulary import Vocabulary

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recobatch.blas import one_blas_thread
 from recobatch.factors import FactorModel, Link
 from recobatch.interest.candidates import LARGE_COLUMNS, LARGE_RANK, SIZES
 from recobatch.interest_model import Confidence, InterestKind, InterestModel, InterestPart
 from recobatch.model_folder import INTEREST_FILE, LoadedModel, ModelFolder, load_interest
 from recobatch.rated import RatedPairs
-from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.list_plan import plan_lists
 from recobatch.scoring.predictions import (
     ScoreOptions,

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 
 from recobatch.array_file import FINGERPRINT, fingerprint_arrays, open_arrays, save_arrays
+from recobatch.blas import one_blas_thread
 from recobatch.errors import BadTable
 from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions
@@ -114,7 +115,8 @@ class InterestModel:
         """One dot product for all parts, without biases and without a rating range."""
         users, items = self._sides
         if self.fewer is not None:
-            user_factors, item_factors = self.fewer.of_users(users), self.fewer.of_items(items)
+            with one_blas_thread():  # the products are too small for the threads of a BLAS
+                user_factors, item_factors = self.fewer.of_users(users), self.fewer.of_items(items)
         else:
             user_factors, item_factors = (np.concatenate(side, axis=1) for side in (users, items))
         user_bias, item_bias = (np.zeros(n, dtype=np.float32) for n in (self.n_users, self.n_items))

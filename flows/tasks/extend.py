@@ -17,6 +17,7 @@ from flows.outputs import Ratings, ToScore
 from flows.settings.sections import DataSettings
 from flows.tasks.ingest import ingest_ratings
 from recobatch.bayesian import BayesianState
+from recobatch.blas import one_blas_thread
 from recobatch.errors import BadInput, RatingsNotFound
 from recobatch.features import Features
 from recobatch.interest_model import InterestModel
@@ -30,7 +31,6 @@ from recobatch.model_folder import (
 from recobatch.scoring.closed_form import CurrentFeatures, follow_ratings
 from recobatch.scoring.extension import CurrentRatings, extend
 from recobatch.scoring.interest_extension import extend_interest
-from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.ratings_delta import RatingsDelta, Unknown
 from recobatch.scoring.uncertainty import extend_calibration
 from recobatch.sources import datasets

@@ -22,7 +22,6 @@ from recobatch.interactions import Split
 from recobatch.interest import train_interest
 from recobatch.model_folder import INTEREST_FILE, load_interest
 from recobatch.models import find_model
-from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.list_quality import measure_lists, way_to_rank
 from recobatch.scoring.ranker import RankBy
 from recobatch.storage.workspace import StageOutput
@@ -162,8 +161,7 @@ def _inputs(context: _FoldContext) -> TrainingInputs:
 def _rankings(context: _FoldContext, name: str, factors: FactorModel) -> Rankings | None:
     """Of a model's lists as they would be published; None if no test rating is relevant."""
     settings = context.job.settings
-    with one_blas_thread():
-        interest = None if context.interest is None else load_interest(context.interest).factors
+    interest = None if context.interest is None else load_interest(context.interest).factors
     way = way_to_rank(settings.top.rank_by, context.rank_by, factors, has_interest=interest is not None)
     lists = measure_lists(
         context.split, {name: factors}, interest, {name: way}, k=settings.evaluation.k, relevant=context.relevant

@@ -13,7 +13,6 @@ from flows.tasks.interest import relevant_rating
 from recobatch.errors import BadTable
 from recobatch.factors import FactorModel
 from recobatch.model_folder import load_interest
-from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.list_quality import BatchLists, measure_lists, way_to_rank
 from recobatch.table import ModelEntry, Staging, mean_overlap
 
@@ -30,8 +29,7 @@ def measure_batch(
             name: way_to_rank(settings.top.rank_by, best, model, has_interest=interest is not None)
             for name, model in factors.items()
         }
-        with one_blas_thread():
-            measured = load_interest(interest.measured).factors if interest else None
+        measured = load_interest(interest.measured).factors if interest else None
         lists = measure_lists(
             parts.load(), factors, measured, rank_by, k=settings.evaluation.k,
             relevant=relevant_rating(settings, ratings),

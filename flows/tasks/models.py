@@ -21,9 +21,9 @@ from flows.tasks.train import (
     training_stage,
     validate,
 )
+from recobatch.blas import one_blas_thread
 from recobatch.errors import TrainingDiverged
 from recobatch.models.native_log import import_tensorflow
-from recobatch.scoring.kernel import one_blas_thread
 
 
 def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 
 from recobatch.api.content import Content
 from recobatch.api.pairs import index_of, known_pairs
+from recobatch.blas import one_blas_thread
 from recobatch.errors import BadInput
 from recobatch.factors import FactorModel
 from recobatch.rated import RatedPairs
 from recobatch.reading import Frame
-from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.ranker import RankBy, Ranked, Ranker
 from recobatch.scoring.reasons import interest_reasons, rating_reasons, similar_rows
 
@@ -197,9 +197,9 @@ class Recommender(Content):
 
     def _ranked(self, users: np.ndarray, k: int, rank_by: RankBy | None) -> Ranked:
         model, rated = _of_users(self.loaded.model, users), _rated_by(self.loaded.rated, users)
+        interest = None if self.interest is None else _of_users(self.interest.factors, users)
+        ranker = Ranker.of(model, interest, rank_by or self.rank_by)
         with one_blas_thread():
-            interest = None if self.interest is None else _of_users(self.interest.factors, users)
-            ranker = Ranker.of(model, interest, rank_by or self.rank_by)
             found = ranker.best(slice(0, len(users)), rated, k)
         return replace(found, user_index=users[found.user_index])
 

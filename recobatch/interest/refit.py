@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from recobatch.blas import one_blas_thread
 from recobatch.interactions import EncodedInteractions
 from recobatch.interest.candidates import Trainer, choice_of
 from recobatch.interest.options import InterestOptions
 from recobatch.interest_model import InterestModel
-from recobatch.scoring.kernel import one_blas_thread
 
 
 def refit_interest(

@@ -8,6 +8,7 @@ from statistics import fmean
 
 import numpy as np
 
+from recobatch.blas import one_blas_thread
 from recobatch.errors import BadRatings
 from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions
@@ -18,7 +19,6 @@ from recobatch.interest.rank_by import choose_model_and_way, measure_rank_by
 from recobatch.interest.search import Arena, search
 from recobatch.interest.stand_in import stand_in
 from recobatch.interest_model import Confidence, InterestModel
-from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.ranker import RankBy
 
 RatingTrainer = Callable[[EncodedInteractions], FactorModel]

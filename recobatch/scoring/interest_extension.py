@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from recobatch.blas import one_blas_thread
 from recobatch.interactions import EncodedInteractions
 from recobatch.interest_model import InterestModel
 from recobatch.model_folder import LoadedModel
 from recobatch.rated import RatedPairs
 from recobatch.scoring.extension import CurrentRatings, over_scored_ids
-from recobatch.scoring.kernel import one_blas_thread
 
 _COVERED = 0.5
 """Of ratings since the training, a user's are all of theirs if they hold that share of the pairs of the training."""

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from recobatch.blas import one_blas_thread
 from recobatch.rated import RatedPairs
-from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.ranker import Ranker, best_of_all
 
 _USERS_PER_CALL = 512

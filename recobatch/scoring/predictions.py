@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from recobatch.blas import one_blas_thread
 from recobatch.errors import BadSettings
 from recobatch.factors import FactorModel
 from recobatch.intervals import NoiseTerms
 from recobatch.model_folder import LoadedModel, ModelFolder
-from recobatch.scoring.kernel import ScoringKernel, one_blas_thread
+from recobatch.scoring.kernel import ScoringKernel
 from recobatch.scoring.shards import ShardFile, ShardReport, described, open_shard
 from recobatch.scoring.uncertainty import current_calibration
 

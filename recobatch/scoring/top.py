@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from recobatch.blas import one_blas_thread
 from recobatch.errors import BadInput, BadTable
 from recobatch.intervals import Calibration
 from recobatch.model_folder import LoadedModel, ModelFolder, load_interest
-from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.published_folder import current_folder, model_folder
 from recobatch.scoring.ranker import RankBy, Ranked, Ranker
 from recobatch.scoring.shards import ShardReport, described, open_shard
@@ -52,8 +52,7 @@ def top_shard(
     """
     loaded = model.load()
     loaded.check_range(users)
-    with one_blas_thread():  # factors may be products, too small for the threads of a BLAS
-        factors = load_interest(interest).factors if interest is not None and rank_by != "prediction" else None
+    factors = load_interest(interest).factors if interest is not None and rank_by != "prediction" else None
     ranker, calibration = Ranker.of(loaded.model, factors, rank_by), current_calibration(model, loaded)
     schema = top_schema(loaded.users.ids.type, loaded.items.ids.type).with_metadata(dict(metadata))
     with one_blas_thread(), open_shard(out, schema, _ENCODING) as shard:

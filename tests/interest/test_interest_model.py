@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from recobatch.blas import one_blas_thread
 from recobatch.errors import BadTable
 from recobatch.interactions import EncodedInteractions
 from recobatch.interest.candidates import IALS, Choice, Trainer, in_sizes
 from recobatch.interest.options import InterestOptions
 from recobatch.interest_model import Confidence, InterestModel
 from recobatch.model_folder import load_interest
-from recobatch.scoring.kernel import one_blas_thread
 from tests.support.tastes import tastes
 
 DATA = tastes()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import recobatch.interest.candidates
+from recobatch.blas import one_blas_thread
 from recobatch.interest.candidates import FIRST_PENALTY, Choice, Trainer, in_sizes
 from recobatch.interest.folds import make_folds
 from recobatch.interest.ials import Ials
@@ -13,7 +14,6 @@ from recobatch.interest.refit import refit_interest
 from recobatch.interest.search import _HANDICAPS, DOUBT, HOPELESS, Arena, search
 from recobatch.interest.stand_in import stand_in
 from recobatch.interest_model import Confidence
-from recobatch.scoring.kernel import one_blas_thread
 from tests.support.tastes import tastes
 
 SLOPE, FLAT = Confidence(1, 5, 4), Confidence(1, 5, 4, 1.0)

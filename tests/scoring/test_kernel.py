@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
+from recobatch.blas import one_blas_thread
 from recobatch.factors import Link
-from recobatch.scoring.kernel import BLOCK_USERS, ScoringKernel, one_blas_thread
+from recobatch.scoring.kernel import BLOCK_USERS, ScoringKernel
 from tests.support.small_table import make_model
 
 MODEL = make_model(161, 37)

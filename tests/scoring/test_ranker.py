@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recobatch.blas import one_blas_thread
 from recobatch.errors import BadTable
 from recobatch.factors import FactorModel, Link
-from recobatch.scoring.kernel import ScoringKernel, one_blas_thread
+from recobatch.scoring.kernel import ScoringKernel
 from recobatch.scoring.lists import top_lists
 from recobatch.scoring.predictions import score_block
 from recobatch.scoring.ranker import Ranker

@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from recobatch.blas import one_blas_thread
 from recobatch.errors import BadInput, BadTable
 from recobatch.interest import InterestOptions
 from recobatch.interest.candidates import Choice, Trainer
 from recobatch.interest_model import Confidence
 from recobatch.model_folder import load_interest
 from recobatch.rated import RatedPairs
-from recobatch.scoring.kernel import one_blas_thread
 from recobatch.scoring.predictions import ScoreOptions, score_block
 from recobatch.scoring.ranker import Ranker
 from recobatch.scoring.top import best_items, best_of_parts, top_shard
