@@ -47,28 +47,35 @@ def open_arrays(path: Path, noun: str, *, verify: bool = True) -> Iterator[dict[
     Raises:
         BadTable: If the file cannot be read, differs from its fingerprint, or lacks an array.
     """
+    hint = "expected a file saved by recobatch; train again"
     try:
         arrays = _read(path)
+    except MemoryError:
+        raise
+    except Exception as error:  # zipfile and numpy raise a dozen kinds for damaged files
+        raise BadTable(f"{path}: found no {noun} ({error}), {hint}") from error
+    try:
         content = {name: array for name, array in arrays.items() if name != FINGERPRINT}
         if verify and len(content) < len(arrays) and fingerprint_arrays(content) != str(arrays[FINGERPRINT]):
             raise BadTable(
                 f"{path}: found {noun} whose content differs from its fingerprint, the file was changed; train again"
             )
         yield arrays
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise BadTable(f"{path}: found no {noun} ({error}), expected a file saved by recobatch; train again") from error
+    except (ValueError, KeyError) as error:
+        raise BadTable(f"{path}: found no {noun} ({error}), {hint}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
     """All arrays of a file. Those that are not compressed are read at once: the zip file's way takes six times as long.
 
-    Their checksums are not compared: the fingerprint says more.
+    Their checksums are compared where there is no fingerprint, which says more.
     """
     with np.load(path, allow_pickle=False) as file, path.open("rb") as raw:
         assert file.zip is not None, "it is open"
         parts = {info.filename.removesuffix(".npy"): info for info in file.zip.infolist()}
+        by_zip = FINGERPRINT not in parts
         return {
-            name: file[name] if info.compress_type else _read_stored(raw, info.header_offset)
+            name: file[name] if by_zip or info.compress_type else _read_stored(raw, info.header_offset)
             for name, info in parts.items()
         }
 
@@ -76,5 +83,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _read_stored(raw: BinaryIO, offset: int) -> np.ndarray:
     raw.seek(offset)
     header = raw.read(_LOCAL_HEADER)
+    if len(header) < _LOCAL_HEADER:
+        raise zipfile.BadZipFile("a file in it begins behind its end")
     raw.seek(sum(struct.unpack("<HH", header[26:30])), os.SEEK_CUR)
     return np.lib.format.read_array(raw, allow_pickle=False)

@@ -67,3 +67,21 @@ def test_an_array_that_is_missing_is_an_error_of_the_file(tmp_path):
     save_arrays(tmp_path / "a.npz", ARRAYS)
     with pytest.raises(BadTable, match="found no weights"), open_arrays(tmp_path / "a.npz", "weights") as found:
         found["bias"]
+
+
+@pytest.mark.parametrize("with_fingerprint", [True, False])
+def test_a_damaged_byte_is_refused_or_changes_nothing(tmp_path, with_fingerprint):
+    path = tmp_path / "a.npz"
+    if with_fingerprint:
+        save_arrays(path, ARRAYS)
+    else:
+        np.savez(path, **ARRAYS)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            with open_arrays(path, "weights") as found:
+                arrays = {name: found[name] for name in ARRAYS}
+        except BadTable:
+            continue
+        assert fingerprint_arrays(arrays) == fingerprint_arrays(ARRAYS), place
