@@ -9,11 +9,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recobatch.errors import BadTable
+from recobatch.table.layout import ITEMS, USERS
 from recobatch.table.published import Published
 
 
 def published_users(snapshot: Published) -> pa.Array:
-    """Raw ids of the users, distinct; where there are only lists, of the users that have one.
+    """Raw ids of the users, distinct; where an earlier release published only lists, of the users that have one.
 
     Raises:
         BadTable: If the snapshot is damaged.
@@ -23,7 +24,7 @@ def published_users(snapshot: Published) -> pa.Array:
 
 
 def published_items(snapshot: Published) -> pa.Array:
-    """Raw ids of the items, distinct; where there are only lists, of the items that are in one.
+    """Raw ids of the items, distinct; where an earlier release published only lists, of the items that are in one.
 
     Raises:
         BadTable: If the snapshot is damaged.
@@ -44,6 +45,8 @@ def _readable(snapshot: Published) -> Iterator[None]:
 
 
 def _users(snapshot: Published) -> pa.Array:
+    if (file := snapshot.file(USERS)) is not None:
+        return _distinct("user_id", [file])
     # The best items are fewer rows, but leave out users who have rated everything.
     users = _distinct("user_id", snapshot.parts("top"))
     if snapshot.main == "top":
@@ -62,7 +65,9 @@ def _distinct(column: str, parts: Sequence[Path | pa.NativeFile]) -> pa.Array:
 
 
 def _items(snapshot: Published) -> pa.Array:
-    """The items of the first user, which are all items."""
+    """Without a file of items those of the first user, which are all items."""
+    if (file := snapshot.file(ITEMS)) is not None:
+        return _distinct("item_id", [file])
     if snapshot.main == "top":
         return _distinct("item_id", snapshot.parts("top"))
     first = pq.ParquetFile(snapshot.parts("table")[0])

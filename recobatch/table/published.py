@@ -77,8 +77,12 @@ class Published:
     @property
     def titles(self) -> Path | pa.NativeFile | None:
         """Parquet file with ``item_id`` and ``title``, where the batch knew titles."""
-        known = any(entry.path == TITLES for entry in self.manifest.files)
-        return self.store.open(self.name_of(TITLES)) if known else None
+        return self.file(TITLES)
+
+    def file(self, name: str) -> Path | pa.NativeFile | None:
+        """A file that not every snapshot has, such as ``users.parquet``, which those of earlier releases lack."""
+        known = any(entry.path == name for entry in self.manifest.files)
+        return self.store.open(self.name_of(name)) if known else None
 
     def parts(self, table: str, model: str | None = None) -> Sequence[Path | pa.NativeFile]:
         """The parquet files of a model, by first user.

@@ -114,9 +114,9 @@ def test_damage_is_told(two, s3, damage, told):
 
 
 def test_a_damaged_table_is_known_for_one_when_a_batch_is_compared_with_it(two, s3):
-    s3.delete("versions/v2/table/model=plain/part-00000-v2.parquet")
-    for ask in (published_users, published_items):
-        with pytest.raises(BadTable, match="found no such object while trying to open versions/v2/table/model=plain/"):
+    for ask, name in ((published_users, "users.parquet"), (published_items, "items.parquet")):
+        s3.delete(f"versions/v2/{name}")
+        with pytest.raises(BadTable, match=f"found no such object while trying to open versions/v2/{name}"):
             ask(two.current())
 
 
