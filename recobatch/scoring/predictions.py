@@ -13,7 +13,7 @@ from recobatch.errors import BadSettings
 from recobatch.factors import FactorModel
 from recobatch.intervals import NoiseTerms
 from recobatch.model_folder import LoadedModel, ModelFolder
-from recobatch.scoring.kernel import ScoringKernel
+from recobatch.scoring.kernel import BLOCK_USERS, ScoringKernel
 from recobatch.scoring.shards import ShardFile, ShardReport, described, open_shard
 from recobatch.scoring.uncertainty import current_calibration
 
@@ -168,7 +168,7 @@ def _write_predictions(
 ) -> None:
     kernel, n_items = ScoringKernel.of(loaded.model), loaded.model.n_items
     step = _users_per_write(n_items, rows_per_group)
-    group = n_items * max(1, rows_per_group // n_items) if n_items <= rows_per_group else rows_per_group
+    group = n_items * _users_per_group(n_items, rows_per_group) if n_items <= rows_per_group else rows_per_group
     item_column = loaded.items.ids.take(pa.array(np.tile(np.arange(n_items), min(step, users.stop - users.start))))
     for block, predicted in kernel.predict_parts(users, step):
         predictions = predicted.ravel()
@@ -193,8 +193,14 @@ def _repeated(ids: pa.Array, times: int) -> pa.Array:
 
 def _users_per_write(n_items: int, rows_per_group: int) -> int:
     """Users per write: a row group, or a few of a table with many items."""
-    per_group = rows_per_group // max(1, n_items)
+    per_group = _users_per_group(n_items, rows_per_group)
     return max(_FEWEST_USERS, per_group - per_group % _FEWEST_USERS)
+
+
+def _users_per_group(n_items: int, rows_per_group: int) -> int:
+    """Users per row group: of whole products where it holds one, since a write ends where a product does."""
+    users = rows_per_group // max(1, n_items)
+    return round(users / BLOCK_USERS) * BLOCK_USERS if users >= BLOCK_USERS else max(1, users)
 
 
 def parquet_settings(item_type: pa.DataType) -> dict[str, object]:

@@ -48,7 +48,7 @@ def test_plan_makes_shards_of_about_the_size_asked_for():
     assert sum(rows) == 764_407_127
 
 
-@pytest.mark.parametrize(("n_users", "n_items", "shards"), [(943, 1682, 1), (6040, 3706, 5), (162_541, 59_047, 73)])
+@pytest.mark.parametrize(("n_users", "n_items", "shards"), [(943, 1682, 1), (6040, 3706, 4), (162_541, 59_047, 73)])
 def test_plan_lets_the_cores_share_a_table_of_any_size(n_users, n_items, shards):
     plan = plan_shards(n_users, n_items, ScoreOptions())
     assert len(plan) == shards
@@ -114,6 +114,15 @@ def test_row_groups_hold_whole_users(tmp_path, inputs):
     report = score_shard(inputs, slice(0, 50), tmp_path / "part.parquet", metadata=META, options=options)
     groups = pq.read_metadata(report.path)
     assert [groups.row_group(n).num_rows for n in range(groups.num_row_groups)] == [240] * 6 + [60]
+
+
+def test_row_groups_of_a_product_and_more_are_whole_products(tmp_path):
+    """Or a row group ends with every product, and half of them are half as large."""
+    inputs, options = write_inputs(tmp_path / "inputs", make_model(600, 30)), ScoreOptions(rows_per_group=3100)
+    report = score_shard(inputs, slice(128, 600), tmp_path / "part.parquet", metadata=META, options=options)
+    groups = pq.read_metadata(report.path)
+    assert [groups.row_group(n).num_rows for n in range(groups.num_row_groups)] == [3840] * 3 + [2640]
+    assert all(users.start % 128 == 0 for users in plan_shards(600, 30, options))
 
 
 def test_more_items_than_a_row_group_holds(tmp_path):
