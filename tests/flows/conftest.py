@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def two_models(monkeypatch):
     """Whole runs train the notebook's two models and compare them on the test part, unless a test says otherwise."""
     monkeypatch.setenv("RECOBATCH_MODELS", "explicit_mf,explicit_mf_bias")
     monkeypatch.setenv("RECOBATCH_CHAMPION__VALIDATION_FRACTION", "0")
+
+
+@pytest.fixture
+def one_model(two_models, monkeypatch):
+    """Of the two models one alone, for tests of what surrounds the models: a run takes half as long."""
+    monkeypatch.setenv("RECOBATCH_MODELS", "explicit_mf_bias")
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +104,24 @@ def recobatch(server, at_project, monkeypatch, capsys):
         return Outcome(exit_.value.code or 0, out, err)
 
     return run
+
+
+@pytest.fixture
+def copied(at_project):
+    """Copy a published table for a test that changes it: ``copied("whole", "mine")`` → its current version, if any."""
+
+    def copied(source, table):
+        shutil.copytree(at_project / source, at_project / table, symlinks=True)
+        current = at_project / table / "current"
+        return current.readlink().name if current.is_symlink() else None
+
+    return copied
+
+
+@pytest.fixture(scope="module")
+def finished() -> dict:
+    """What was run once for several tests of a module, by a name."""
+    return {}
 
 
 class Outcome:

@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from io import StringIO
+from types import SimpleNamespace
 
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -20,6 +22,8 @@ from recobatch.table import Manifest, open_table
 from tests.support.flow_runs import MODELS, QUICK, latest_flow_run, task_runs
 from tests.support.flow_servers import tracking_address
 from tests.support.summary_keys import undocumented
+
+ONE_MODEL = ("--set", "models=explicit_mf_bias")
 
 
 @pytest.fixture
@@ -34,10 +38,26 @@ def predictions(project, table, model):
     return pq.read_table(project / table / "current" / "table" / f"model={model}", partitioning=None)
 
 
-def test_a_batch_publishes_what_its_summary_says(batch, at_project, low_rank):
-    outcome = batch("--table", "whole")
-    assert outcome.code == 0, outcome.err
-    summary = outcome.json
+@pytest.fixture
+def published(batch, at_project, finished):
+    """One batch for the tests that look at it, in the table ``whole``: its summary, its flow run, the champion then."""
+    if "whole" not in finished:
+        outcome = batch("--table", "whole")
+        assert outcome.code == 0, outcome.err
+        champion = client_of(at_project).get_model_version_by_alias("recobatch", "champion")
+        flow_run = latest_flow_run("batch-scoring")
+        finished["whole"] = SimpleNamespace(summary=outcome.json, flow_run=flow_run, champion=champion)
+    return finished["whole"]
+
+
+def client_of(project):
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_address(project))
+
+
+def test_a_batch_publishes_what_its_summary_says(published, at_project, low_rank):
+    summary = published.summary
     assert summary["data"] | {"ratings": len(low_rank), "users": 60, "items": 40, "quarantined": 0} == summary["data"]
     assert summary["champion"] in MODELS
     assert summary["table"]["rows"] == dict.fromkeys(MODELS, 2400)
@@ -58,8 +78,9 @@ def test_a_batch_publishes_what_its_summary_says(batch, at_project, low_rank):
     )
 
 
-def test_nothing_new_publishes_nothing_and_force_publishes_the_same_bits(batch, at_project):
-    first = batch("--table", "again").json
+def test_nothing_new_publishes_nothing_and_force_publishes_the_same_bits(batch, published, copied, at_project):
+    first = published.summary
+    copied("whole", "again")
     second = batch("--table", "again").json
     assert second["unchanged"] is True
     assert second["table"]["version"] == first["table"]["version"]
@@ -74,13 +95,14 @@ def test_nothing_new_publishes_nothing_and_force_publishes_the_same_bits(batch, 
 def test_a_run_that_finds_nothing_new_imports_neither_mlflow_nor_tensorflow(
     batch, ratings_csv, at_project, prefect_api
 ):
-    first = batch("--table", "light")
+    """The run before must be of the same table: MLflow is asked where another one moved the aliases."""
+    first = batch("--table", "light", *ONE_MODEL)
     assert first.code == 0, first.err
     program = (
         "import sys\nfrom flows.cli.commands import main\ntry:\n    main()\nfinally:\n"
         "    print([name for name in ('mlflow', 'tensorflow', 'pandas', 'matplotlib') if name in sys.modules])"
     )
-    command = [sys.executable, "-c", program, "run", str(ratings_csv), *QUICK, "--table", "light"]
+    command = [sys.executable, "-c", program, "run", str(ratings_csv), *QUICK, "--table", "light", *ONE_MODEL]
     env = {**os.environ, "PREFECT_API_URL": prefect_api}
     done = subprocess.run(command, cwd=at_project, env=env, capture_output=True, text=True, check=True, timeout=200)
     summary, loaded = done.stdout.splitlines()[-2:]
@@ -88,29 +110,18 @@ def test_a_run_that_finds_nothing_new_imports_neither_mlflow_nor_tensorflow(
     assert loaded == "[]"
 
 
-def test_force_reuses_finished_stages(batch):
-    batch("--table", "reuse")
-    forced = batch("--table", "reuse", "--force").json
-    assert {"ingest", "encode", "split", "train explicit_mf", "train explicit_mf_bias"} <= set(forced["reused"])
-    assert len(forced["models"]["explicit_mf"]["loss"]) == 3
-
-
-def test_dask_publishes_the_same_bits(batch, at_project):
-    batch("--table", "engines")
+@pytest.mark.usefixtures("published")
+def test_force_reuses_finished_stages_and_dask_publishes_the_same_bits(batch, copied, at_project):
+    before = copied("whole", "engines")
     threads = {model: predictions(at_project, "engines", model) for model in MODELS}
     outcome = batch("--table", "engines", "--force", "--engine", "dask")
     assert outcome.code == 0, outcome.err
+    forced = outcome.json
+    assert forced["table"]["version"] != before
+    assert {"ingest", "encode", "split", "train explicit_mf", "train explicit_mf_bias"} <= set(forced["reused"])
+    assert len(forced["models"]["explicit_mf"]["loss"]) == 3
     for model in MODELS:
         assert predictions(at_project, "engines", model).equals(threads[model])
-
-
-def test_a_refused_champion_leaves_the_old_table(batch, recobatch, ratings_csv, at_project):
-    stands = batch("--table", "gate").json["table"]["version"]
-    hopeless = ("--set", "models=explicit_mf", "--set", "train.epochs=1")
-    refused = recobatch("run", ratings_csv, "--table", "gate", *hopeless)
-    assert refused.code == 3, refused.err
-    assert "gate.baseline" in refused.refusal
-    assert (at_project / "gate" / "current").readlink().name == stands
 
 
 def test_a_held_table_is_busy(batch, at_project, project):
@@ -160,20 +171,16 @@ def test_ratings_that_are_not_there_fail_the_flow_run(recobatch, server):
     assert "no-such-file.csv" in state.message.splitlines()[0]
 
 
-def test_the_flow_run_is_complete_and_readable(batch):
-    batch("--table", "prefect")
-    run = latest_flow_run("batch-scoring")
+def test_the_flow_run_is_complete_and_readable(published, server):
+    run = published.flow_run
     assert run.state.is_completed()
     names = {task.name.rsplit("-", 1)[0] for task in task_runs(run)}
     assert {"ingest ratings", "split ratings", "train explicit_mf", "train explicit_mf_bias", "publish"} <= names
     assert run.parameters["settings"]["train"]["epochs"] == 3
 
 
-def test_mlflow_holds_both_runs_of_the_batch(batch, at_project):
-    from mlflow import MlflowClient
-
-    summary = batch("--table", "mlflow", "--force").json
-    client = MlflowClient(tracking_address(at_project))
+def test_mlflow_holds_both_runs_of_the_batch(published, at_project):
+    summary, client = published.summary, client_of(at_project)
     experiment = client.get_experiment_by_name("recobatch")
     runs = client.search_runs([experiment.experiment_id], f"tags.batch_id = '{summary['batch_id']}'")
     assert {run.info.run_id for run in runs} == {
@@ -188,24 +195,25 @@ def test_mlflow_holds_both_runs_of_the_batch(batch, at_project):
         steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "val_loss")]
         assert steps == [1, 2, 3]
         assert {"test_mse", "test_rmse", "test_mae", "train_seconds"} <= set(run.data.metrics)
-    champion = client.get_model_version_by_alias("recobatch", "champion")
-    assert champion.run_id == summary["models"][summary["champion"]]["mlflow_run_id"]
+    assert published.champion.run_id == summary["models"][summary["champion"]]["mlflow_run_id"]
 
 
-def test_training_and_scoring_apart_give_the_same_table(recobatch, ratings_csv, at_project, batch):
-    batch("--table", "together")
-    trained = recobatch("train", ratings_csv, *QUICK).json
+@pytest.mark.usefixtures("published")
+def test_training_and_scoring_apart_give_the_same_table(recobatch, ratings_csv, at_project):
+    registry = ("--set", "tracking.registered_model=apart")
+    trained = recobatch("train", ratings_csv, *QUICK, *registry).json
     assert "table" not in trained
-    scored = recobatch("score", "--table", "apart", "--json")
+    scored = recobatch("score", "--table", "apart", "--json", *registry)
     assert scored.code == 0, scored.err
     champion = trained["champion"]
     assert scored.json["champion"] == champion
-    assert predictions(at_project, "apart", champion).equals(predictions(at_project, "together", champion))
+    assert predictions(at_project, "apart", champion).equals(predictions(at_project, "whole", champion))
 
 
-def test_a_night_holds_the_next_batch_to_the_ratings_of_the_last_one(batch, recobatch, at_project, caplog):
+@pytest.mark.usefixtures("published")
+def test_a_night_holds_the_next_batch_to_the_ratings_of_the_last_one(copied, recobatch, at_project, caplog):
+    copied("whole", "days")
     table = open_table(at_project / "days")
-    batch("--table", "days")
     before = table.current().manifest.extra["facts"]["ratings_spread"]
     scored = recobatch("score", "--table", "days", "--json", "--set", "score.models=champion")
     assert scored.code == 0, scored.err
@@ -215,23 +223,36 @@ def test_a_night_holds_the_next_batch_to_the_ratings_of_the_last_one(batch, reco
     assert table.current().manifest.extra["facts"]["ratings_spread"] == before
 
 
-def test_a_batch_that_lost_its_users_is_refused_once_told_and_published_when_meant(batch, recobatch, at_project):
-    stands = batch("--table", "drift").json["table"]["version"]
+@pytest.mark.usefixtures("published")
+def test_a_batch_that_lost_its_users_is_refused_once_told_and_published_when_meant(copied, recobatch, at_project):
+    stands = copied("whole", "drift")
+    few = ("run", "few.csv", *QUICK, "--table", "drift", "--set", "tracking.registered_model=few")
     rows = (at_project / "ratings.csv").read_text().splitlines()
     (at_project / "few.csv").write_text("\n".join([rows[0], *(row for row in rows[1:] if row < "u20")]))
-    refused = recobatch("run", "few.csv", *QUICK, "--table", "drift")
+    refused = recobatch(*few)
     assert refused.code == 3, refused.err
     assert "drift.users_gone: 67% of the published users gone" in refused.refusal
     assert (at_project / "drift" / "current").readlink().name == stands
     lifted = ("ratings_drop", "users_gone", "items_gone", "rating_shift", "error_rise", "prediction_shift")
-    meant = recobatch("run", "few.csv", *QUICK, "--table", "drift", *(f"--set=drift.{key}=null" for key in lifted))
+    meant = recobatch(*few, *(f"--set=drift.{key}=null" for key in lifted))
     assert meant.code == 0, meant.err
     assert meant.json["data"]["users"] == 20
 
 
-def test_what_was_rolled_back_does_not_come_back_by_itself(batch, recobatch, at_project, caplog):
-    first = batch("--table", "back").json["table"]["version"]
-    second = batch("--table", "back", "--set", "top.k=7").json["table"]["version"]
+@pytest.fixture
+def two(batch, finished):
+    """Versions of the table ``two``: a batch of one model, and one with other lists after it."""
+    if "two" not in finished:
+        outcomes = [batch("--table", "two", *ONE_MODEL, *more) for more in ((), ("--set", "top.k=7"))]
+        assert [outcome.code for outcome in outcomes] == [0, 0], [outcome.err for outcome in outcomes]
+        finished["two"] = [outcome.json["table"]["version"] for outcome in outcomes]
+    return finished["two"]
+
+
+def test_what_was_rolled_back_does_not_come_back_by_itself(batch, two, copied, recobatch, at_project, caplog):
+    first, second = two
+    assert copied("two", "back") == second
+    batch = partial(batch, *ONE_MODEL)
     assert recobatch("rollback", "--table", "back").code == 0
     night = batch("--table", "back", "--set", "top.k=7")
     assert night.code == 0, night.err
@@ -252,9 +273,10 @@ def test_what_was_rolled_back_does_not_come_back_by_itself(batch, recobatch, at_
     assert (at_project / "back" / "current").readlink().name == meant.json["table"]["version"]
 
 
-def test_a_snapshot_without_a_summary_ends_a_run_properly(batch, recobatch, at_project):
-    first = batch("--table", "plain").json["table"]["version"]
-    second = batch("--table", "plain", "--set", "top.k=7").json["table"]["version"]
+def test_a_snapshot_without_a_summary_ends_a_run_properly(batch, two, copied, recobatch, at_project):
+    first, second = two
+    assert copied("two", "plain") == second
+    batch = partial(batch, *ONE_MODEL)
     folder = at_project / "plain" / "versions" / first
     manifest = Manifest.load((folder / "manifest.json").read_bytes(), str(folder))
     extra = {key: value for key, value in manifest.extra.items() if key != "summary"}
@@ -285,7 +307,7 @@ def no_room_for_the_report():
 
 
 def test_a_disk_without_room_for_the_report_undoes_no_publishing(batch, at_project, caplog, no_room_for_the_report):
-    outcome = batch("--table", "unreported")
+    outcome = batch("--table", "unreported", *ONE_MODEL)
     assert outcome.code == 0, outcome.err
     version = outcome.json["table"]["version"]
     assert (at_project / "unreported" / "current").resolve().name == version
@@ -293,24 +315,29 @@ def test_a_disk_without_room_for_the_report_undoes_no_publishing(batch, at_proje
     assert f"version {version} is published, without a report (the next run makes one); free space there" in caplog.text
     assert "Traceback" not in outcome.err
     no_room_for_the_report.undo()
-    again = batch("--table", "unreported").json
+    again = batch("--table", "unreported", *ONE_MODEL).json
     assert (again["unchanged"], again["table"]["version"]) == (True, version)
     assert version in (at_project / again["report"]).read_text()
 
 
 @pytest.mark.usefixtures("no_room_for_the_report")
 def test_a_disk_without_room_for_the_report_undoes_no_training(recobatch, ratings_csv, caplog):
-    outcome = recobatch("train", ratings_csv, *QUICK)
+    outcome = recobatch("train", ratings_csv, *QUICK, *ONE_MODEL)
     assert outcome.code == 0, outcome.err
     assert "report" not in outcome.json
     assert "the models are registered, without a report; free space there" in caplog.text
 
 
-@pytest.mark.usefixtures("no_room_for_the_report")
+@pytest.mark.usefixtures("no_room_for_the_report", "two")
 @pytest.mark.parametrize("command", ["run", "train"])
-def test_a_disk_without_room_for_the_report_hides_no_refusal(recobatch, ratings_csv, caplog, command):
+def test_a_refused_champion_leaves_the_old_table_and_a_disk_without_room_for_the_report_hides_no_refusal(
+    recobatch, ratings_csv, copied, at_project, caplog, command
+):
+    table = f"refused-{command}"
+    stands = copied("two", table)
     hopeless = ("--set", "models=explicit_mf", "--set", "train.epochs=1")
-    outcome = recobatch(command, ratings_csv, "--table", "neither", *hopeless)
+    outcome = recobatch(command, ratings_csv, "--table", table, *hopeless)
     assert outcome.code == 3, outcome.err
     assert "gate.baseline" in outcome.refusal
     assert "the gate refused, without a report; free space there" in caplog.text
+    assert (at_project / table / "current").readlink().name == stands

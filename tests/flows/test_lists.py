@@ -13,6 +13,8 @@ QUICK = (
     "--set=train.epochs=2", "--set=model.n_factors=4", "--set=gate.baseline=none", "--set=models=explicit_mf_bias",
     "--set=interest.ease_rank=8", "--set=tracking.registered_model=lists", "--json",
 )  # fmt: skip
+OTHERS = "--set=tracking.registered_model=other-lists"
+"""Registry of batches of other settings or ratings: what nights score is the champion of those below."""
 MODEL = "explicit_mf_bias"
 
 
@@ -21,17 +23,26 @@ def batch(recobatch, ratings_csv):
     return lambda *more: recobatch("run", ratings_csv, *QUICK, *more)
 
 
+@pytest.fixture
+def ranked(batch, finished):
+    """The summary of a batch whose table ``ranked`` no test changes."""
+    if not finished:
+        outcome = batch("--table", "ranked")
+        assert outcome.code == 0, outcome.err
+        finished["summary"] = outcome.json
+    return finished["summary"]
+
+
 def read(project, table, kind):
     return pq.read_table(project / table / "current" / kind / f"model={MODEL}", partitioning=None).to_pandas()
 
 
-def test_lists_are_ranked_by_what_won_and_shown_alike_everywhere(batch, recobatch, at_project):
-    summary = batch("--table", "ranked").json
-    model, interest = summary["models"][MODEL], summary["interest"]
+def test_lists_are_ranked_by_what_won_and_shown_alike_everywhere(ranked, recobatch, at_project):
+    model, interest = ranked["models"][MODEL], ranked["interest"]
     assert model["rank_by"] == interest["rank_by"] == model["rankings"]["rank_by"]
     assert {"interest", "product", "prediction", "popularity"} == set(interest["validation_ndcg"])
     assert set(model["rankings"]["other_ways"]) == {"interest", "product", "prediction"} - {model["rank_by"]}
-    for figures in (model["rankings"], summary["baselines"]["popularity"]["rankings"]):
+    for figures in (model["rankings"], ranked["baselines"]["popularity"]["rankings"]):
         assert 0 <= figures["ndcg_at_10"] <= 1
         assert sum(group["members"] for group in figures["by_item_popularity"]) == 40
     top, table = read(at_project, "ranked", "top"), read(at_project, "ranked", "table")
@@ -44,10 +55,10 @@ def test_lists_are_ranked_by_what_won_and_shown_alike_everywhere(batch, recobatc
     assert [item["item_id"] for item in shown] == top[top["user_id"] == "u03"]["item_id"].tolist()[:10]
 
 
-def test_the_run_of_interest_and_the_figures_are_in_mlflow(batch, at_project):
+def test_the_run_of_interest_and_the_figures_are_in_mlflow(ranked, at_project):
     from mlflow import MlflowClient
 
-    summary = batch("--table", "in-mlflow", "--force").json
+    summary = ranked
     client = MlflowClient(tracking_address(at_project))
     run = client.get_run(summary["interest"]["mlflow_run_id"])
     assert (run.info.status, run.data.tags["model"]) == ("FINISHED", "interest")
@@ -64,8 +75,9 @@ def test_the_run_of_interest_and_the_figures_are_in_mlflow(batch, at_project):
     assert client.search_model_versions(f"run_id = '{run.info.run_id}'") == []
 
 
-def test_a_stage_of_interest_is_reused_and_its_bits_do_not_change(batch, at_project):
-    batch("--table", "bits")
+@pytest.mark.usefixtures("ranked")
+def test_a_stage_of_interest_is_reused_and_its_bits_do_not_change(batch, copied, at_project):
+    copied("ranked", "bits")
     before = read(at_project, "bits", "top")
     forced = batch("--table", "bits", "--force").json
     assert "train interest" in forced["reused"]
@@ -77,7 +89,7 @@ def test_a_stage_of_interest_is_reused_and_its_bits_do_not_change(batch, at_proj
 
 def test_the_notebook_has_no_interest_and_ranks_by_prediction(recobatch, ratings_csv, at_project):
     quick = [each for each in QUICK if "interest" not in each]
-    summary = recobatch("run", ratings_csv, *quick, "--preset", "notebook", "--table", "plain").json
+    summary = recobatch("run", ratings_csv, *quick, OTHERS, "--preset", "notebook", "--table", "plain").json
     assert "interest" not in summary
     assert summary["models"][MODEL]["rank_by"] == "prediction"
     assert summary["models"][MODEL]["rankings"]["other_ways"] == {}
@@ -85,12 +97,11 @@ def test_the_notebook_has_no_interest_and_ranks_by_prediction(recobatch, ratings
     assert (top.groupby("user_id")["prediction"].diff().dropna() <= 0).all()
 
 
-def test_scoring_ranks_by_the_interest_of_now(batch, recobatch, ratings_csv, at_project):
-    trained = batch("--table", "evening").json
+def test_scoring_ranks_by_the_interest_of_now(ranked, recobatch, ratings_csv, at_project):
     scored = recobatch("score", ratings_csv, *QUICK, "--table", "night")
     assert scored.code == 0, scored.err
-    assert scored.json["models"][MODEL]["rank_by"] == trained["models"][MODEL]["rank_by"]
-    evening, night = (read(at_project, table, "top") for table in ("evening", "night"))
+    assert scored.json["models"][MODEL]["rank_by"] == ranked["models"][MODEL]["rank_by"]
+    evening, night = (read(at_project, table, "top") for table in ("ranked", "night"))
     same = (evening["item_id"] == night["item_id"]).mean()
     assert same > 0.95  # in closed form from the same ratings: nearly the factors that the training ended with
     rated = ratings_csv.with_name("more.csv")
@@ -119,11 +130,11 @@ def test_lists_worse_than_popularity_are_not_published(recobatch, ml100k_dir, at
 
 
 @pytest.mark.parametrize(("bound", "code"), [("0", 0), ("1", 3)])
-def test_lists_that_share_too_little_with_the_published_are_refused(batch, bound, code):
-    table = f"shared-{bound}"
-    assert batch("--table", table).code == 0
+@pytest.mark.usefixtures("ranked")
+def test_lists_that_share_too_little_with_the_published_are_refused(batch, copied, bound, code):
+    copied("ranked", table := f"shared-{bound}")
     other = batch(
-        "--table", table, "--set=seed=3", "--set=top.rank_by=prediction", "--set=gate.ranking=none",
+        "--table", table, OTHERS, "--set=seed=3", "--set=top.rank_by=prediction", "--set=gate.ranking=none",
         f"--set=drift.overlap={bound}", "--set=drift.prediction_shift=null",
     )  # fmt: skip
     assert other.code == code, other.err
@@ -152,7 +163,8 @@ def test_odd_ratings_end_in_a_table(given, recobatch, at_project):
     file = at_project / "odd-lists.csv"
     file.write_text(rows(pairs))
     more = [f"--set=evaluation.relevant={relevant}"] if relevant else []
-    outcome = recobatch("run", file, *QUICK, *more, "--table", f"odd-{given.replace(' ', '-')}", "--set=split.by=all")
+    table = f"odd-{given.replace(' ', '-')}"
+    outcome = recobatch("run", file, *QUICK, OTHERS, *more, "--table", table, "--set=split.by=all")
     assert outcome.code == 0, outcome.err
     summary = outcome.json
     users, items = ({pair[place] for pair in pairs} for place in (0, 1))
@@ -169,5 +181,6 @@ def test_single_ratings_end_in_a_table_or_in_one_line(recobatch, at_project):
     alone = recobatch("run", file, *QUICK, "--table", "single")
     assert alone.code == 2
     assert "too few for the test part" in alone.refusal
-    outcome = recobatch("run", file, *QUICK, "--table", "single", "--set=split.by=all", "--set=split.method=random")
+    random = ("--set=split.by=all", "--set=split.method=random")
+    outcome = recobatch("run", file, *QUICK, OTHERS, "--table", "single", *random)
     assert outcome.code == 0, outcome.err

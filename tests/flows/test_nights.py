@@ -1,6 +1,7 @@
 """Nights after a batch that published: every model of the table, over the ratings of now."""
 
 import json
+import re
 import shutil
 from io import StringIO
 
@@ -37,13 +38,36 @@ def write(at_project):
 
 
 @pytest.fixture
-def published(recobatch, write, rows, request):
-    """A table of this test with two models, by ``recobatch run``; the arguments of a night, and its summary."""
-    table = ("--table", request.node.name[:40])
-    outcome = recobatch("run", write(rows), *table, *QUICK)
-    assert outcome.code == 0, outcome.err
-    assert [*outcome.json["table"]["rows"]] == MODELS
-    return (*table, *STEADY, "--json"), outcome.json
+def publish(recobatch, write, rows):
+    """Publish a table with two models by ``recobatch run``; its summary."""
+
+    def publish(*arguments):
+        outcome = recobatch("run", write(rows), *QUICK, *arguments)
+        assert outcome.code == 0, outcome.err
+        assert [*outcome.json["table"]["rows"]] == MODELS
+        return outcome.json
+
+    return publish
+
+
+@pytest.fixture
+def published(publish, write, rows, finished, copied, request):
+    """A copy for this test of one table; the arguments of a night, and its summary."""
+    table = request.node.name[:40]
+    if not finished:
+        finished["summary"] = publish("--table", "before")
+    copied("before", table)
+    write(rows)
+    summary = finished["summary"]
+    return ("--table", table, *STEADY, "--json"), summary | {"table": summary["table"] | {"path": table}}
+
+
+@pytest.fixture
+def alone(publish, request):
+    """A table of this test whose models it may change, as they have a registry of their own; likewise, and its name."""
+    name = re.sub(r"\W+", "-", request.node.name)[-40:]
+    places = ("--table", name, "--set", f"tracking.registered_model={name}")
+    return (*places, *STEADY, "--json"), publish(*places), name
 
 
 def select(project, summary, query, model=None):
@@ -109,17 +133,17 @@ def test_the_champion_alone_if_that_is_wanted(published, recobatch):
 
 
 @pytest.mark.parametrize("fate", ["version removed", "artifacts removed", "artifact changed"])
-def test_a_model_that_the_registry_has_no_more_is_named(published, recobatch, at_project, write, rows, fate):
+def test_a_model_that_the_registry_has_no_more_is_named(alone, recobatch, at_project, write, rows, fate):
     from mlflow import MlflowClient
 
-    night, before = published
+    night, before, registry = alone
     other = next(name for name in MODELS if name != before["champion"])
     client = MlflowClient(tracking_address(at_project))
     (version,) = client.search_model_versions(f"run_id = '{before['models'][other]['mlflow_run_id']}'")
-    served = artifact_folder(at_project, client.get_model_version_download_uri("recobatch", version.version)) / "served"
+    served = artifact_folder(at_project, client.get_model_version_download_uri(registry, version.version)) / "served"
     if fate == "version removed":
-        client.delete_registered_model_alias("recobatch", "challenger")
-        client.delete_model_version("recobatch", version.version)
+        client.delete_registered_model_alias(registry, "challenger")
+        client.delete_model_version(registry, version.version)
     elif fate == "artifacts removed":
         shutil.rmtree(served)
     else:
@@ -160,9 +184,9 @@ def test_what_was_deleted_is_gone_and_reported(published, recobatch, at_project,
     assert recobatch("verify", *night[:2]).code == 0
 
 
-def test_a_batch_that_was_rolled_back_is_not_published_by_the_night(published, recobatch, at_project, write, rows):
-    night, before = published
-    later = recobatch("run", write(rows[:-1]), *night[:2], *QUICK).json
+def test_a_batch_that_was_rolled_back_is_not_published_by_the_night(alone, recobatch, at_project, write, rows):
+    night, before, _ = alone
+    later = recobatch("run", write(rows[:-1]), *night[:4], *QUICK).json
     open_table(at_project / night[1]).rollback()
     found = recobatch("score", *night).json
     assert found["rolled_back"] == later["table"]["version"]

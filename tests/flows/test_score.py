@@ -21,6 +21,8 @@ from tests.support.summary_keys import undocumented
 QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 HEADER = "userId,movieId,rating,timestamp"
 
+pytestmark = pytest.mark.usefixtures("one_model")
+
 
 @pytest.fixture(scope="module")
 def rows(low_rank):
@@ -30,7 +32,13 @@ def rows(low_rank):
 
 
 @pytest.fixture
-def nightly(recobatch, at_project, rows):
+def table(request):
+    """Name of the table of this test."""
+    return request.node.name[5:25]
+
+
+@pytest.fixture
+def nightly(recobatch, at_project, rows, table, finished):
     """A champion trained on ``growing/ratings.csv``, which a callable then appends to and scores."""
     ratings = at_project / "growing" / "ratings.csv"
     ratings.parent.mkdir(exist_ok=True)
@@ -40,22 +48,31 @@ def nightly(recobatch, at_project, rows):
 
     write(rows)
     ratings.with_name("items.csv").write_text("movieId,title\n" + "".join(f"{n},Film {n}\n" for n in range(100, 150)))
-    trained = recobatch("train", ratings, *QUICK)
-    assert trained.code == 0, trained.err
+    if "trained" not in finished:  # the tests only read the champion
+        finished["trained"] = trained = recobatch("train", ratings, *QUICK)
+        assert trained.code == 0, trained.err
 
     def nightly(added, *more):
         write([*rows, *added])
-        return recobatch("score", "--table", "nightly", "--json", *more)
+        return recobatch("score", "--table", table, "--json", *more)
 
     return nightly
 
 
-def published(project, query):
-    files = project / "nightly" / "current" / "champion" / "*.parquet"
-    return duckdb.sql(query.format(table=f"'{files}'")).fetchall()
+@pytest.fixture
+def select(at_project, table):
+    """The rows of a query of the published predictions, which are its ``{table}``."""
+
+    def select(query):
+        files = at_project / table / "current" / "champion" / "*.parquet"
+        return duckdb.sql(query.format(table=f"'{files}'")).fetchall()
+
+    return select
 
 
-def test_a_night_without_arguments_counts_marks_and_takes_in_what_is_new(nightly, at_project, recobatch, rows):
+def test_a_night_without_arguments_counts_marks_and_takes_in_what_is_new(
+    nightly, at_project, recobatch, rows, table, select
+):
     unrated = next(f"u00,{item}" for item in range(100, 140) if not any(row.startswith(f"u00,{item},") for row in rows))
     again = ",".join(rows[0].split(",")[:2])
     added = [f"{unrated},4.5,2000000000", f"{again},2.5,2000000001", "u00,149,5,2000000002", "zoe,101,3,2000000003"]
@@ -68,43 +85,46 @@ def test_a_night_without_arguments_counts_marks_and_takes_in_what_is_new(nightly
     assert news["unknown_items"] == {"count": 1, "first": [149]}
     assert outcome.json["data"]["users"] == 60
     assert outcome.json["table"]["rows"] == {outcome.json["champion"]: 2400}
-    assert published(at_project, "SELECT sum(rated::int) FROM {table}") == [(len(rows) + 1,)]
-    before = published(at_project, "SELECT user_id, item_id, prediction FROM {table}")
+    assert select("SELECT sum(rated::int) FROM {table}") == [(len(rows) + 1,)]
+    before = select("SELECT user_id, item_id, prediction FROM {table}")
 
     outcome = nightly(added, "--set", "score.unknown=biases", "--set", "drift.prediction_shift=null")
     assert outcome.code == 0, outcome.err
     assert (outcome.json["data"]["users"], outcome.json["data"]["items"]) == (61, 41)
     query = "SELECT count(*), count(DISTINCT (user_id, item_id)), sum(rated::int), bool_and(isfinite(prediction))"
-    assert published(at_project, query + " FROM {table}") == [(61 * 41, 61 * 41, len(rows) + 3, True)]
-    after = {row[:2]: row[2] for row in published(at_project, "SELECT user_id, item_id, prediction FROM {table}")}
+    assert select(query + " FROM {table}") == [(61 * 41, 61 * 41, len(rows) + 3, True)]
+    after = {row[:2]: row[2] for row in select("SELECT user_id, item_id, prediction FROM {table}")}
     assert all(after[user, item] == pytest.approx(was, abs=1e-5) for user, item, was in before)
 
     users, items = (
-        {row[f"{side}_id"]: row for row in pq.read_table(at_project / f"nightly/current/{side}s.parquet").to_pylist()}
+        {
+            row[f"{side}_id"]: row
+            for row in pq.read_table(at_project / table / "current" / f"{side}s.parquet").to_pylist()
+        }
         for side in ("user", "item")
     )
     assert (len(users), len(items)) == (61, 41)
     assert (users["zoe"]["ratings"], items[149]["ratings"], items[149]["title"]) == (1, 1, "Film 149")
     assert all(row["sd"] > 0 for row in (*users.values(), *items.values()))
-    best = recobatch("top", "zoe", "--table", "nightly", "-k", "40", "--json").json["items"]
+    best = recobatch("top", "zoe", "--table", table, "-k", "40", "--json").json["items"]
     assert len(best) == 40, "all but the one that zoe has rated"
     assert all(row["lower_90"] <= row["prediction"] <= row["upper_90"] for row in best)
     assert all(row["title"] == f"Film {row['item_id']}" and row["item_id"] != 101 for row in best)
-    manifest = json.loads((at_project / "nightly" / "current" / "manifest.json").read_text())
+    manifest = json.loads((at_project / table / "current" / "manifest.json").read_text())
     (model,) = manifest["models"].values()
     for column, fingerprint in (("user_id", "users_fingerprint"), ("item_id", "items_fingerprint")):
-        ids = [value for (value,) in published(at_project, f"SELECT DISTINCT {column} FROM {{table}}")]
+        ids = [value for (value,) in select(f"SELECT DISTINCT {column} FROM {{table}}")]
         assert Vocabulary.build(pa.array(ids)).fingerprint == model[fingerprint]
 
 
-def test_a_night_with_nothing_new_publishes_nothing(nightly, at_project):
+def test_a_night_with_nothing_new_publishes_nothing(nightly, at_project, table):
     first = nightly([])
     assert first.code == 0, first.err
     again = nightly([]).json
     assert undocumented(first.json) == undocumented(again) == []
     assert again["unchanged"]
     assert again["table"]["version"] == first.json["table"]["version"]
-    assert not list((at_project / "nightly" / "versions").glob(".*")), "nothing was staged"
+    assert not list((at_project / table / "versions").glob(".*")), "nothing was staged"
     print_closing(BatchSummary.from_dict(again), shown := StringIO())
     assert "Nothing new since the published batch" in shown.getvalue()
     forced = nightly([], "--force").json
@@ -113,43 +133,45 @@ def test_a_night_with_nothing_new_publishes_nothing(nightly, at_project):
     (at_project / "growing" / "items.csv").write_text("movieId,title\n100,Another title\n")
     renamed = nightly([]).json
     assert "unchanged" not in renamed
-    titles = pq.read_table(at_project / "nightly" / "current" / "titles.parquet")
+    titles = pq.read_table(at_project / table / "current" / "titles.parquet")
     assert titles.to_pylist() == [{"item_id": 100, "title": "Another title"}]
-    open_table(at_project / "nightly").rollback()
+    open_table(at_project / table).rollback()
     assert nightly([]).json["rolled_back"] == renamed["table"]["version"]
 
 
-def test_without_its_ratings_the_champion_scores_what_it_was_trained_with(nightly, at_project, recobatch, rows):
+def test_without_its_ratings_the_champion_scores_what_it_was_trained_with(
+    nightly, at_project, recobatch, rows, table, select
+):
     nightly([])
     (at_project / "growing" / "ratings.csv").unlink()
-    outcome = recobatch("score", "--table", "nightly", "--json")
+    outcome = recobatch("score", "--table", table, "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.json["data"] == {
         "ratings": len(rows), "users": 60, "items": 40, "first_user": "u00", "news": None,
     }  # fmt: skip
-    assert published(at_project, "SELECT sum(rated::int) FROM {table}") == [(len(rows),)]
+    assert select("SELECT sum(rated::int) FROM {table}") == [(len(rows),)]
     print_closing(BatchSummary.from_dict(outcome.json), shown := StringIO())
     assert "No ratings were read" in shown.getvalue()
     assert 'filters=[("user_id", "==", "u00")])' in shown.getvalue()
-    assert "recobatch top --table nightly u00\n" in shown.getvalue()
-    named = recobatch("score", at_project / "growing" / "ratings.csv", "--table", "nightly")
+    assert f"recobatch top --table {table} u00\n" in shown.getvalue()
+    named = recobatch("score", at_project / "growing" / "ratings.csv", "--table", table)
     assert named.code == 2
     assert "found nothing there" in named.refusal
 
 
-def test_ratings_that_cannot_be_read_are_not_taken_as_deleted(nightly, at_project, recobatch):
+def test_ratings_that_cannot_be_read_are_not_taken_as_deleted(nightly, at_project, recobatch, table):
     """As root reads every file, a link that leads to itself stands for one that may not be read."""
     version = nightly([]).json["table"]["version"]
     ratings = at_project / "growing" / "ratings.csv"
     ratings.unlink()
     ratings.symlink_to(ratings.name)
     try:
-        outcome = recobatch("score", "--table", "nightly", "--json")
+        outcome = recobatch("score", "--table", table, "--json")
     finally:
         ratings.unlink()
     assert outcome.code == 2, outcome.out
     assert "growing/ratings.csv: found a path that cannot be opened" in outcome.refusal
-    assert open_table(at_project / "nightly").current().version == version
+    assert open_table(at_project / table).current().version == version
 
 
 def test_each_run_has_its_own_copy_of_the_champion(nightly, recobatch, monkeypatch, at_project):
@@ -169,14 +191,14 @@ def test_each_run_has_its_own_copy_of_the_champion(nightly, recobatch, monkeypat
     assert not list((at_project / ".recobatch" / "work").glob("*champion*"))
 
 
-def test_ratings_that_are_named_may_be_only_the_new_ones(nightly, at_project, recobatch, rows):
+def test_ratings_that_are_named_may_be_only_the_new_ones(nightly, at_project, recobatch, rows, table, select):
     nightly([])
     (at_project / "growing" / "since.csv").write_text(f"{HEADER}\nu01,100,4,2000000000\nu02,100,4,2000000000\n")
-    outcome = recobatch("score", "growing/since.csv", "--table", "nightly", "--json")
+    outcome = recobatch("score", "growing/since.csv", "--table", table, "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.json["data"]["news"]["ratings"] == 2
     known = sum(row.startswith(("u01,100,", "u02,100,")) for row in rows)
-    assert published(at_project, "SELECT sum(rated::int) FROM {table}") == [(len(rows) + 2 - known,)]
+    assert select("SELECT sum(rated::int) FROM {table}") == [(len(rows) + 2 - known,)]
 
 
 def test_a_whole_night_imports_no_tensorflow(nightly, at_project, prefect_api):

@@ -57,6 +57,29 @@ def dead(batch, disk, at_project):
     return dead
 
 
+@pytest.fixture
+def copy_of_dead(dead, finished, copied):
+    """Copy the table of one batch that died after two shards, for a test that leaves its runs in MLflow alone."""
+
+    def copy_of_dead(table):
+        if "dead" not in finished:
+            dead("dead", room=2)
+            finished["dead"] = True
+        copied("dead", table)
+
+    return copy_of_dead
+
+
+@pytest.fixture
+def whole(batch, finished):
+    """The summary of a batch that nothing disturbed, whose table ``whole`` no test changes."""
+    if "whole" not in finished:
+        outcome = batch("--table", "whole")
+        assert outcome.code == 0, outcome.err
+        finished["whole"] = outcome.json
+    return finished["whole"]
+
+
 def left(root):
     return list(root.glob(".staging-*"))
 
@@ -97,8 +120,8 @@ def client(at_project):
     return MlflowClient(tracking_address(at_project))
 
 
+@pytest.mark.usefixtures("whole")
 def test_the_next_run_is_that_batch_and_does_only_the_rest(batch, dead, disk, at_project, client):
-    assert batch("--table", "undisturbed").code == 0
     dead("died")
     before = left(at_project / "died")[0]
     outcome = batch("--table", "died")
@@ -107,7 +130,7 @@ def test_the_next_run_is_that_batch_and_does_only_the_rest(batch, dead, disk, at
     assert disk.written == 2
     assert {"score explicit_mf: 4 of 4 shards", "score explicit_mf_bias: 2 of 4 shards"} <= set(summary["reused"])
     assert before.name.startswith(f".staging-{summary['batch_id']}")
-    assert predictions(root) == predictions(at_project / "undisturbed")
+    assert predictions(root) == predictions(at_project / "whole")
     check_true(root, summary, client)
     runs = client.search_runs(
         [client.get_experiment_by_name("recobatch").experiment_id], f"tags.batch_id = '{summary['batch_id']}'"
@@ -129,9 +152,9 @@ def test_the_next_run_is_that_batch_and_does_only_the_rest(batch, dead, disk, at
 
 
 @pytest.mark.parametrize("other", ["--fresh", "--set=top.k=7"])
-def test_fresh_and_other_settings_share_nothing(batch, dead, disk, at_project, client, other):
+def test_fresh_and_other_settings_share_nothing(batch, copy_of_dead, disk, at_project, client, other):
     table = f"unshared-{len(other)}"
-    dead(table, room=2)
+    copy_of_dead(table)
     name = left(at_project / table)[0].name
     summary = batch("--table", table, other).json
     assert disk.written == 8
@@ -141,9 +164,9 @@ def test_fresh_and_other_settings_share_nothing(batch, dead, disk, at_project, c
 
 
 @pytest.mark.parametrize("lost", ["run", "model"])
-def test_a_batch_whose_run_or_model_is_gone_is_begun_anew(batch, dead, disk, at_project, client, lost):
+def test_a_batch_whose_run_or_model_is_gone_is_begun_anew(batch, dead, copy_of_dead, disk, at_project, client, lost):
     table = f"lost-{lost}"
-    dead(table, room=5)
+    dead(table) if lost == "run" else copy_of_dead(table)
     batch_id = re.match(r"\.staging-(.*-\w+)-\w+", left(at_project / table)[0].name)[1]
     if lost == "run":
         experiment = client.get_experiment_by_name("recobatch").experiment_id
@@ -157,37 +180,40 @@ def test_a_batch_whose_run_or_model_is_gone_is_begun_anew(batch, dead, disk, at_
     check_true(at_project / table, summary, client)
 
 
-def test_what_a_gate_refused_is_not_kept(batch, disk, at_project):
-    assert batch("--table", "refused").code == 0
+@pytest.mark.usefixtures("whole")
+def test_what_a_gate_refused_is_not_kept(batch, copied, at_project):
+    copied("whole", "refused")
     refused = batch("--table", "refused", "--set", "seed=1", "--set", "drift.prediction_shift=0")
     assert refused.code == 3, refused.err
     assert left(at_project / "refused") == []
 
 
-def test_nightly_scoring_goes_on_too_whatever_the_engine(recobatch, batch, dead, at_project, client):
-    summary = batch("--table", "together").json
+def test_nightly_scoring_goes_on_too_whatever_the_engine(recobatch, whole, dead, at_project, client):
     dead("nightly", run=lambda *more: recobatch("score", *SHARDS, "--json", *more), room=3)
     outcome = recobatch("score", *SHARDS, "--json", "--table", "nightly", "--engine", "dask")
     assert outcome.code == 0, outcome.err
-    champion, root = summary["champion"], at_project / "nightly"
+    champion, root = whole["champion"], at_project / "nightly"
     assert f"score {champion}: 3 of 4 shards" in outcome.json["reused"]
     check_true(root, outcome.json, client)
     part = root / "current" / "table" / f"model={champion}"
-    assert pq.read_table(part, partitioning=None) == predictions(at_project / "together")[champion]
+    assert pq.read_table(part, partitioning=None) == predictions(at_project / "whole")[champion]
 
 
 @pytest.mark.parametrize("spoil", [
     lambda part: part.unlink(),
     lambda part: part.write_bytes(part.read_bytes()[:-1]),
 ], ids=["gone", "cut"])  # fmt: skip
-def test_an_unchanged_batch_is_published_again_where_its_files_are_not(batch, at_project, client, caplog, spoil):
-    root = at_project / "spoilt"
-    first = batch("--table", "spoilt").json
+@pytest.mark.usefixtures("whole")
+def test_an_unchanged_batch_is_published_again_where_its_files_are_not(
+    batch, copied, at_project, client, caplog, request, spoil
+):
+    table = f"spoilt-{request.node.callspec.id}"
+    root, version = at_project / table, copied("whole", table)
     spoil(table_files(root)[5])
-    again = batch("--table", "spoilt")
+    again = batch("--table", table)
     assert again.code == 0, again.err
     assert "unchanged" not in again.json
     said = [record.getMessage() for record in caplog.records if "is damaged and published again" in record.getMessage()]
     assert len(said) == 1
-    assert said[0].startswith(f"version {first['table']['version']} is damaged and published again: table/model=")
+    assert said[0].startswith(f"version {version} is damaged and published again: table/model=")
     check_true(root, again.json, client)
