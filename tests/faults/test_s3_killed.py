@@ -57,8 +57,7 @@ def test_killed_at_any_request_while_a_consumer_reads(s3, s3_server, folder, wri
     assert writer.publish(s3.uri, before := 1)[0] == 0
     reader = Reader(s3)
     reader.start()
-    killed = 0
-    for at in strikes(4):
+    for at in strikes(8, 5 if afterwards else 1):
         s3_server.reset(Strike(at, kill, afterwards, skip=("GET", "HEAD")))
         code, _ = writer.publish(s3.uri, number := next(numbers))
         s3_server.reset()
@@ -67,7 +66,6 @@ def test_killed_at_any_request_while_a_consumer_reads(s3, s3_server, folder, wri
         if code == 0:
             break
         assert code == -9
-        killed += 1
         code, told = writer.publish(s3.uri, before := next(numbers))
         assert (code, told["error"]) == (0, None)
         assert read_number(s3) == before
@@ -77,7 +75,7 @@ def test_killed_at_any_request_while_a_consumer_reads(s3, s3_server, folder, wri
     reader.join()
     assert reader.wrong == []
     assert reader.reads > 5
-    assert killed > 4
+    assert at > 16
     assert not [path for path in (folder / ".recobatch").rglob("*") if path.is_file()]
 
 
@@ -88,8 +86,8 @@ def test_a_server_that_fails_once_is_asked_again(s3, s3_server, tmp_path, monkey
     made = {number: inputs_of(tmp_path, number) for number in range(1, 6)}
     for number in (1, 2, 3):
         publish_number(s3.uri, made[number], number)
-    for at in strikes(5):
-        number = 4 + at % 2
+    for count, at in enumerate(strikes(10, 6 if afterwards else 1)):
+        number = 4 + count % 2
         s3_server.reset(Strike(at, lambda: True, afterwards))
         publish_number(s3.uri, made[number], f"{number}-{at}", keep=2)
         reached = len(s3_server.requests) >= at

@@ -14,9 +14,12 @@ FULL_SWEEP = os.environ.get("FAULTS_SWEEP") == "full"
 CALLS = ("fsync", "rename", "replace", "symlink", "unlink", "mkdir", "rmdir", "ftruncate", "pwrite")
 
 
-def strikes(stride: int) -> Iterator[int]:
-    """Which calls or requests to strike, from the first: each in `make faults`, one in ``stride`` in `make test`."""
-    return itertools.count(1, 1 if FULL_SWEEP else stride)
+def strikes(stride: int, first: int = 1) -> Iterator[int]:
+    """Which calls or requests to strike: each in `make faults`; in `make test` one in ``stride``, from ``first`` on.
+
+    Tests that strike the same calls in different ways begin at different ones, so that together they strike more.
+    """
+    return itertools.count(1) if FULL_SWEEP else itertools.count(first, stride)
 
 
 class Crash(BaseException):
