@@ -8,6 +8,8 @@ from recobatch.table import open_table
 
 QUICK = ("--set", "train.epochs=1", "--set", "model.n_factors=4", "--set", "gate.baseline=none")
 
+pytestmark = pytest.mark.usefixtures("one_model")
+
 
 @pytest.mark.parametrize("command", ["run", "score"])
 def test_the_table_is_held_until_the_run_is_closed(recobatch, ratings_csv, at_project, monkeypatch, command):

@@ -8,6 +8,8 @@ from tests.support.flow_servers import tracking_address
 
 HEADER = "userId,movieId,rating,timestamp"
 
+pytestmark = pytest.mark.usefixtures("one_model")
+
 
 @pytest.fixture
 def project(recobatch, low_rank, tmp_path, monkeypatch, flow_servers):

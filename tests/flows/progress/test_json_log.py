@@ -12,6 +12,8 @@ from tests.support.flow_runs import QUICK
 
 MAIN = "from flows.cli.commands import main; main()"
 
+pytestmark = pytest.mark.usefixtures("one_model")
+
 
 def test_a_record_becomes_an_object_with_what_it_carries():
     record = logging.LogRecord("prefect.task_runs", logging.INFO, __file__, 1, "ingest: %s :1:", ("5 ratings",), None)

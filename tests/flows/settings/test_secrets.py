@@ -4,6 +4,8 @@ import pytest
 
 QUICK = ("--set", "train.epochs=1", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 
+pytestmark = pytest.mark.usefixtures("one_model")
+
 
 @pytest.fixture
 def block(server):

@@ -29,10 +29,20 @@ def known(root, model):
     return pq.read_schema(path).metadata[b"trained_on"]
 
 
-def test_the_champion_alone_is_given_all_ratings(batch, at_project):
-    whole, measured = batch("whole"), batch("measured", "--set", "champion.trained_on=train")
-    assert whole.code == measured.code == 0, whole.err + measured.err
-    whole, measured = whole.json, measured.json
+@pytest.fixture
+def whole(batch, finished):
+    """The summary of a batch whose table ``whole`` no test changes."""
+    if not finished:
+        outcome = batch("whole")
+        assert outcome.code == 0, outcome.err
+        finished["whole"] = outcome.json
+    return finished["whole"]
+
+
+def test_the_champion_alone_is_given_all_ratings(whole, batch, at_project):
+    measured = batch("measured", "--set", "champion.trained_on=train")
+    assert measured.code == 0, measured.err
+    measured = measured.json
     champion = whole["champion"]
     (other,) = set(whole["models"]) - {champion}
     assert (whole["models"][champion]["trained_on"], whole["models"][other]["trained_on"]) == (
@@ -71,14 +81,12 @@ def check_tracked(project, summary, published):
     np.testing.assert_allclose(kept, scored[user], atol=1e-5)
 
 
-def test_a_run_that_dies_in_the_refit_is_resumed(batch, at_project, monkeypatch):
+def test_a_run_that_dies_in_the_refit_is_resumed(whole, batch, copied, at_project, monkeypatch):
     from flows.tasks import refit as stage
 
     def killed(*_):
         raise KeyboardInterrupt
 
-    undisturbed = batch("undisturbed", "--set", "seed=5").json
-    champion = undisturbed["champion"]
     with monkeypatch.context() as patched:
         patched.setattr(stage, "refit", killed)
         assert batch("died", "--set", "seed=6").code != 0
@@ -89,8 +97,8 @@ def test_a_run_that_dies_in_the_refit_is_resumed(batch, at_project, monkeypatch)
     assert {f"train {name}" for name in summary["models"]} <= set(summary["reused"])
     assert f"refit {summary['champion']}" not in summary["reused"]
     assert open_table(at_project / "died").verify().ok
-    forced = batch("undisturbed", "--set", "seed=5", "--force").json
-    assert f"refit {champion}" in forced["reused"]
+    copied("whole", "forced")
+    assert f"refit {whole['champion']}" in batch("forced", "--force").json["reused"]
 
 
 def test_a_champion_whose_refit_diverges_is_published_as_it_was_measured(batch, at_project, monkeypatch, caplog):

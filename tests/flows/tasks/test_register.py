@@ -98,10 +98,20 @@ def test_the_alias_moves_after_the_publish(batch, client, monkeypatch):
     assert champions() == dict.fromkeys(before, resumed["batch_id"])
 
 
+@pytest.fixture
+def published(batch, finished):
+    """A table of this name, whose batch no test repeats."""
+    if not finished:
+        outcome = batch(4, "published")
+        assert outcome.code == 0, outcome.err
+        finished["published"] = outcome.json
+
+
+@pytest.mark.usefixtures("published")
 @pytest.mark.parametrize("command", ["run", "run --force", "score"])
-def test_the_next_run_moves_an_alias_that_stayed_behind(batch, recobatch, client, monkeypatch, caplog, command):
-    table = f"behind-{len(command)}"
-    before = batch(4, table).json
+def test_the_next_run_moves_an_alias_that_stayed_behind(batch, copied, recobatch, client, monkeypatch, caplog, command):
+    copied("published", table := f"behind-{len(command)}")
+    before = {alias: version.version for alias, version in aliases(client).items()}
 
     def refused(*_arguments):
         raise OSError("the disk is gone")
@@ -112,7 +122,7 @@ def test_the_next_run_moves_an_alias_that_stayed_behind(batch, recobatch, client
     assert outcome.code == 0, outcome.err
     version = outcome.json["table"]["version"]
     assert f"version {version} is published, but the registry's aliases were not moved" in caplog.text
-    assert {each.tags["batch_id"] for each in aliases(client).values()} == {before["batch_id"]}
+    assert {alias: version.version for alias, version in aliases(client).items()} == before
 
     if command == "score":
         again = recobatch("score", "--table", table, "--json")
