@@ -64,7 +64,7 @@ def test_a_whole_run_of_yesterday_is_the_newer_one(tmp_path, yesterday, prefect_
     assert project.table.current().version == versions[1]
     assert project.table.verify().ok
     assert "WARNING" not in "\n".join(second.lines)
-    again = project.start(cold=True, **yesterday)
+    again = project.start(cold=True, PREFECT_API_URL=prefect_api, **yesterday)
     assert again.end() == 0, again.lines
     assert again.summary["unchanged"]
     assert project.litter() == []

@@ -27,7 +27,7 @@ def check_that_it_publishes(project, run):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200 if FULL_SWEEP else 200)
-def test_the_run_s_own_server_dies(tmp_path):
+def test_the_run_s_own_server_dies(tmp_path, prefect_api):
     project = Project(tmp_path)
     for stage in STAGES if FULL_SWEEP else ["train"]:
         run = project.start("--fresh")
@@ -36,7 +36,7 @@ def test_the_run_s_own_server_dies(tmp_path):
         kill(server)
         check_that_it_publishes(project, run)
         assert wait_for_end([server]) == []
-    again = project.start()
+    again = project.start(PREFECT_API_URL=prefect_api)
     assert again.end() == 0, again.lines
     assert again.summary["unchanged"], "the batch was whole"
     assert project.litter() == []

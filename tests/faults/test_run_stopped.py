@@ -22,7 +22,7 @@ MOMENTS = (
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 + 60 * len(MOMENTS))
-def test_a_run_that_is_stopped_says_so_and_the_next_one_goes_on(tmp_path):
+def test_a_run_that_is_stopped_says_so_and_the_next_one_goes_on(tmp_path, prefect_api):
     project, dice = Project(tmp_path), random.Random(5)
     published = None
     for stage, number in MOMENTS:
@@ -45,7 +45,7 @@ def test_a_run_that_is_stopped_says_so_and_the_next_one_goes_on(tmp_path):
             assert project.table.verify().ok
         published = now
         assert wait_for_end(server) == []
-    last = project.start("--force")
+    last = project.start("--force", PREFECT_API_URL=prefect_api)
     assert last.end() == 0, last.lines
     assert project.table.current().version == last.summary["table"]["version"]
     assert project.table.verify().ok
