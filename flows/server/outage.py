@@ -87,9 +87,10 @@ class _CircuitBreaker:
         if self.is_reachable():
             APILogWorker.instance().send(line)
 
-    def is_reachable(self) -> bool:
+    def is_reachable(self, *, now: bool = False) -> bool:
         # What the probe itself logs comes back here, as do the lines of other threads: neither waits for it.
-        if self._api_url and time.monotonic() >= self._probe_at and self._probing.acquire(blocking=False):
+        due = time.monotonic() >= self._probe_at or (now and self._is_reachable)
+        if self._api_url and due and self._probing.acquire(blocking=False):
             try:
                 self._probe(self._api_url)
             finally:
@@ -116,9 +117,13 @@ class _CircuitBreaker:
 _breaker: _CircuitBreaker | None = None
 
 
-def is_reachable() -> bool:
-    """Whether the server of this run answered its last probe."""
-    return _breaker is None or _breaker.is_reachable()
+def is_reachable(*, now: bool = False) -> bool:
+    """Whether the server of this run answered its last probe.
+
+    Args:
+        now: Probe it again, however short a time ago that was: before a request that Prefect repeats for long.
+    """
+    return _breaker is None or _breaker.is_reachable(now=now)
 
 
 @contextlib.contextmanager

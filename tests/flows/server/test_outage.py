@@ -56,6 +56,14 @@ def test_an_unreachable_server_is_sent_nothing_until_it_answers_again(server, ca
     ]
 
 
+def test_a_server_that_died_since_the_last_probe_is_found_out_before_a_request_that_would_be_repeated(server):
+    breaker = outage._CircuitBreaker("http://host/api")
+    assert breaker.is_reachable()
+    server["answers"] = False
+    assert breaker.is_reachable(), "it was probed a moment ago"
+    assert not breaker.is_reachable(now=True)
+
+
 def test_one_missed_answer_is_no_outage_and_many_lines_are_one_probe(server, monkeypatch):
     breaker = outage._CircuitBreaker("http://host/api")
     found = iter([False, True])
