@@ -24,6 +24,8 @@ QUICK = ("--set", "train.epochs=2", "--set", "model.n_factors=4", "--set", "gate
 SHARDS = ("--set", "score.rows_per_shard=200", "--set", "score.rows_per_group=40")
 N_SHARDS = 4
 
+pytestmark = pytest.mark.usefixtures("one_model")
+
 
 @pytest.fixture(scope="module")
 def cluster(project, s3_server):
@@ -47,10 +49,22 @@ def on_cluster(recobatch, s3, cluster):
     return run
 
 
-def test_a_whole_run_and_the_bytes_of_threads(on_cluster, recobatch, ratings_csv, cluster, s3, at_project, monkeypatch):
+@pytest.fixture
+def champion(recobatch, ratings_csv, finished):
+    """The project's registry has a champion."""
+    if not finished:
+        trained = recobatch("train", ratings_csv, *QUICK)
+        assert trained.code == 0, trained.err
+        finished["champion"] = trained
+
+
+def test_a_whole_run_and_the_bytes_of_threads(
+    on_cluster, recobatch, ratings_csv, cluster, s3, at_project, monkeypatch, finished
+):
     outcome = on_cluster("run", ratings_csv, *QUICK)
     assert outcome.code == 0, outcome.err
     assert open_table(s3.uri).verify().ok
+    finished["champion"] = outcome
 
     monkeypatch.setattr("flows.job.new_batch_id", lambda: "v2")
     there = on_cluster("score", "--force")
@@ -71,6 +85,7 @@ def test_a_whole_run_and_the_bytes_of_threads(on_cluster, recobatch, ratings_csv
         assert not list(cluster.home(number).rglob("part-*"))
 
 
+@pytest.mark.usefixtures("champion")
 def test_the_next_run_takes_up_what_the_workers_of_a_dead_one_have_written(on_cluster, s3, s3_server):
     watch = Watch(lambda who, count: "403 Forbidden" if who == "worker-1" else None)
     s3_server.reset(tamper=watch)
@@ -86,6 +101,7 @@ def test_the_next_run_takes_up_what_the_workers_of_a_dead_one_have_written(on_cl
     assert open_table(s3.uri).verify().ok
 
 
+@pytest.mark.usefixtures("champion")
 @pytest.mark.parametrize("at", range(1, 5) if FULL_SWEEP else [4])
 def test_a_worker_that_dies_costs_the_shard_in_its_hands(on_cluster, cluster, s3, s3_server, monkeypatch, at):
     """Two shards a task, and more tasks than workers: the fourth upload of a worker is the last of its second task.
