@@ -23,7 +23,10 @@ from tests.support.mlflow_server import free_port, serving
 from tests.support.pickles import pickles_in
 
 PROGRAM = [sys.executable, "-c", "from flows.cli.commands import main; main()"]
-RUN = [*PROGRAM, "run", "--set=train.epochs=2", "--set=model.n_factors=4", "--set=gate.baseline=none", "--json"]
+RUN = [
+    *PROGRAM, "run", "--set=train.epochs=2", "--set=model.n_factors=4", "--set=model.sweeps=20",
+    "--set=gate.baseline=none", "--json",
+]  # fmt: skip
 USER = "ann:hush-it's\"password"
 """With both quotes, as they stand in an address: a text that shows the address in quotes ends neither of them there."""
 SECRETS = {
