@@ -58,10 +58,26 @@ class Trainer:
     """Trains choices on one set of ratings; what they share is computed once."""
 
     def __init__(
-        self, ratings: EncodedInteractions, options: InterestOptions, seed: int, *, sweeps: int | None = None
+        self,
+        ratings: EncodedInteractions,
+        options: InterestOptions,
+        seed: int,
+        *,
+        sweeps: int | None = None,
+        kept: float = 1.0,
     ) -> None:
-        """``sweeps`` of implicit ALS; None takes those of the options."""
-        self.ratings, self.options, self.seed = ratings, options, seed
+        """Prepare to train.
+
+        Args:
+            ratings: Over any users and items.
+            options: Sizes.
+            seed: Seed of the start.
+            sweeps: Of implicit ALS; None takes those of the options.
+            kept: Share of the ratings that ``ratings`` are, where others are held out. Unobserved pairs then weigh that
+                much less, so that they weigh the same beside the ratings: else held-out ratings would favour choices of
+                less weight than all ratings want.
+        """
+        self.ratings, self.options, self.seed, self.kept = ratings, options, seed, kept
         self._sweeps = options.sweeps if sweeps is None else sweeps
         has_many = len(ratings) > MANY_RATINGS
         self._rank = options.ease_rank or (LARGE_RANK if has_many else RANK)
@@ -90,7 +106,8 @@ class Trainer:
             self._prepared[confidence] = _Prepared.of(self.ratings, confidence, self._rank, self.seed)
         made = self._prepared[confidence]
         if isinstance(method, Ials):
-            return ials_part(made.by_user, made.by_item, made.spectrum, method, sweeps=self._sweeps)
+            ials = replace(method, unobserved=method.unobserved * self.kept)
+            return ials_part(made.by_user, made.by_item, made.spectrum, ials, sweeps=self._sweeps)
         return ease_part(made.spectrum, made.users, method * made.energy)
 
 

@@ -25,7 +25,9 @@ RatingTrainer = Callable[[EncodedInteractions], FactorModel]
 """Trains a rating model on some ratings."""
 _WITHOUT_FOLDS: RankBy = "interest"
 _SEARCH_SWEEPS = 2
-"""Of implicit ALS while it is compared with others."""
+"""Of implicit ALS while it is compared with others; with few ratings as many as in the end, since a penalty that they
+cannot bear takes more than two to bring all factors to nothing."""
+_FEW_RATINGS = 5_000
 
 
 def train_interest(
@@ -75,7 +77,9 @@ def train_interest(
 
     with one_blas_thread():
         if folds:
-            trainers = [Trainer(fold.fit, options, seed, sweeps=min(options.sweeps, _SEARCH_SWEEPS)) for fold in folds]
+            sweeps = None if len(train) < _FEW_RATINGS else min(options.sweeps, _SEARCH_SWEEPS)
+            kept = 1 - options.validation_fraction
+            trainers = [Trainer(fold.fit, options, seed, sweeps=sweeps, kept=kept) for fold in folds]
             arena = Arena(folds, trainers)
             found = search(arena, confidences, options)
             # Weights that ignore the rating suit the product, which counts the rating itself.

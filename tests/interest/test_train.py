@@ -5,12 +5,14 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import recobatch.interest.folds
+import recobatch.interest.train
 import recobatch.sparse_rows
 from recobatch.errors import BadRatings
 from recobatch.evaluation.baselines import bias_model, popularity_model
 from recobatch.evaluation.relevant_items import RelevantItems
 from recobatch.interactions import EncodedInteractions
 from recobatch.interest import InterestOptions, choose_rank_by, measure_rank_by, train_interest
+from recobatch.interest.candidates import Trainer
 from recobatch.interest.folds import Fold, make_folds, sample_users
 from recobatch.rated import RatedPairs
 from recobatch.scoring.lists import top_lists
@@ -56,6 +58,22 @@ def test_the_seed_decides_and_the_threads_do_not(monkeypatch):
     assert report.trials == again.trials
     _, other = train_interest(data, **SCALE, options=InterestOptions(), seed=2)
     assert report.trials != other.trials
+
+
+@pytest.mark.parametrize(("few", "sweeps"), [(10**6, None), (10, 2)])
+def test_the_search_knows_what_share_of_the_ratings_is_left(monkeypatch, few, sweeps):
+    """Of very few ratings two sweeps would not show which penalties bring all factors to nothing."""
+    seen = []
+
+    class Recorded(Trainer):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            seen.append((round(self.kept, 6), kwargs.get("sweeps")))
+
+    monkeypatch.setattr(recobatch.interest.train, "Trainer", Recorded)
+    monkeypatch.setattr(recobatch.interest.train, "_FEW_RATINGS", few)
+    train_interest(tastes(), **SCALE, options=InterestOptions(validation_fraction=0.3))
+    assert seen == [(0.7, sweeps)] * 3 + [(1.0, None)]
 
 
 def test_users_without_training_ratings_get_the_list_of_the_average_user():
