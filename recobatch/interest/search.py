@@ -1,6 +1,5 @@
 """The search for the best interest model on held-out ratings."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -31,9 +30,11 @@ DOUBT = 0.03
 that much better by chance."""
 _HARDLY_BETTER, _FAR = 1.5, (4, 16)
 """EASE that reaches less than that many times the NDCG of popularity may take these multiples of the first penalty."""
-_HANDICAPS = {1.0: 0.0, 0.5: 0.005, 2.0: 0.005, 0.0: 0.015, math.inf: 0.015}
-"""Share of implicit ALS beside EASE → by how much its lists must be better, as a share of their NDCG: sums are the
-safer choice, since what one method misses the other often finds."""
+_HANDICAPS = {1.0: 0.0, 0.5: 0.005, 2.0: 0.005}
+"""Share of implicit ALS beside EASE → by how much its lists must be better, as a share of their NDCG."""
+ALONE = 0.0075
+"""The same for one method, or one size of implicit ALS: sums are the safer choice, since what one method misses the
+other often finds."""
 HOPELESS = 0.08
 """A choice that is worse than the best by more than that share on the first fold is not measured on the others. Above
 every doubt and handicap, so that it could not have been taken."""
@@ -102,10 +103,10 @@ def search(arena: Arena, confidences: Sequence[Confidence], options: InterestOpt
 
 
 def _add_up(arena: Arena, ease: Choice, ials: Choice) -> Choice:
-    """The sum of both with the best share, or one of them."""
-    finalists = {share: replace(ease, ials=ials.ials, share=share) for share in _HANDICAPS}
-    finalists |= {0.0: ease, math.inf: ials}
-    return finalists[max(finalists, key=lambda share: arena.ndcg(finalists[share]) * (1 - _HANDICAPS[share]))]
+    """The sum of both with the best share, or one of them, or implicit ALS in the first of its sizes."""
+    finalists = {replace(ease, ials=ials.ials, share=share): handicap for share, handicap in _HANDICAPS.items()}
+    finalists |= dict.fromkeys((ease, ials, replace(ials, ials=ials.ials[:1])), ALONE)
+    return max(finalists, key=lambda choice: arena.ndcg(choice) * (1 - finalists[choice]))
 
 
 def _has_many(arena: Arena) -> bool:

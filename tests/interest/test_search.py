@@ -11,7 +11,7 @@ from recobatch.interest.ials import Ials
 from recobatch.interest.options import InterestOptions
 from recobatch.interest.rank_by import choose_model_and_way
 from recobatch.interest.refit import refit_interest
-from recobatch.interest.search import _HANDICAPS, DOUBT, HOPELESS, Arena, search
+from recobatch.interest.search import _HANDICAPS, ALONE, DOUBT, HOPELESS, Arena, search
 from recobatch.interest.stand_in import stand_in
 from recobatch.interest_model import Confidence
 from tests.support.tastes import tastes
@@ -63,8 +63,8 @@ def test_other_weights_must_be_better_by_more_than_the_doubt(gain, expected):
 
 @pytest.mark.parametrize(
     ("better", "gain", "expected"),
-    [("ials", 1.01, (True, True)), ("ials", 1.02, (False, True)), ("ease", 1.01, (True, True)),
-     ("ease", 1.02, (True, False))],
+    [("ials", 1.005, (True, True)), ("ials", 1.01, (False, True)), ("ease", 1.005, (True, True)),
+     ("ease", 1.01, (True, False))],
 )  # fmt: skip
 def test_a_single_method_must_be_better_than_the_sum(better, gain, expected):
     def ndcg(choice):
@@ -75,6 +75,16 @@ def test_a_single_method_must_be_better_than_the_sum(better, gain, expected):
     found = search(arena, [SLOPE], InterestOptions())
     assert (found.penalty is not None, bool(found.ials)) == expected
     assert str(found) in {trial.name for trial in arena.trials}
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(1.005, (16, 32)), (1.01, (16,))])
+def test_one_size_of_implicit_als_must_be_better_than_the_sum(gain, expected):
+    def ndcg(choice):
+        is_small = choice.penalty is None and len(choice.ials) == 1
+        return 0.3 * (gain if is_small else 1) * (0.9 if not choice.ials else 1)
+
+    found = search(Judged(ndcg), [SLOPE], InterestOptions())
+    assert (tuple(each.n_factors for each in found.ials), found.penalty is None) == (expected, expected == (16,))
 
 
 def test_the_model_and_the_way_are_chosen_together():
@@ -95,6 +105,17 @@ def test_a_refit_keeps_the_share_and_the_kind_of_the_penalty(ials):
     assert Ials.of(model.parts[1]).is_scaled == ials.is_scaled
     ease, *others = (part.root_mean_square for part in again.parts)
     assert [other / ease for other in others] == pytest.approx([0.25, 0.25], rel=1e-3)
+
+
+@pytest.mark.parametrize("is_scaled", [True, False])
+def test_unobserved_pairs_weigh_less_while_ratings_are_held_out(is_scaled):
+    """Beside fewer ratings the same weight of all other pairs would be a larger one."""
+    data, choice = tastes(), Choice(SLOPE, ials=(Ials(8, 5, 0.3, is_scaled),))
+    with one_blas_thread():
+        whole, kept = (Trainer(data, InterestOptions(), 0, kept=share).train(choice).parts[0] for share in (1.0, 0.8))
+    assert (whole.unobserved, kept.unobserved) == pytest.approx((0.3, 0.24))
+    assert whole.floor == pytest.approx(kept.floor)
+    assert kept.regularization == pytest.approx(whole.regularization / 0.8), "for 0.8 times the ratings"
 
 
 @pytest.mark.parametrize("is_bayesian", [True, False])
@@ -131,7 +152,7 @@ def test_a_choice_far_behind_on_the_first_fold_is_not_measured_on_the_others():
     assert ("far", 1) not in measured
     assert arena.ndcg("better") == pytest.approx(0.4), "the first fold alone does not make it the best"
     assert arena.best(("good", "near", "far", "better")) == "near"
-    assert max(DOUBT, *_HANDICAPS.values()) < HOPELESS
+    assert max(DOUBT, ALONE, *_HANDICAPS.values()) < HOPELESS
 
 
 def test_many_ratings_keep_fewer_columns_unless_the_setting_says_otherwise(monkeypatch):
