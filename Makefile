@@ -51,6 +51,9 @@ PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 test: $(STAMP) $(SPARK) $(DUCKDB_ICEBERG) ## the whole test suite, on JOBS=2 cores; installs PySpark and DuckDB 1 (600 MB) first
 	$(BIN)/python $(PYTEST) $(ARGS)
 
+# With as many workers as cores, threads of a matrix product only wait for each other: half of the time of such tests. The
+# whole suite leaves them on, for some of its tests are about them.
+quick: export OPENBLAS_NUM_THREADS = 1
 quick: $(STAMP) ## the tests that take no server, browser, whole run or long computation, for every save
 	$(BIN)/python $(PYTEST) -m "not slow and not process and not server and not browser and not spark" $(ARGS)
 

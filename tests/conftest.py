@@ -50,12 +50,13 @@ NEEDS = {
 """Mark → fixtures whose tests carry it, and so stay out of `make quick`."""
 HEAVY = (
     "training/test_scales", "training/test_train", "training/test_any_model", "training/test_fit",
-    "training/test_refit", "tracking/test_registry", "tracking/test_tracker", "tracking/test_database",
+    "training/test_refit", "training/test_callbacks", "training/test_epoch_data",
+    "tracking/test_registry", "tracking/test_tracker", "tracking/test_database", "tracking/test_served_model",
     "report/test_page", "report/test_lists", "report/test_figures", "tuning/test_search", "api/test_recommender",
     "models/test_models",
 )  # fmt: skip
-"""Modules without a server or a whole run that take a fifth of a second or more for a test: half of the time of all of
-that kind. They are marked slow, and so stay out of `make quick`."""
+"""Modules without a server or a whole run that take a fifth of a second or more for a test, or that load TensorFlow as
+they are imported: half of the time of all of that kind. They are marked slow, and so stay out of `make quick`."""
 LONG = (
     "flows/test_deployments", "docs/test_commands", "faults/test_run_killed", "flows/test_batch",
     "flows/tasks/test_resume", "flows/test_security", "faults/test_run_stopped", "faults/test_rivals",
@@ -64,6 +65,12 @@ LONG = (
     "flows/test_movielens", "faults/test_lost_runs", "consumers/test_query_pages", "flows/test_bad_input",
 )  # fmt: skip
 """Modules that take longest, first: a long one that begins last would keep one core waiting."""
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Do not import for `make quick` what is slow as a whole: both of its processes would load TensorFlow."""
+    name = collection_path.with_suffix("").relative_to(REPO / "tests").as_posix()
+    return True if "not slow" in config.option.markexpr and name in (*HEAVY, "faults") else None
 
 
 def pytest_collection_modifyitems(items):

@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
 from markdown_it import MarkdownIt
 
 from flows.cli.commands import cli
@@ -131,6 +132,7 @@ def _links():
                     yield page.parent / target.partition("#")[0]
 
 
+@pytest.mark.slow  # TensorFlow is loaded
 def test_the_names_on_the_notebooks_page_exist():
     page = (REPO / "docs" / "notebook.md").read_text(encoding="utf-8")
     names = re.findall(r"`(recobatch(?:\.\w+)+)", page)

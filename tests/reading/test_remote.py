@@ -48,8 +48,9 @@ def test_a_silent_web_server_is_given_up_and_not_asked_again(silent, monkeypatch
     assert not isinstance(caught.value, RatingsUnreachable), "it would be tried twice more"
 
 
+@pytest.mark.slow
 def test_a_silent_object_store_is_given_up(silent, monkeypatch):
-    monkeypatch.setattr(remote, "_SECONDS_OF_S3", 1)
+    monkeypatch.setattr(remote, "_SECONDS_OF_S3", 1)  # the least that its client counts in
     for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "REGION": "us-east-1"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{silent}")

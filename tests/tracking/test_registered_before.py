@@ -50,6 +50,7 @@ def test_the_copy_that_travels_with_it_serves_it(folder, ratings):
     np.testing.assert_allclose(predict_without_recobatch(str(folder), PAIRS), ratings, rtol=1e-6)
 
 
+@pytest.mark.slow  # TensorFlow is loaded
 def test_its_keras_flavor_loads_in_safe_mode(folder, ratings):
     import mlflow.keras
 

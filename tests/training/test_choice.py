@@ -46,6 +46,7 @@ def test_no_rating_is_held_out_twice(inputs):
         assert not pairs(part.train) & pairs(part.test)
 
 
+@pytest.mark.slow  # TensorFlow is loaded
 @pytest.mark.parametrize(("parts", "more"), [(0.5, 0), (1.5, 1), (9, 1)])
 def test_a_keras_model_is_trained_without_further_parts_until_they_suffice(inputs, monkeypatch, parts, more):
     size = round(0.2 * len(inputs.split.train))
@@ -56,7 +57,7 @@ def test_a_keras_model_is_trained_without_further_parts_until_they_suffice(input
     assert not list(train_without_more("bayesian_mf", inputs, 0.2))
 
 
-@pytest.mark.parametrize("name", ["bayesian_mf", "explicit_mf"])
+@pytest.mark.parametrize("name", ["bayesian_mf", pytest.param("explicit_mf", marks=pytest.mark.slow)])
 def test_the_test_part_has_no_influence(inputs, name):
     error = validation_error(name, inputs, 0.25)
     test = inputs.split.test
@@ -64,6 +65,7 @@ def test_the_test_part_has_no_influence(inputs, name):
     assert validation_error(name, other, 0.25) == error
 
 
+@pytest.mark.slow  # TensorFlow is loaded
 def test_the_model_of_the_known_truth_is_ahead(inputs):
     assert validation_error("bayesian_mf", inputs, 0.25) < validation_error("explicit_mf", inputs, 0.25)
 

@@ -23,7 +23,7 @@ def inputs(low_rank, tmp_path_factory):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["explicit_mf_bias", "bayesian_mf"])
+@pytest.mark.parametrize("name", [pytest.param("explicit_mf_bias", marks=pytest.mark.slow), "bayesian_mf"])
 def test_the_test_ratings_are_not_seen(inputs, name):
     test = inputs.split.test
     turned = replace(inputs, split=replace(inputs.split, test=replace(test, rating=6 - test.rating)))

@@ -7,6 +7,7 @@ from tests.support.internals import minor, parameters, private_imports
 from tests.support.paths import REPO
 
 
+@pytest.mark.slow  # imports a server, and only another version changes it
 @pytest.mark.parametrize("name", INTERNALS)
 def test_an_internal_has_not_changed(name):
     assert parameters(name) == INTERNALS[name]

@@ -17,6 +17,8 @@ from tests.support.listening import family, listening_sockets
 QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 DASK = load_settings({"engine": "dask"}, environment={})
 
+pytestmark = pytest.mark.usefixtures("one_model")
+
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
 def test_all_that_two_runs_with_dask_open_is_on_loopback(server):
