@@ -40,6 +40,7 @@ get_absl_handler().python_handler.setStream(sys.__stderr__)
 settings.register_profile(
     "recobatch", deadline=None, max_examples=1000 if FULL_SWEEP else 30, derandomize=not FULL_SWEEP
 )
+settings.register_profile("quick", parent=settings.get_profile("recobatch"), max_examples=10)
 settings.load_profile("recobatch")
 
 NEEDS = {
@@ -53,7 +54,7 @@ HEAVY = (
     "training/test_refit", "training/test_callbacks", "training/test_epoch_data",
     "tracking/test_registry", "tracking/test_tracker", "tracking/test_database", "tracking/test_served_model",
     "report/test_page", "report/test_lists", "report/test_figures", "tuning/test_search", "api/test_recommender",
-    "models/test_models",
+    "models/test_models", "models/test_import_path",
 )  # fmt: skip
 """Modules without a server or a whole run that take a fifth of a second or more for a test, or that load TensorFlow as
 they are imported: half of the time of all of that kind. They are marked slow, and so stay out of `make quick`."""
@@ -67,10 +68,19 @@ LONG = (
 """Modules that take longest, first: a long one that begins last would keep one core waiting."""
 
 
+def is_quick(config):
+    return "not slow" in config.option.markexpr
+
+
+def pytest_configure(config):
+    if is_quick(config):
+        settings.load_profile("quick")
+
+
 def pytest_ignore_collect(collection_path, config):
     """Do not import for `make quick` what is slow as a whole: both of its processes would load TensorFlow."""
     name = collection_path.with_suffix("").relative_to(REPO / "tests").as_posix()
-    return True if "not slow" in config.option.markexpr and name in (*HEAVY, "faults") else None
+    return True if is_quick(config) and name in (*HEAVY, "faults") else None
 
 
 def pytest_collection_modifyitems(items):

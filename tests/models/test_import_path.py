@@ -39,7 +39,6 @@ GOOD = """
 """
 
 
-@pytest.mark.slow  # TensorFlow is loaded
 def test_a_builder_in_the_project_folder_is_a_model(module):
     name = module(GOOD)
     assert build_model(f"{name}:build", **SIZES).name == "ExplicitMF"

@@ -129,6 +129,7 @@ except BaseException as error:
 """
 
 
+@pytest.mark.process
 def test_a_signal_that_is_forgotten_within_a_flow_is_raised_again():
     out = stopped(_IN_A_FLOW, signal.SIGTERM)
     assert out == "forgotten 15\nraised again\nTerminated terminated 143\n"
@@ -173,6 +174,7 @@ flow.__enter__()
 """
 
 
+@pytest.mark.process
 def test_so_does_one_within_a_flow():
     in_flow = _TAKES_A_LOCK.replace("raise_on_signals()\nlock", _ENTER_A_FLOW + "lock")
     assert stopped(in_flow, signal.SIGTERM, answer="\n") == "taken\nterminated 143 False\n"
