@@ -18,7 +18,7 @@ import numpy as np
 
 from recobatch.bayesian import chain as chains
 from recobatch.bayesian.chain import Chain, Problem
-from recobatch.bayesian.compression import RunningProduct
+from recobatch.bayesian.compression import MeanProduct, most_samples
 from recobatch.bayesian.implicit import all_blocks
 from recobatch.bayesian.options import BayesianOptions
 from recobatch.bayesian.threads import threads
@@ -51,7 +51,7 @@ def synthetic(n_ratings: int) -> EncodedInteractions:
 
 
 def measure(ratings: EncodedInteractions, sweeps: int, n_threads: int) -> Iterator[dict]:
-    clock, held = Clock(), 512 // FACTORS  # samples until the product is compressed
+    clock = Clock()
     with threads(n_threads) as pool:
         problem = Problem.build(ratings, None, None)
         chain, total = Chain.start(problem, FACTORS, np.random.default_rng(0)), []
@@ -63,10 +63,12 @@ def measure(ratings: EncodedInteractions, sweeps: int, n_threads: int) -> Iterat
             if number == 0:
                 total[-1] = (1, total[-1][1])
             yield {"sweep": total[-1][1]}
-        product = RunningProduct(USERS, ITEMS, pool)
-        for _ in range(2 * held + 1):
-            product.add(chain.users.vectors[:, :-1], chain.items.vectors[:, :-1])
-        total.append((BayesianOptions().sweeps_for(len(ratings)) // held, clock.read()))
+        product, rng = MeanProduct(pool), np.random.default_rng(1)
+        for _ in range(most_samples(USERS + ITEMS, FACTORS)):
+            sample = chain.users.vectors[:, :-1], chain.items.vectors[:, :-1]
+            product.add(*(each + 0.1 * rng.standard_normal(each.shape, np.float32) for each in sample))
+        product.compressed()
+        total.append((1, clock.read()))
         yield {"compression": total[-1][1]}
     minutes = [round(sum(times * seconds[at] for times, seconds in total) / 60, 1) for at in (0, 1)]
     yield {"minutes_in_all": minutes}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from recobatch.bayesian.chain import Chain, Problem
-from recobatch.bayesian.compression import Compressed, RunningProduct
+from recobatch.bayesian.compression import Compressed, MeanProduct, most_samples
 from recobatch.bayesian.options import BayesianOptions
 from recobatch.bayesian.state import BayesianState, Snapshots
 from recobatch.bayesian.threads import Threads, threads
@@ -60,22 +60,30 @@ class _Run:
     rating_range: tuple[float, float]
     validation: EncodedInteractions | None
     on_sweep: OnSweep | None
-    product: RunningProduct
+    product: MeanProduct
     biases: tuple[np.ndarray, np.ndarray]
     snapshots: Snapshots
+    sweeps: int
+    """Of each chain."""
+    discarded: int
+    """The first of them."""
+    share: float
+    """Of the others that are kept."""
     train_rmse: list[float] = field(default_factory=list)
     alpha: list[float] = field(default_factory=list)
     validation_mse: list[float] = field(default_factory=list)
     validation_sum: np.ndarray | float = 0.0
     n_samples: int = 0
 
-    def follow(self, chain: Chain, sweeps: int, discarded: int, pool: Threads) -> None:
-        for number in range(sweeps):
+    def follow(self, chain: Chain, pool: Threads) -> None:
+        kept = 0
+        for number in range(1, self.sweeps + 1):
             items_before = chain.items.vectors
             chain.sweep(pool)
-            if number >= discarded:
+            if (number - self.discarded) * self.share > kept:
+                kept += 1
                 # Half of the samples with the users' conditional means, half with the items': fewer samples suffice.
-                if number % 2:
+                if (self.discarded + kept) % 2 == 0:
                     self._keep(chain.users.expected, items_before, chain)
                 else:
                     self._keep(chain.users.vectors, chain.items.expected, chain)
@@ -110,7 +118,7 @@ class _Run:
 
     def factors(self) -> tuple[FactorModel, Compressed]:
         scale = self.problem.scale
-        compressed = self.product.mean(scale)
+        compressed = self.product.compressed(scale)
         bias = [(np.float32(scale / self.n_samples) * total).astype(np.float32) for total in self.biases]
         low, high = self.rating_range
         model = FactorModel(
@@ -152,11 +160,13 @@ def fit_bayesian(
         problem = Problem.build(train, users, items)
         n_factors = options.factors_for(len(train), train.n_users, train.n_items)
         sweeps = options.sweeps_for(len(train))
-        run = _new_run(problem, train, sweeps * options.chains, n_factors, validation, on_sweep, pool)
+        run = _new_run(
+            problem, train, (options.chains, sweeps, int(sweeps * _DISCARDED)), n_factors, validation, on_sweep, pool
+        )
         chains = []
         for number in range(options.chains):
             chain = Chain.start(problem, n_factors, np.random.default_rng([seed, number]))
-            run.follow(chain, sweeps, int(sweeps * _DISCARDED), pool)
+            run.follow(chain, pool)
             chains.append(chain)
         return _finished(run, chains, started)
 
@@ -185,24 +195,27 @@ def condition_on_all(
     with threads(n_threads or _default_threads()) as pool:
         problem = Problem.build(ratings, users, items)
         state.check(problem)
-        run = _new_run(problem, ratings, sweeps * len(state.chains), state.n_factors, None, on_sweep, pool)
+        lengths = len(state.chains), sweeps, min(_SETTLING, sweeps - 1)
+        run = _new_run(problem, ratings, lengths, state.n_factors, None, on_sweep, pool)
         chains = []
         for number, arrays in enumerate(state.chains):
             chain = Chain.resume(problem, state.rescaled(arrays, problem), np.random.default_rng([seed, number, 1]))
-            run.follow(chain, sweeps, min(_SETTLING, sweeps - 1), pool)
+            run.follow(chain, pool)
             chains.append(chain)
         return _finished(run, chains, started)
 
 
 def _new_run(
-    problem: Problem, ratings: EncodedInteractions, n_sweeps: int, n_factors: int,
+    problem: Problem, ratings: EncodedInteractions, lengths: tuple[int, int, int], n_factors: int,
     validation: EncodedInteractions | None, on_sweep: OnSweep | None, pool: Threads,
 ) -> _Run:  # fmt: skip
-    n_users, n_items = ratings.n_users, ratings.n_items
+    """Of so many chains, sweeps of each, and discarded ones among these."""
+    n_users, n_items, (chains, sweeps, discarded) = ratings.n_users, ratings.n_items, lengths
+    share = min(1.0, most_samples(n_users + n_items, n_factors) / (chains * (sweeps - discarded)))
     return _Run(
         problem, (float(ratings.rating.min()), float(ratings.rating.max())), validation, on_sweep,
-        RunningProduct(n_users, n_items, pool), (np.zeros(n_users), np.zeros(n_items)),
-        Snapshots(n_sweeps, problem, n_factors + 1),
+        MeanProduct(pool), (np.zeros(n_users), np.zeros(n_items)),
+        Snapshots(round(chains * sweeps * share), problem, n_factors + 1), sweeps, discarded, share,
     )  # fmt: skip
 
 

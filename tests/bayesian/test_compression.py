@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from recobatch.bayesian.columns import combined, gram
-from recobatch.bayesian.compression import RunningProduct, _held
+from recobatch.bayesian.compression import LARGEST_MOVE, MeanProduct, most_samples
 from recobatch.bayesian.threads import Threads, threads
 
 ALONE = Threads(None)
 
 
-def noisy_products(n_users, n_items, n_products):
+def noisy_products(n_users, n_items, n_products, noise):
     """Samples around one product, as those of a posterior."""
     rng = np.random.default_rng(0)
     users, items = rng.normal(size=(n_users, 3)), rng.normal(size=(n_items, 3))
     for _ in range(n_products):
-        yield tuple((each + 0.2 * rng.normal(size=each.shape)).astype(np.float32) for each in (users, items))
+        yield tuple((each + noise * rng.normal(size=each.shape)).astype(np.float32) for each in (users, items))
 
 
 def test_parts_side_by_side_are_one_matrix():
@@ -29,33 +29,25 @@ def test_parts_side_by_side_are_one_matrix():
         np.testing.assert_array_equal(gram(parts, ALONE), gram(parts, several))
 
 
-@pytest.mark.parametrize("held", [512, 12])
-def test_the_largest_move_is_measured_on_the_mean_of_all_products(held):
-    """Also of what was dropped on the way, where many products do not fit into the columns that are held."""
-    product, exact = RunningProduct(40, 30, ALONE, held), np.zeros((40, 30))
-    for users, items in noisy_products(40, 30, 25):
+@pytest.mark.parametrize("noise", [0.02, 0.3])
+def test_the_mean_has_the_smallest_rank_that_moves_nothing_far(noise):
+    """Samples that have little in common, as those of users with few ratings, take more columns."""
+    product, exact = MeanProduct(ALONE), np.zeros((90, 80))
+    for users, items in noisy_products(90, 80, 25, noise):
         product.add(users, items)
         exact += users.astype(float) @ items.T / 25
-    mean = product.mean()
+    mean = product.compressed()
     moves = np.abs(mean.users.astype(float) @ mean.items.T - exact)
-    assert mean.largest_move == pytest.approx(moves.max(), rel=1e-3)
-    assert (mean.largest_move > 0.005) == (held == 12)
+    assert mean.largest_move == pytest.approx(moves.max(), rel=1e-2)
+    assert mean.rms_move == pytest.approx(np.sqrt((moves**2).mean()), rel=1e-2)
+    assert moves.max() <= LARGEST_MOVE
+    assert (mean.rank < 20) == (noise == 0.02)
     np.testing.assert_allclose(mean.items.T @ mean.items, np.eye(mean.rank), atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("n_users", "n_items", "held"), [(6_000, 4_000, 512), (162_541, 59_047, 1024), (10**6, 2_000, 512)]
+    ("n_rows", "n_factors", "samples"),
+    [(2_625, 8, 128), (221_588, 16, 64), (1_002_000, 16, 33), (50_000_000, 16, 32), (9_000, 256, 16)],
 )
-def test_more_columns_are_kept_of_many_users_whose_columns_fit_in_memory(n_users, n_items, held):
-    assert _held(n_users + n_items) == held
-
-
-def test_noise_that_takes_more_columns_gets_them(monkeypatch):
-    """Samples that have little in common, as those of users with few ratings."""
-    monkeypatch.setattr("recobatch.bayesian.compression._MANY_ROWS", 1000)
-    rng, product = np.random.default_rng(0), RunningProduct(900, 800, ALONE)
-    for _ in range(70):
-        product.add(*(0.3 * rng.normal(size=(n, 16)).astype(np.float32) for n in (900, 800)))
-    mean = product.mean()
-    assert mean.rank > 640
-    assert mean.largest_move <= 0.005
+def test_as_many_samples_are_kept_as_have_a_thousand_columns_that_fit_in_memory(n_rows, n_factors, samples):
+    assert most_samples(n_rows, n_factors) == samples
