@@ -132,7 +132,7 @@ def calibrate_model(
         BadInput: If there are no held-out ratings.
     """
     low, high = factors.min_rating, factors.max_rating
-    new = HeldOut.of(factors, held_out)
+    new, others = HeldOut.of(factors, held_out), list(others)
     counts = {
         "user_ratings": train.user_counts(),
         "item_ratings": train.item_counts(),
@@ -140,7 +140,7 @@ def calibrate_model(
     calibration = calibrate(
         HeldOut.joined([new, *(HeldOut.of(*other) for other in others)]), **counts,
         rating_range=(low, high) if high > low else (-math.inf, math.inf),
-        seen=around_means(seen, low, high),
+        seen=around_means(_without(seen, [rows for _, rows in others]), low, high),
     )  # fmt: skip
     gain = _gain(new, HeldOut.of(factors, _some(seen, _PROBED)), len(seen) / len(train))
     return replace(calibration, noise=widened(calibration.noise.scaled(gain), factors, held_out, **counts))
@@ -153,6 +153,14 @@ def around_means(train: EncodedInteractions, low: float, high: float) -> HeldOut
     """
     some = _some(train, _MOST_SEEN)
     return HeldOut.of(bias_model(train, min_rating=low, max_rating=high), some)
+
+
+def _without(rows: EncodedInteractions, parts: Iterable[EncodedInteractions]) -> EncodedInteractions:
+    """Rows but those of the parts: an sd that has seen a residual is too wide for it, and its quantiles too small."""
+    for part in parts:
+        pairs = (each.user_index.astype(np.int64) * rows.n_items + each.item_index for each in (rows, part))
+        rows = rows.take(~np.isin(*pairs))
+    return rows
 
 
 def _some(rows: EncodedInteractions, most: int) -> EncodedInteractions:

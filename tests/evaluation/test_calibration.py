@@ -221,8 +221,15 @@ def test_later_users_without_ratings_are_as_uncertain_as_those_of_the_training()
     assert sd[3] < 0.7 * sd[2]
 
 
-def test_further_trainings_bring_their_held_out_ratings():
+def rated_once():
+    """``tastes`` with one rating of a pair."""
     model, rows, _ = tastes()
+    _, first = np.unique(rows.user_index * N_ITEMS + rows.item_index, return_index=True)
+    return model, rows.take(np.sort(first))
+
+
+def test_further_trainings_bring_their_held_out_ratings():
+    model, rows = rated_once()
     part = np.arange(len(rows)) % 8
     given = {"seen": rows.take(part > 2), "train": rows}
     together = calibrate_model(model, held_out=rows.take(part < 2), **given)
@@ -233,3 +240,16 @@ def test_further_trainings_bring_their_held_out_ratings():
     assert apart.intervals.user_edges.tolist() == together.intervals.user_edges.tolist()
     different = [np.abs(each.noise.item_sd - together.noise.item_sd).max() for each in (apart, alone)]
     assert different[0] < 0.3 * different[1]
+
+
+def test_noise_terms_do_not_see_the_ratings_that_further_trainings_hold_out():
+    """The first training knows them, but intervals fitted to residuals that the noise terms saw are too narrow."""
+    model, rows = rated_once()
+    part = np.arange(len(rows)) % 8
+    held, others = rows.take(part == 0), [(model, rows.take(part == 1))]
+    seen, rest = (
+        calibrate_model(model, seen=rows.take(part > least), held_out=held, train=rows, others=others)
+        for least in (0, 1)
+    )
+    np.testing.assert_allclose(seen.noise.user_sd, rest.noise.user_sd, rtol=1e-2)
+    np.testing.assert_array_equal(seen.intervals.lower[0], rest.intervals.lower[0])
