@@ -59,11 +59,12 @@ HEAVY = (
 """Modules without a server or a whole run that take a fifth of a second or more for a test, or that load TensorFlow as
 they are imported: half of the time of all of that kind. They are marked slow, and so stay out of `make quick`."""
 LONG = (
-    "flows/test_deployments", "docs/test_commands", "faults/test_run_killed", "flows/test_batch",
-    "flows/tasks/test_resume", "flows/test_security", "faults/test_run_stopped", "faults/test_rivals",
-    "faults/test_real_disk", "faults/test_clock", "faults/test_prefect_away", "faults/test_publish_killed",
-    "faults/test_s3_killed", "flows/test_score", "tracking/test_outage", "flows/test_operator_page",
-    "flows/test_movielens", "faults/test_lost_runs", "consumers/test_query_pages", "flows/test_bad_input",
+    "docs/test_commands", "flows/test_deployments", "faults/test_cluster_killed", "flows/test_batch",
+    "flows/test_security", "flows/tasks/test_resume", "tracking/test_outage", "flows/test_bad_input",
+    "flows/tasks/test_register", "faults/test_run_killed", "training/test_train", "flows/test_lists",
+    "flows/test_nights", "flows/test_score", "faults/test_real_disk", "tracking/test_mlflow_ui",
+    "flows/tasks/test_cluster", "flows/test_tune", "flows/test_movielens", "training/test_scales",
+    "flows/test_best", "faults/test_lost_runs", "faults/test_s3_killed", "consumers/test_query_pages",
 )  # fmt: skip
 """Modules that take longest, first: a long one that begins last would keep one core waiting."""
 
