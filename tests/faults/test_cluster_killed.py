@@ -51,13 +51,9 @@ class Cluster:
         self.table = open_table(self.place.uri)
         self.keep_up()
 
-    @property
-    def alive(self) -> list[int]:
-        return [number for number, worker in enumerate(self.dask.workers) if worker.poll() is None]
-
     def keep_up(self) -> None:
         """Start a worker for each that has died."""
-        for _ in range(WORKERS - len(self.alive)):
+        for _ in range(WORKERS - len(self.dask.alive)):
             self.dask.add_worker(AWS_ACCESS_KEY_ID=f"worker-{len(self.dask.workers)}")
 
     def start(self, *arguments) -> ForkedRun:
@@ -70,7 +66,7 @@ class Cluster:
 
     def kill_worker(self) -> None:
         """Kill one worker, and wait until it has ended."""
-        worker = self.dask.workers[self.alive[0]]
+        worker = self.dask.workers[self.dask.alive[0]]
         worker.kill()
         worker.wait()
 
@@ -207,7 +203,7 @@ def test_two_runs_at_once(cluster, reads):
 
 @pytest.mark.skipif(not may_mount(), reason="nobody may mount a tmpfs here: a worker's full disk is not tested")
 def test_a_worker_whose_disk_is_full(cluster):
-    while cluster.alive:
+    while cluster.dask.alive:
         cluster.kill_worker()
     disk = cluster.dask.add_small_worker(AWS_ACCESS_KEY_ID="worker-small")
     with pytest.raises(OSError, match="No space"), (disk / "filler").open("wb") as filler:

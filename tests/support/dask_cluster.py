@@ -37,6 +37,11 @@ class DaskCluster:
         _wait(lambda: card.read_text().endswith("}"), self._scheduler)
         self.address = json.loads(card.read_text())["address"]
 
+    @property
+    def alive(self) -> list[int]:
+        """Numbers of the workers that have not ended."""
+        return [number for number, worker in enumerate(self.workers) if worker.poll() is None]
+
     def add_worker(self, mount: str = "", **environment: str) -> subprocess.Popen:
         """Start a worker of one thread, as a process of its own without a nanny that would start it again."""
         name = f"worker-{len(self.workers)}"

@@ -80,14 +80,15 @@ def test_a_whole_run_and_the_bytes_of_threads(
     assert len(shards[0]) == 2 * N_SHARDS
     assert shards[0] == shards[1]
     assert not s3.names_below("staging/")
-    for number in range(2):
+    for number in cluster.alive:
         assert cluster.peak_memory(number) < 10**9
         assert not list(cluster.home(number).rglob("part-*"))
 
 
 @pytest.mark.usefixtures("champion")
-def test_the_next_run_takes_up_what_the_workers_of_a_dead_one_have_written(on_cluster, s3, s3_server):
-    watch = Watch(lambda who, count: "403 Forbidden" if who == "worker-1" else None)
+def test_the_next_run_takes_up_what_the_workers_of_a_dead_one_have_written(on_cluster, cluster, s3, s3_server):
+    refused = f"worker-{cluster.alive[-1]}"
+    watch = Watch(lambda who, count: "403 Forbidden" if who == refused else None)
     s3_server.reset(tamper=watch)
     failed = on_cluster("score")
     assert failed.code == 2

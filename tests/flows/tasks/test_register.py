@@ -18,13 +18,14 @@ def client(at_project):
     return MlflowClient(tracking_address(at_project))
 
 
-def aliases(client):
-    return {alias: client.get_model_version_by_alias("recobatch", alias) for alias in ("champion", "challenger")}
+def aliases(client, name="recobatch"):
+    return {alias: client.get_model_version_by_alias(name, alias) for alias in ("champion", "challenger")}
 
 
 def test_versions_tell_what_they_are_and_only_the_gate_moves_the_aliases(recobatch, ratings_csv, client):
-    summary = recobatch("train", ratings_csv, *QUICK, "--set", "train.epochs=2").json
-    first = aliases(client)
+    own = ("--set", "tracking.registered_model=versions")  # where nothing is registered yet
+    summary = recobatch("train", ratings_csv, *QUICK, *own, "--set", "train.epochs=2").json
+    first = aliases(client, "versions")
     champion = summary["champion"]
     (challenger,) = set(summary["models"]) - {champion}
     for alias, name in (("champion", champion), ("challenger", challenger)):
@@ -48,15 +49,19 @@ def test_versions_tell_what_they_are_and_only_the_gate_moves_the_aliases(recobat
         assert (tags["ratings"], tags["newest_rating"]) == (str(ratings_csv), "1198")
         assert set(json.loads(tags["sha256"])) >= {"factors.npz", "users.parquet", "items.parquet", "rated.npz"}
 
-    refused = recobatch("train", ratings_csv, *QUICK[:2], "--set", "train.epochs=1", "--set", "models=explicit_mf")
+    refused = recobatch(
+        "train", ratings_csv, *QUICK[:2], *own, "--set", "train.epochs=1", "--set", "models=explicit_mf"
+    )
     assert refused.code == 3, refused.err
-    assert {alias: version.version for alias, version in aliases(client).items()} == {
+    assert {alias: version.version for alias, version in aliases(client, "versions").items()} == {
         alias: version.version for alias, version in first.items()
     }
 
-    again = recobatch("train", ratings_csv, *QUICK, "--set", "train.epochs=1").json  # the better one, on these ratings
+    again = recobatch(
+        "train", ratings_csv, *QUICK, *own, "--set", "train.epochs=1"
+    ).json  # the better one, on these ratings
     assert again["promotion"]["promoted"], again["promotion"]
-    for alias, version in aliases(client).items():
+    for alias, version in aliases(client, "versions").items():
         assert int(version.version) > int(first[alias].version)
         assert version.tags["batch_id"] == again["batch_id"]
 
