@@ -199,8 +199,8 @@ def _users_per_write(n_items: int, rows_per_group: int) -> int:
 
 def _users_per_group(n_items: int, rows_per_group: int) -> int:
     """Users per row group: of whole products where it holds one, since a write ends where a product does."""
-    users = rows_per_group // max(1, n_items)
-    return round(users / BLOCK_USERS) * BLOCK_USERS if users >= BLOCK_USERS else max(1, users)
+    users = max(1, rows_per_group // max(1, n_items))
+    return users - users % BLOCK_USERS if users >= BLOCK_USERS else users
 
 
 def parquet_settings(item_type: pa.DataType) -> dict[str, object]:

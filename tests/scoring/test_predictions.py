@@ -118,7 +118,7 @@ def test_row_groups_hold_whole_users(tmp_path, inputs):
 
 def test_row_groups_of_a_product_and_more_are_whole_products(tmp_path):
     """Or a row group ends with every product, and half of them are half as large."""
-    inputs, options = write_inputs(tmp_path / "inputs", make_model(600, 30)), ScoreOptions(rows_per_group=3100)
+    inputs, options = write_inputs(tmp_path / "inputs", make_model(600, 30)), ScoreOptions(rows_per_group=4100)
     report = score_shard(inputs, slice(128, 600), tmp_path / "part.parquet", metadata=META, options=options)
     groups = pq.read_metadata(report.path)
     assert [groups.row_group(n).num_rows for n in range(groups.num_row_groups)] == [3840] * 3 + [2640]
