@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(3600 if FULL_SWEEP else 300)
 def test_killed_at_any_call_while_consumers_read(three, writer, readers):
     numbers = itertools.count(4)
     before = [1, 2, 3]
-    for at in strikes(5):
+    for at in strikes(3):
         number = next(numbers)
         code, _ = writer.publish(three, number, at=at)
         if code == 0:
@@ -38,7 +38,7 @@ def test_killed_at_any_call_while_consumers_read(three, writer, readers):
     for name, told in readers().items():
         assert told["wrong"] == [], name
         assert told["failed"] == [], name
-        assert told["reads"] > 10, name
+        assert told["reads"] > 20, name
 
 
 def test_killed_at_any_call_of_the_first_publish(folder, writer):
@@ -61,15 +61,12 @@ def test_killed_at_any_call_of_the_first_publish(folder, writer):
     assert at > 30
 
 
-ERRNOS = [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES]
-
-
-@pytest.mark.parametrize("number", ERRNOS, ids=errno.errorcode.get)
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES], ids=errno.errorcode.get)
 def test_refused_at_any_call(three, folder, writer, number):
     """One clear line and exit code 1, whichever call fails; or the publish does not need that call."""
     refused, before = 0, 3
     versions = itertools.count(4)
-    for at in strikes(8, 1 + 2 * ERRNOS.index(number)):
+    for at in strikes(3 if number == errno.ENOSPC else 5):
         version = next(versions)
         code, told = writer.publish(three, version, at=at, errno=number)
         assert code in (0, 1), told
@@ -89,4 +86,4 @@ def test_refused_at_any_call(three, folder, writer, number):
         publish_number(three, inputs_of(folder, before), before)
         check_tidy(three)
         assert read_number(three) == before
-    assert refused > 3
+    assert refused > 5

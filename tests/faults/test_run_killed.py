@@ -18,7 +18,7 @@ from tests.support.faults.disk import FULL_SWEEP
 from tests.support.faults.reading import reading
 from tests.support.fork_server import ForkedRun, server_address
 
-MOMENTS = 50 if FULL_SWEEP else 2
+MOMENTS = 50 if FULL_SWEEP else 3
 MODELS = ("explicit_mf", "explicit_mf_bias")
 SHARDS = 19
 """Of a model: 300 users, 16 to a shard."""

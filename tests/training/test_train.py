@@ -19,12 +19,8 @@ from recobatch.sources.synthetic import write_synthetic
 from recobatch.split import SplitOptions, split
 from recobatch.training import PRESETS, Recipe, train
 from recobatch.training.epoch import penalty_stride, steps_at_once
-from tests.support.faults.disk import FULL_SWEEP
 from tests.support.golden import notebook_split
 from tests.support.scales import trained_error, training_inputs
-
-SEEDS = range(5 if FULL_SWEEP else 2)
-"""Of models whose figures are held to bounds; `make faults` tries them all."""
 
 
 def fresh(name, data, seed=0, *, low=1, high=5, **options):
@@ -69,7 +65,7 @@ def test_the_notebook_s_curves(name, epochs, golden, ml100k_dir):
     recipe = PRESETS["notebook"].recipe.model_copy(update={"epochs": epochs.stop})
     curves = [
         train(fresh(name, split.train, seed), split.train, validation=split.test, recipe=recipe, seed=seed).val_loss
-        for seed in SEEDS
+        for seed in range(5)
     ]
     np.testing.assert_allclose(np.mean(curves, axis=0)[epochs], golden, atol=0.02)
 
@@ -79,7 +75,7 @@ def test_the_notebook_s_curves(name, epochs, golden, ml100k_dir):
 def test_the_tuned_preset_beats_the_notebook_without_seeing_the_test_rows(name, bound, ml100k_dir):
     split = notebook_split(ml100k_dir)
     errors = []
-    for seed in SEEDS:
+    for seed in range(5):
         error, history = tuned_error(name, split, seed)
         assert history.refitted
         errors.append(error)
@@ -101,7 +97,7 @@ def test_the_tuned_preset_beats_the_bias_baseline_on_few_ratings_whatever_the_se
     encoded = encode(report.ratings_path, tmp_path)
     parts = split(EncodedInteractions.load(encoded.interactions_path), SplitOptions())
     baseline = baseline_errors(train=parts.train, test=parts.test)["bias"]
-    for seed in SEEDS:
+    for seed in range(5):
         error, history = tuned_error("explicit_mf_bias", parts, seed)
         assert history.best_epoch >= 20, f"seed {seed}"
         assert error < baseline - 0.005, f"seed {seed}"

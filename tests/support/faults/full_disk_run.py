@@ -19,7 +19,7 @@ from tests.support.faults.disk import FULL_SWEEP
 from tests.support.faults.whole_run import SMALL, Project
 
 KIB = 1024
-LEFT = [4 * KIB * 2**power for power in range(12)] if FULL_SWEEP else [4 * KIB, 96 * KIB]
+LEFT = [4 * KIB * 2**power for power in range(12)] if FULL_SWEEP else [4 * KIB, 96 * KIB, 600 * KIB]
 """Bytes that are free when a run begins: first nothing can be written, in the end almost all."""
 
 
