@@ -44,8 +44,8 @@ def solve_users(rows: SparseRows, basis: np.ndarray, ridge: Ridge) -> np.ndarray
         ridge: Weights and penalties.
 
     Returns:
-        float32, shape ``(n_rows, k)``; zeros for rows without pairs. The bits depend on no other row, but on whether
-        there are many (``sparse_rows.MANY_ROWS``).
+        float32, shape ``(n_rows, k)``; zeros for rows without pairs. A row depends on no other row, but for rounding
+        where there are many (``sparse_rows.MANY_ROWS``).
     """
     k = basis.shape[1]
     solved = np.zeros((rows.n_rows, k), dtype=np.float32)

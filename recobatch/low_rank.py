@@ -10,7 +10,8 @@ _SMALLEST = 1e-13
 """Of the largest eigenvalue of a Gram matrix: directions below are rounding errors."""
 _TINY = np.float32(1e-20)
 _ROWS_AT_ONCE = 256
-"""A BLAS may round differently for another shape: every row is computed among so many, others where there are fewer."""
+"""A BLAS rounds differently for another shape: every row is computed among so many, zeros where there are fewer. With
+AVX2 a row's last bit also depends on its place among them: OpenBLAS takes six rows by one kernel, six by another."""
 _ROWS_PER_GRAM = 8192
 
 
@@ -65,7 +66,7 @@ class FewerColumns:
             parts: Columns that lie beside each other, float32, shape ``(n, k)`` each.
 
         Returns:
-            float32, shape ``(n, n_columns)``; the bits of a row depend on no other row.
+            float32, shape ``(n, n_columns)``; a row depends on no other row, but for the rounding of its place.
         """
         return _product(parts, self.users)
 

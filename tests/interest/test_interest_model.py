@@ -9,16 +9,19 @@ from recobatch.blas import one_blas_thread
 from recobatch.errors import BadTable
 from recobatch.interactions import EncodedInteractions
 from recobatch.interest.candidates import IALS, Choice, Trainer, in_sizes
+from recobatch.interest.ials import Ials
 from recobatch.interest.options import InterestOptions
 from recobatch.interest_model import Confidence, InterestModel
 from recobatch.model_folder import load_interest
+from tests.support.rounding import assert_equal_but_rounding
 from tests.support.tastes import tastes
 
 DATA = tastes()
 SLOPE = Confidence(1, 5, 4)
+# More than a penalty of 1 brings implicit ALS to nothing on so few ratings.
 CHOICES = {
     "ease": Choice(SLOPE, 100.0), "ials": Choice(Confidence(1, 5, 4, 0.3), ials=IALS[:1]),
-    "both": Choice(SLOPE, 100.0, in_sizes(IALS[1])),
+    "both": Choice(SLOPE, 100.0, in_sizes(Ials(16, 1, 0.1))),
 }  # fmt: skip
 
 
@@ -66,14 +69,14 @@ def test_the_same_ratings_give_the_same_users(model):
 
 
 def test_a_user_depends_on_their_own_ratings_only(model):
-    """The bits of a user are the same, whoever else is there."""
     chosen = DATA.take(DATA.user_index == 7)
     alone = EncodedInteractions(
         np.zeros(len(chosen), np.int32), chosen.item_index, chosen.rating, chosen.timestamp, 1, DATA.n_items
     )
     with one_blas_thread():
         everyone = model.for_users(DATA)
-        assert np.array_equal(model.for_users(alone).factors.user_factors[0], everyone.factors.user_factors[7])
+        found = model.for_users(alone)
+    assert_equal_but_rounding(found.factors.user_factors[0], everyone.factors.user_factors[7])
 
 
 def test_new_ratings_and_new_users_count(model):
@@ -96,7 +99,7 @@ def test_moved_to_other_items(model):
     places[3] = -1
     moved = model.over_items(places, DATA.n_items + 5)
     kept = places >= 0
-    assert np.array_equal(moved.factors.item_factors[places[kept]], model.factors.item_factors[kept])
+    assert_equal_but_rounding(moved.factors.item_factors[places[kept]], model.factors.item_factors[kept])
     unknown = np.setdiff1d(np.arange(moved.n_items), places)
     assert not moved.factors.item_factors[unknown].any()
 
