@@ -69,6 +69,7 @@ def test_an_array_that_is_missing_is_an_error_of_the_file(tmp_path):
         found["bias"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_fingerprint", [True, False])
 def test_a_damaged_byte_is_refused_or_changes_nothing(tmp_path, with_fingerprint):
     path = tmp_path / "a.npz"

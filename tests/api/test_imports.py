@@ -1,5 +1,7 @@
 """What the Python interface brings along: nothing until it is used, and never Prefect or MLflow."""
 
+import pytest
+
 import recobatch
 from tests.support.imports import modules_after
 
@@ -19,6 +21,7 @@ def test_the_package_alone_imports_nothing():
     assert not modules_after("import recobatch") & (HEAVY | {"numpy", "pyarrow", "pydantic", "recobatch.api"})
 
 
+@pytest.mark.process
 def test_a_fit_needs_neither_prefect_nor_mlflow_nor_tensorflow():
     loaded = modules_after(FIT)
     assert "recobatch.api" in loaded

@@ -49,6 +49,7 @@ def test_statistics_are_sums_over_the_ratings():
         assert found.squares[row] == pytest.approx(precision[row] * weights[item[user == row]] @ left**2, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_vectors_follow_the_closed_form():
     """Given the other side and the prior, a row's vector is normal with a known mean and covariance."""
     rng = np.random.default_rng(2)

@@ -82,6 +82,7 @@ def test_every_page_asks_the_same_questions():
     assert len(questions) == 1
 
 
+@pytest.mark.slow
 def test_the_whole_table(reader, expected):
     (rows,) = reader.answers["The whole table"]
     assert len(rows) == len(expected.user_ids) * len(expected.item_ids)

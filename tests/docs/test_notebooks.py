@@ -11,6 +11,7 @@ from tests.support.paths import REPO
 NOTEBOOKS = sorted((REPO / "docs" / "examples").glob("*.ipynb"))
 
 
+@pytest.mark.slow
 def test_the_five_lines_run():
     values = run_notebook(REPO / "docs" / "examples" / "five_lines.ipynb")
     ratings, model, predictions, lists, intervals, similar, why, _ = values

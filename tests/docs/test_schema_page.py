@@ -69,6 +69,7 @@ def test_published_files_are_as_the_page_says(tmp_path, table, text):
             assert meaning in row
 
 
+@pytest.mark.slow
 def test_the_sd_of_every_pair_follows_as_the_page_says(tmp_path, monkeypatch):
     inputs = write_inputs(tmp_path / "in", make_model(40, 30), calibration=make_calibration(40, 30))
     table = open_table(tmp_path / "predictions")

@@ -33,6 +33,7 @@ def test_a_known_answer():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_cold_rows_of_the_notebook_s_split(ml100k_dir):
     split = notebook_split(ml100k_dir)
     found = evaluate(constant(3.0, 943, 1682), train=split.train, test=split.test)

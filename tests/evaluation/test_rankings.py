@@ -93,6 +93,7 @@ def test_the_upper_part_of_a_scale_is_relevant(levels, expected):
     assert relevance_threshold(rating, EvaluationOptions(relevant=2.5)) == 2.5
 
 
+@pytest.mark.slow
 def test_popularity_on_the_notebooks_split(ml100k_dir):
     data = notebook_split(ml100k_dir)
     rated = RatedPairs.collect(data.train)

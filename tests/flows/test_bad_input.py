@@ -131,6 +131,7 @@ def without_the_rights_of_root():
         assert libc.capset(header, held) == 0
 
 
+@pytest.mark.slow
 def test_the_page_of_bad_input_lists_every_kind():
     page = (REPO / "docs" / "bad-input.md").read_text(encoding="utf-8")
     assert with_table(page) == page, "python -m tests.support.bad_input docs/bad-input.md updates it"

@@ -31,6 +31,7 @@ def test_the_sentence_names_the_extremes():
     assert "By tenth" not in verdict(FEW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("result", "is_drawn"), [(RESULT, True), (FEW, False), (None, False)], ids=str)
 def test_the_page_shows_the_intervals(changed, tmp_path, result, is_drawn):
     files = write_report(changed(coverage=result), tmp_path / "report.html", tmp_path)

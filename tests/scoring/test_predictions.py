@@ -198,6 +198,7 @@ def test_options_are_checked():
         ScoreOptions(surprise=1)
 
 
+@pytest.mark.process
 def test_scoring_needs_no_heavy_import():
     heavy = ["tensorflow", "keras", "mlflow", "prefect", "pandas", "matplotlib", "scipy"]
     code = (

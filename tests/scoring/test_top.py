@@ -260,6 +260,7 @@ def test_a_cut_off_file_is_told(published, tmp_path):
         best_items(copy, 31)
 
 
+@pytest.mark.process
 def test_look_up_imports_neither_pandas_nor_pydantic(published):
     code = (
         "import sys, pathlib; from recobatch.scoring.top import best_items; "

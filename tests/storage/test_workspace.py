@@ -188,6 +188,7 @@ def test_without_locks_outputs_are_reused_and_pruned_by_age(tmp_path, build, mon
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_runs_that_build_use_and_prune_at_once(tmp_path):
     """Every file that a run was given stays readable until that run ends."""
     failed = []

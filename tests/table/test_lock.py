@@ -50,6 +50,7 @@ def try_elsewhere(table):
     ).stdout.strip()
 
 
+@pytest.mark.process
 def test_the_loser_is_told_who_where_and_since_when(table, holder):
     with pytest.raises(TableBusy, match=rf"held by batch batch-7 \(pid {holder.pid} on .*, since 20.*--table") as told:
         table.lock(holder="me").__enter__()
@@ -57,6 +58,7 @@ def test_the_loser_is_told_who_where_and_since_when(table, holder):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.process
 def test_whatever_writes_is_refused_while_another_writes(published, holder):
     for write in (published.rollback, published.clean, lambda: published.retain(1)):
         with pytest.raises(TableBusy):
@@ -65,6 +67,7 @@ def test_whatever_writes_is_refused_while_another_writes(published, holder):
     assert published.verify().ok, "reading needs no lock"
 
 
+@pytest.mark.process
 def test_kill_9_frees_it(table, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
@@ -72,6 +75,7 @@ def test_kill_9_frees_it(table, holder):
         assert json.loads((table.root / ".lock").read_text())["holder"] == "me"
 
 
+@pytest.mark.process
 def test_it_is_free_after_use_and_after_an_exception(table):
     with pytest.raises(KeyError), table.lock(holder="me"):
         raise KeyError
@@ -81,6 +85,7 @@ def test_it_is_free_after_use_and_after_an_exception(table):
     assert try_elsewhere(table) == "held"
 
 
+@pytest.mark.process
 def test_two_handles_in_one_process_exclude_each_other(table):
     with table.lock(holder="first"):
         with pytest.raises(TableBusy, match="held by batch first"):
@@ -94,6 +99,7 @@ def test_another_spelling_of_the_path_is_the_same_table(table, tmp_path):
         open_table(tmp_path / "alias" / table.root.name).lock(holder="second").__enter__()
 
 
+@pytest.mark.process
 def test_a_forked_child_does_not_hold_it_and_cannot_keep_it(table):
     read, write = os.pipe()
     with table.lock(holder="parent"):
@@ -110,6 +116,7 @@ def test_a_forked_child_does_not_hold_it_and_cannot_keep_it(table):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+@pytest.mark.process
 def test_a_child_that_ends_in_the_with_block_frees_nothing(table):
     with table.lock(holder="parent"):
         if (child := os.fork()) == 0:  # pragma: no cover - in the child

@@ -38,6 +38,7 @@ def join(path, pieces):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 99])
 def test_row_groups_of_all_files_are_read_by_all(tmp_path, size):
     files = [

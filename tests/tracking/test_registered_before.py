@@ -38,6 +38,7 @@ def ratings():
         return low + (high - low) / (1 + np.exp(-score))
 
 
+@pytest.mark.process
 def test_the_installed_recobatch_serves_it(folder, ratings):
     import mlflow.pyfunc
 

@@ -9,6 +9,7 @@ from recobatch.tracking.system_metrics import SystemMetrics
 from tests.support.dataset import DATASET
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [None, 3600])
 def test_the_load_of_the_machine_is_logged_if_wanted(root, client, model_files, seconds):
     tracker = Tracker(TrackingOptions(system_metrics_seconds=seconds), root)

@@ -75,12 +75,14 @@ def test_the_validation_part_of_the_split_is_watched(inputs, tmp_path):
     assert report.history.val_loss[-1] == pytest.approx(report.validation_mse, rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(inputs, tmp_path):
     one, _ = fitted(inputs, tmp_path / "one")
     again, _ = fitted(inputs, tmp_path / "again")
     assert one.fingerprint == again.fingerprint
 
 
+@pytest.mark.process
 def test_it_needs_no_tensorflow():
     code = "import recobatch.training.bayesian_fit, recobatch.training.choice, sys; print('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

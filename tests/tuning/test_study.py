@@ -55,6 +55,7 @@ def test_the_first_trial_has_the_values_of_the_space(tmp_path):
     assert len(set(found)) == 3
 
 
+@pytest.mark.slow
 def test_proposals_approach_the_minimum(tmp_path):
     with opened(tmp_path) as study:
         study.optimize(parabola, Budget(trials=40), workers=1)
@@ -97,6 +98,7 @@ def test_trials_that_diverge_or_run_out_of_time_do_not_end_the_search(tmp_path):
         assert [trial.state for trial in study.trials()] == ["failed", "pruned", "finished"]
 
 
+@pytest.mark.process
 def test_a_killed_search_keeps_its_finished_trials(tmp_path):
     code = (
         "import os, signal, sys; from pathlib import Path; from recobatch.models.search_space import *; "

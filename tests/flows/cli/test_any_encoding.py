@@ -17,6 +17,7 @@ TOP = "from flows.cli.commands import main; main()"
 
 
 # click takes ASCII for a mistake and writes UTF-8.
+@pytest.mark.process
 @pytest.mark.parametrize(("encoding", "written"), [("ascii", "utf-8"), ("latin-1", "latin-1"), ("utf-8", "utf-8")])
 def test_titles_that_stdout_cannot_encode_are_printed_with_question_marks(encoding, written, tmp_path):
     inputs, titles = write_inputs(tmp_path / "inputs", make_model(6, 4)), ["Alien ✓", "Brazil – 日本", "C", "Dé"]

@@ -76,6 +76,7 @@ def test_importing_the_flows_imports_no_tensorflow():
     assert not modules_after("import flows.batch") & {"tensorflow", "keras"}
 
 
+@pytest.mark.process
 def test_a_look_up_imports_neither_pandas_nor_settings_nor_a_server(tmp_path):
     loaded = modules_after(
         "from click.testing import CliRunner\nfrom flows.cli.commands import cli\n"
@@ -226,6 +227,7 @@ def test_the_page_of_settings_lists_every_setting():
     assert with_settings(page) == page, "python -m tools.settings_table docs/settings.md updates it"
 
 
+@pytest.mark.process
 def test_a_person_at_a_terminal_is_told_of_a_missing_file_before_anything_starts(tmp_path):
     master, slave = os.openpty()
     run = [sys.executable, "-c", "from flows.cli.commands import main; main()", "run", "nothing.csv"]

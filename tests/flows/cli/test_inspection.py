@@ -68,6 +68,7 @@ def test_every_model_has_a_line_and_the_presets_that_train_it(invoke):
         assert line.endswith(f"Presets: {', '.join(models[name]['presets'])}.")
 
 
+@pytest.mark.process
 def test_neither_imports_what_only_a_run_needs():
     loaded = modules_after(
         "from click.testing import CliRunner\nfrom flows.cli.commands import cli\n"
