@@ -144,7 +144,7 @@ def fit_bayesian(
         users: Side features of all users; None for none. The implicit features are always used.
         items: Side features of all items.
         options: Factors, sweeps, chains.
-        seed: The same seed gives the same bytes, whatever the number of threads.
+        seed: The same seed gives the same bytes, whatever the number of threads, on processors of one kind.
         validation: Ratings whose error is reported for each sweep; they have no influence on the result.
         on_sweep: Called after each sweep; what it raises ends the training.
         n_threads: Threads; by default one for each core, at most 8.
