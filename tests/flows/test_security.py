@@ -34,6 +34,8 @@ SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "hush-aws-key",
     "RECOBATCH_NOTIFY__WEBHOOK": "http://127.0.0.1:9/hush-hook",
 }
+NOT_ITS_OWN = ("PREFECT_", "TF_", "COVERAGE_")
+"""Variables of the suite; what measures coverage writes beside the project."""
 
 # The whole run is made for the first of them, with an MLflow and a Prefect server that start from nothing.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -116,7 +118,7 @@ def run(shelf, tmp_path_factory):
         "--backend-store-uri", f"sqlite:///{tracked}/mlflow.db", "--artifacts-destination", str(tracked / "artifacts"),
     ]  # fmt: skip
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TF_"))}, **SECRETS,
+        **{name: value for name, value in os.environ.items() if not name.startswith(NOT_ITS_OWN)}, **SECRETS,
         "HOME": str(project), "TMPDIR": str(project / "tmp"),
         "MLFLOW_TRACKING_URI": f"http://{USER}@127.0.0.1:{port}",
         "RECOBATCH_DATA__RATINGS": f"http://{USER}@{shelf}/ratings.csv?code=hush-signature",
