@@ -32,6 +32,14 @@ def model(request):
         return found.in_columns(20) if "columns" in request.param else found
 
 
+def assert_same_rows(model, found, expected):
+    """To the bit, but where a product brings them to fewer columns."""
+    if model.fewer is None:
+        assert np.array_equal(found, expected)
+    else:
+        assert_equal_but_rounding(found, expected)
+
+
 def test_no_more_columns_than_asked_for(model):
     assert (model.factors.n_factors == 20) == (model.fewer is not None)
     assert model.in_columns(1000) is model
@@ -76,7 +84,7 @@ def test_a_user_depends_on_their_own_ratings_only(model):
     with one_blas_thread():
         everyone = model.for_users(DATA)
         found = model.for_users(alone)
-    assert_equal_but_rounding(found.factors.user_factors[0], everyone.factors.user_factors[7])
+    assert_same_rows(model, found.factors.user_factors[0], everyone.factors.user_factors[7])
 
 
 def test_new_ratings_and_new_users_count(model):
@@ -99,7 +107,7 @@ def test_moved_to_other_items(model):
     places[3] = -1
     moved = model.over_items(places, DATA.n_items + 5)
     kept = places >= 0
-    assert_equal_but_rounding(moved.factors.item_factors[places[kept]], model.factors.item_factors[kept])
+    assert_same_rows(model, moved.factors.item_factors[places[kept]], model.factors.item_factors[kept])
     unknown = np.setdiff1d(np.arange(moved.n_items), places)
     assert not moved.factors.item_factors[unknown].any()
 
