@@ -45,7 +45,7 @@ settings.load_profile("recobatch")
 
 NEEDS = {
     "server": {"prefect_api", "s3_server", "mlflow_server"},
-    "process": {"writer", "readers", "begin", "command", "shell", "site", "yesterday"},
+    "process": {"writer", "readers", "begin", "command", "shell", "site", "yesterday", "holder"},
     "browser": {"browser"},
 }
 """Mark → fixtures whose tests carry it, and so stay out of `make quick`."""

@@ -50,7 +50,6 @@ def try_elsewhere(table):
     ).stdout.strip()
 
 
-@pytest.mark.process
 def test_the_loser_is_told_who_where_and_since_when(table, holder):
     with pytest.raises(TableBusy, match=rf"held by batch batch-7 \(pid {holder.pid} on .*, since 20.*--table") as told:
         table.lock(holder="me").__enter__()
@@ -58,7 +57,6 @@ def test_the_loser_is_told_who_where_and_since_when(table, holder):
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.process
 def test_whatever_writes_is_refused_while_another_writes(published, holder):
     for write in (published.rollback, published.clean, lambda: published.retain(1)):
         with pytest.raises(TableBusy):
@@ -67,7 +65,6 @@ def test_whatever_writes_is_refused_while_another_writes(published, holder):
     assert published.verify().ok, "reading needs no lock"
 
 
-@pytest.mark.process
 def test_kill_9_frees_it(table, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
