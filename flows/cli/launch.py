@@ -19,8 +19,10 @@ from flows.server.local import LocalServer, prefect_server
 from flows.settings.tree import Settings
 from recobatch.addresses import is_uri
 from recobatch.errors import RecobatchError
+from recobatch.models import check_model, find_model
 from recobatch.sources.datasets import check_path
 from recobatch.storage.durable import is_disk_trouble
+from recobatch.training.keras_process import keras_process
 
 _CHATTER = (
     "Finished in state",
@@ -70,6 +72,8 @@ def launch(
         check_path(settings.data.ratings)
     with display.live(), prefect_server() as own, ExitStack() as during_run:
         server = server or own
+        if _will_train(name, settings, parameters):
+            during_run.enter_context(keras_process())
         with display.stage("start"), no_collection():
             flow = _import_flow(name)
             if name != "score-pairs":
@@ -125,10 +129,15 @@ def _may_be_unchanged(name: str, settings: Settings, parameters: dict[str, Any])
     return is_uri(settings.table.path) or Path(settings.table.path, "current").exists()
 
 
+def _will_train(name: str, settings: Settings, parameters: dict[str, Any]) -> bool:
+    """Whether a run is sure to train a Keras model, whatever the ratings are."""
+    if name not in ("batch-scoring", "train-models") or all(not find_model(each).is_keras for each in settings.models):
+        return False
+    return bool(parameters.get("fresh")) or not Path(".recobatch", "work").exists()
+
+
 def _check_models(settings: Settings) -> None:
     """Refuse a model of the user's own that cannot be used, before anything is read."""
-    from recobatch.models import check_model
-
     for model in settings.models:
         check_model(model)
 

