@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,12 @@ def one_model(two_models, monkeypatch):
 def blank_figures(monkeypatch):
     """The figures of a report are built but not drawn."""
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", save_blank)
+
+
+@pytest.fixture(autouse=True)
+def keras_here(monkeypatch):
+    """Models train in this process, which imports TensorFlow once for all tests; the cold starts have one for them."""
+    monkeypatch.setattr("flows.cli.launch.keras_process", nullcontext)
 
 
 @pytest.fixture(scope="module")
