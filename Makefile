@@ -9,7 +9,7 @@ ARGS ?=
 # Bytecode is what makes the second start fast: never let a shell switch it off.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test quick coverage check format docs site lock bench faults clean
+.PHONY: help setup run test long quick coverage check format docs site lock bench faults clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -25,7 +25,7 @@ $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# 490 MB that only a test of the consumers needs: make test installs them, make setup does not. PySpark is a source archive, of which uv's
+# 490 MB that only a test of the consumers needs: make long installs them, make setup does not. PySpark is a source archive, of which uv's
 # cache would keep another 2 GB with every clone: a cache of its own, gone afterwards, leaves the disk as it was.
 $(SPARK): requirements-spark.lock $(STAMP)
 	@rm -rf $(SPARK)-cache
@@ -48,14 +48,17 @@ JOBS ?= 2
 # A module stays on one worker, which has servers of its own; conftest.py puts the modules that take longest first.
 PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-test: $(STAMP) $(SPARK) $(DUCKDB_ICEBERG) ## the whole test suite, on JOBS=2 cores; installs PySpark and DuckDB 1 (600 MB) first
-	$(BIN)/python $(PYTEST) $(ARGS)
+test: $(STAMP) $(DUCKDB_ICEBERG) ## the tests to wait for, on JOBS=2 cores: every line, but few whole runs
+	$(BIN)/python $(PYTEST) -m "not long" $(ARGS)
+
+long: $(STAMP) $(SPARK) ## the tests that make test leaves out: whole runs, clusters, browsers, kills; installs PySpark (490 MB) first
+	$(BIN)/python $(PYTEST) -m long $(ARGS)
 
 # With as many workers as cores, threads of a matrix product only wait for each other: half of the time of such tests. The
 # whole suite leaves them on, for some of its tests are about them.
 quick: export OPENBLAS_NUM_THREADS = 1
 quick: $(STAMP) ## the tests that take no server, browser, whole run or long computation, for every save
-	$(BIN)/python $(PYTEST) -m "not slow and not process and not server and not browser and not spark" $(ARGS)
+	$(BIN)/python $(PYTEST) -m "not long and not slow and not process and not server and not browser and not spark" $(ARGS)
 
 coverage: $(STAMP) $(SPARK) $(DUCKDB_ICEBERG) ## lines and branches of flows/ and recobatch/ that the suite runs
 	@rm -rf build/coverage && mkdir -p build/coverage

@@ -58,13 +58,15 @@ HEAVY = (
 )  # fmt: skip
 """Modules without a server or a whole run that take a fifth of a second or more for a test, or that load TensorFlow as
 they are imported: half of the time of all of that kind. They are marked slow, and so stay out of `make quick`."""
-LONG = (
-    "docs/test_commands", "flows/test_deployments", "faults/test_cluster_killed", "flows/test_batch",
-    "flows/test_security", "flows/tasks/test_resume", "tracking/test_outage", "flows/test_bad_input",
-    "flows/tasks/test_register", "faults/test_run_killed", "training/test_train", "flows/test_lists",
-    "flows/test_nights", "flows/test_score", "faults/test_real_disk", "tracking/test_mlflow_ui",
-    "flows/tasks/test_cluster", "flows/test_tune", "flows/test_movielens", "training/test_scales",
-    "flows/test_best", "faults/test_lost_runs", "faults/test_s3_killed", "consumers/test_query_pages",
+LONGEST = (
+    "docs/test_commands", "flows/test_deployments", "faults/test_cluster_killed", "faults/test_lost_runs",
+    "flows/test_batch", "flows/test_security", "flows/test_bad_input", "faults/test_run_killed",
+    "flows/tasks/test_register", "flows/tasks/test_resume", "flows/test_lists", "tracking/test_outage",
+    "faults/test_publish_killed", "faults/test_real_disk", "training/test_train", "training/test_scales",
+    "flows/test_movielens", "flows/test_best", "flows/test_tune", "flows/tasks/test_cluster", "flows/test_nights",
+    "flows/test_score", "faults/test_s3_killed", "consumers/test_query_pages", "tracking/test_mlflow_ui",
+    "table/object_store/test_publish_to_s3", "flows/results/test_comparison", "flows/tasks/test_refit",
+    "flows/cli/test_clean", "flows/server/test_server", "flows/results/test_notification",
 )  # fmt: skip
 """Modules that take longest, first: a long one that begins last would keep one core waiting."""
 
@@ -94,7 +96,8 @@ def pytest_collection_modifyitems(items):
             item.add_marker("slow")
         if getattr(item, "callspec", None) and "spark" in item.callspec.id.split("-"):
             item.add_marker("spark")
-    place = {f"tests/{name}.py": number for number, name in enumerate(LONG)}
+            item.add_marker("long")
+    place = {f"tests/{name}.py": number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
 
 

@@ -103,6 +103,7 @@ def commands():
             yield words
 
 
+@pytest.mark.long
 @pytest.mark.process
 @pytest.mark.parametrize("words", commands(), ids=lambda words: "-".join(words[:3]))
 def test_its_commands_know_their_options(words):

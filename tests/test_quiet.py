@@ -31,6 +31,7 @@ def python(code, **environment):
     )
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_building_a_model_prints_nothing():
     assert python(_BUILD).stderr == ""

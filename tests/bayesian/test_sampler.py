@@ -74,6 +74,7 @@ def test_vectors_follow_the_closed_form():
     assert errors[0] == pytest.approx(1.7 * error @ error, rel=1e-3)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("design", [Spectral, Sparse])
 @pytest.mark.parametrize("shape", [(30, 5), (5, 30)])
@@ -169,6 +170,7 @@ def moments(chain):
     ]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_joint_distribution_is_that_of_the_model():
     """Geweke, "Getting it right: joint distribution tests of posterior simulators", JASA 99, 2004.

@@ -54,7 +54,7 @@ def reader(request, expected):
 
 def keep_spark_small(patch):
     """Let Spark start in one thread, and listen to nobody but this machine."""
-    pytest.importorskip("pyspark", reason="no pyspark: make test installs it")
+    pytest.importorskip("pyspark", reason="no pyspark: make long installs it")
     if not shutil.which("java") and "JAVA_HOME" not in os.environ:
         pytest.skip("no Java, which Spark needs: apt-get install default-jre-headless")
     patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")

@@ -99,6 +99,7 @@ def shell(tmp_path_factory, prefect_api):
     return shell
 
 
+@pytest.mark.long
 def test_the_tutorial_ends_where_it_says(shell):
     table = open_table(shell.folder / "predictions")
     first, second = table.snapshots()
@@ -110,6 +111,7 @@ def test_the_tutorial_ends_where_it_says(shell):
     assert second.champion == "bayesian_mf"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", READ_IN_ORDER)
 def test_a_page_runs_from_top_to_bottom(shell, page):
     shell.read(REPO / page)

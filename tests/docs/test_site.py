@@ -13,6 +13,8 @@ from flows.settings.tree import all_keys
 from tests.support.pages import pages
 from tests.support.paths import REPO
 
+pytestmark = pytest.mark.long
+
 OFFLINE = """
 import socket, sys
 def refuse(*_): raise OSError("the site is built without a network")

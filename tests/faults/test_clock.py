@@ -14,6 +14,8 @@ from recobatch.table import open_table, staging
 from tests.support.faults.numbered import check_whole, inputs_of, publish_number, read_number
 from tests.support.faults.whole_run import Project
 
+pytestmark = pytest.mark.long
+
 
 class Yesterday(datetime):
     @classmethod

@@ -34,7 +34,7 @@ SETTINGS = (
     f"score.rows_per_group={USERS * ITEMS // SHARDS}",
 )
 
-pytestmark = pytest.mark.timeout(1800 if FULL_SWEEP else 300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800 if FULL_SWEEP else 300)]
 
 
 class Cluster:

@@ -19,6 +19,8 @@ from tests.support.databases import prefect_home
 from tests.support.faults.disk import FULL_SWEEP
 from tests.support.faults.whole_run import COMMAND, Project
 
+pytestmark = pytest.mark.long
+
 NAME = "batch-scoring/batch-scoring"
 
 

@@ -18,6 +18,7 @@ def inputs(tmp_path_factory):
     return Inputs(tmp_path_factory.mktemp("inputs"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("afterwards", [False, True], ids=["refused", "answer lost"])
 @pytest.mark.parametrize("error", [RecobatchError, Crash], ids=["fails", "dies"])
 @pytest.mark.parametrize("first", [True, False], ids=["first publish", "later publish"])

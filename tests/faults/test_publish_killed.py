@@ -11,6 +11,7 @@ from tests.support.faults.numbered import check_tidy, check_whole, inputs_of, pu
 pytestmark = pytest.mark.timeout(3600 if FULL_SWEEP else 300)
 
 
+@pytest.mark.long
 def test_killed_at_any_call_while_consumers_read(three, writer, readers):
     numbers = itertools.count(4)
     before = [1, 2, 3]
@@ -61,6 +62,7 @@ def test_killed_at_any_call_of_the_first_publish(folder, writer):
     assert at > 30
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EACCES], ids=errno.errorcode.get)
 def test_refused_at_any_call(three, folder, writer, number):
     """One clear line and exit code 1, whichever call fails; or the publish does not need that call."""

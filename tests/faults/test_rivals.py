@@ -49,6 +49,7 @@ def test_ten_runs_on_a_table_that_does_not_exist_yet(folder):
     check_tidy(root)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_whole_runs_at_once_in_an_empty_folder(tmp_path):

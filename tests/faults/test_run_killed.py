@@ -18,6 +18,8 @@ from tests.support.faults.disk import FULL_SWEEP
 from tests.support.faults.reading import reading
 from tests.support.fork_server import ForkedRun, server_address
 
+pytestmark = pytest.mark.long
+
 MOMENTS = 50 if FULL_SWEEP else 3
 MODELS = ("explicit_mf", "explicit_mf_bias")
 SHARDS = 19

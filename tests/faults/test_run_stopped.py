@@ -9,6 +9,8 @@ import pytest
 from tests.support.faults.disk import FULL_SWEEP
 from tests.support.faults.whole_run import STAGES, Project, wait_for_end
 
+pytestmark = pytest.mark.long
+
 WORDS = {
     signal.SIGTERM: (143, "terminated; nothing half-done was published, run again to go on"),
     signal.SIGINT: (130, "interrupted; nothing half-done was published, run again to go on"),

@@ -46,6 +46,7 @@ class Reader(threading.Thread):
                 self.wrong.append(repr(error))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("afterwards", [False, True], ids=["before it", "after it"])
 def test_killed_at_any_request_while_a_consumer_reads(s3, s3_server, folder, writer, afterwards):
     def kill() -> bool:
@@ -79,6 +80,7 @@ def test_killed_at_any_request_while_a_consumer_reads(s3, s3_server, folder, wri
     assert not [path for path in (folder / ".recobatch").rglob("*") if path.is_file()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("afterwards", [False, True], ids=["before it took effect", "when it had"])
 def test_a_server_that_fails_once_is_asked_again(s3, s3_server, tmp_path, monkeypatch, afterwards):
     """At any request; a conditional write that had taken effect is told from one that a rival made."""

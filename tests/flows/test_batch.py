@@ -92,6 +92,7 @@ def test_nothing_new_publishes_nothing_and_force_publishes_the_same_bits(batch, 
     assert predictions(at_project, "again", "explicit_mf_bias").equals(before)
 
 
+@pytest.mark.long
 def test_a_run_that_finds_nothing_new_imports_neither_mlflow_nor_tensorflow(
     batch, ratings_csv, at_project, prefect_api
 ):
@@ -110,6 +111,7 @@ def test_a_run_that_finds_nothing_new_imports_neither_mlflow_nor_tensorflow(
     assert loaded == "[]"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("published")
 def test_force_reuses_finished_stages_and_dask_publishes_the_same_bits(batch, copied, at_project):
     before = copied("whole", "engines")
@@ -223,6 +225,7 @@ def test_a_night_holds_the_next_batch_to_the_ratings_of_the_last_one(copied, rec
     assert table.current().manifest.extra["facts"]["ratings_spread"] == before
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("published")
 def test_a_batch_that_lost_its_users_is_refused_once_told_and_published_when_meant(copied, recobatch, at_project):
     stands = copied("whole", "drift")
@@ -249,6 +252,7 @@ def two(batch, finished):
     return finished["two"]
 
 
+@pytest.mark.long
 def test_what_was_rolled_back_does_not_come_back_by_itself(batch, two, copied, recobatch, at_project, caplog):
     first, second = two
     assert copied("two", "back") == second

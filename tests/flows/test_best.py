@@ -179,6 +179,7 @@ def check_served(project, table):
     assert BayesianState.load(Path(folder) / "state" / "state.npz").n_factors == 2
 
 
+@pytest.mark.long
 def test_the_same_inputs_are_not_published_twice_and_another_side_table_is_new(best, with_tables):
     args = ("run", with_tables, "--table", "sides", "--set", "models=bayesian_mf", "--set", "drift.error_rise=null")
     first = best(*args)

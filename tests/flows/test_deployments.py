@@ -156,6 +156,7 @@ def runs_of(client, flow, state=None):
     return [run for run in runs if run.deployment_id and run.state and state in (None, run.state.name)]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_deployed_batch_completes_with_its_artifacts(deployed, shell, client, folder):
@@ -174,6 +175,7 @@ def test_a_deployed_batch_completes_with_its_artifacts(deployed, shell, client, 
     assert answer["api_url"] == deployed
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_failing_one_says_why_and_tells_the_webhook(deployed, shell, client, receiver):
@@ -188,6 +190,7 @@ def test_a_failing_one_says_why_and_tells_the_webhook(deployed, shell, client, r
     assert message["url"].endswith(f"/runs/flow-run/{run.id}")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_of_two_that_overlap_the_later_waits(deployed, shell, client):
@@ -205,6 +208,7 @@ def test_of_two_that_overlap_the_later_waits(deployed, shell, client):
     assert first.end_time <= second.start_time
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_every_deployment_is_planned_in_its_time_zone_and_once_at_a_time(deployed, client, environment):
     """Those that the page does not deploy, as it chose another, too."""
@@ -230,6 +234,7 @@ def test_the_settings_of_a_cluster_are_settings(tmp_path):
     )  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_served_schedule_starts_a_run_by_itself(deployed, environment, client, tmp_path):

@@ -64,6 +64,7 @@ def test_an_evaluation_ends_with_figures_and_publishes_nothing(outcome, project)
     check_tracked(project, found["evaluation_id"])
 
 
+@pytest.mark.long
 def test_finished_folds_are_reused_after_a_failure(outcome, recobatch, ratings_csv, monkeypatch):
     trained, fit = [], fold_fit.fit_fold
 
@@ -86,6 +87,7 @@ def test_finished_folds_are_reused_after_a_failure(outcome, recobatch, ratings_c
     assert "nothing was registered or published" in again
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_finished_folds_are_reused_after_a_kill(ratings_csv, project, server):
     def begin():

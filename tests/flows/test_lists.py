@@ -75,6 +75,7 @@ def test_the_run_of_interest_and_the_figures_are_in_mlflow(ranked, at_project):
     assert client.search_model_versions(f"run_id = '{run.info.run_id}'") == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("ranked")
 def test_a_stage_of_interest_is_reused_and_its_bits_do_not_change(batch, copied, at_project):
     copied("ranked", "bits")
@@ -157,6 +158,7 @@ ODD = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("given", ODD)
 def test_odd_ratings_end_in_a_table(given, recobatch, at_project):
     pairs, relevant = ODD[given]

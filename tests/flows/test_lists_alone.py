@@ -28,6 +28,7 @@ def lists(table):
     return pq.read_table(file, partitioning=None).replace_schema_metadata(None)
 
 
+@pytest.mark.long
 def test_lists_alone_are_those_beside_every_pair_and_a_file_that_was_added_makes_new_ones(
     folder, recobatch, at_project
 ):

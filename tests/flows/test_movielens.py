@@ -10,6 +10,8 @@ import pytest
 
 from recobatch.table import open_table
 
+pytestmark = pytest.mark.long
+
 PRINTED_VAL_LOSS = [0.9472, 0.8547, 0.8305, 0.8318, 0.8487]
 """Of ExplicitMatrixFactorisationBias, epoch by epoch, as the notebook printed it."""
 PAIRS = 943 * 1682

@@ -18,6 +18,7 @@ def batch(recobatch, ratings_csv, s3):
     return batch
 
 
+@pytest.mark.long
 def test_from_bucket_to_bucket(batch, recobatch, ratings_csv, s3, at_project):
     outcome = batch()
     assert outcome.code == 0, outcome.err

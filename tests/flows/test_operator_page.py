@@ -54,6 +54,7 @@ def asset_events(ask):
     return asset_events
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_every_flow_shows_its_result_its_progress_and_its_assets(
     recobatch, ratings_csv, few_csv, at_project, artifacts, asset_events

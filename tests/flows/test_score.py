@@ -201,6 +201,7 @@ def test_ratings_that_are_named_may_be_only_the_new_ones(nightly, at_project, re
     assert select("SELECT sum(rated::int) FROM {table}") == [(len(rows) + 2 - known,)]
 
 
+@pytest.mark.long
 def test_a_whole_night_imports_no_tensorflow(nightly, at_project, prefect_api):
     program = (
         "import sys\nfrom flows.cli.commands import main\ntry:\n    main()\nfinally:\n"

@@ -33,6 +33,7 @@ def applied(project):
     path.unlink()
 
 
+@pytest.mark.long
 def test_a_search_ends_with_settings_that_a_run_reads(tune, recobatch, ratings_csv, at_project, applied):
     outcome = tune("--json", "--apply")
     assert outcome.code == 0, outcome.err
@@ -69,6 +70,7 @@ def test_trials_are_runs_below_one_run_and_a_second_call_continues(tune, at_proj
         assert [row["trial"] for row in csv.DictReader(file)] == ["in force", "0", "1", "2", "3"]
 
 
+@pytest.mark.long
 def test_models_of_both_kinds_are_tuned_together(recobatch, ratings_csv, at_project, applied, monkeypatch):
     """Each has its own settings, below one run, and a batch of both reads them."""
     both = ("--model", "bayesian_mf", *FAST, "--set=model.bayesian_factors=1", "--set=model.n_factors=3")

@@ -31,6 +31,7 @@ def project(recobatch, low_rank, tmp_path, monkeypatch, flow_servers):
         yield run
 
 
+@pytest.mark.long
 def test_a_champion_of_other_ratings_is_refused(project, tmp_path, caplog):
     ours = project("ours", "run", tmp_path / "ours" / "ratings.csv", *QUICK)
     assert ours.code == 0, ours.err
@@ -53,6 +54,7 @@ def test_a_champion_of_other_ratings_is_refused(project, tmp_path, caplog):
     assert project("ours", "score", *own, "--force").code == 0, "as the refusal says"
 
 
+@pytest.mark.long
 def test_before_the_first_publish_what_was_trained_for_the_table_counts(project, tmp_path):
     assert project("theirs", "train", tmp_path / "theirs" / "ratings.csv", *QUICK).code == 0
     trained = project("ours", "train", tmp_path / "ours" / "ratings.csv", *QUICK)

@@ -31,6 +31,7 @@ def start(path, **environment):
     )  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_two_processes_at_once_make_one_whole_database(tmp_path):
     path = tmp_path / "project" / "mlflow.db"
@@ -43,6 +44,7 @@ def test_two_processes_at_once_make_one_whole_database(tmp_path):
     assert [entry.name for entry in path.parent.iterdir() if ".new-" in entry.name] == []
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_a_creation_killed_half_way_leaves_nothing_in_the_way(tmp_path):
     path = tmp_path / "mlflow.db"

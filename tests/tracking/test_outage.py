@@ -53,6 +53,7 @@ def spooled(root):
     return list((root / ".recobatch" / "spool").glob("*"))
 
 
+@pytest.mark.long
 def test_down_at_start_everything_waits_and_the_next_run_delivers_it(line, options, client, root, model_files, caplog):
     line.cut()
     tracker = Tracker(options(line.url), root)
@@ -87,6 +88,7 @@ def test_down_at_start_everything_waits_and_the_next_run_delivers_it(line, optio
     assert later.deliver_left_over() == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["cut", "stall"])
 def test_lost_in_mid_training_and_back_before_the_end(line, options, client, root, way, capfd):
     tracker = Tracker(options(line.url), root)
@@ -125,6 +127,7 @@ def test_dies_for_good_in_mid_training(line, options, client, root):
     assert statuses == {"b1": "FINISHED", "b2": "RUNNING"}
 
 
+@pytest.mark.long
 def test_a_server_that_takes_connections_and_never_answers(options, root):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()

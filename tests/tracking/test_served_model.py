@@ -70,6 +70,7 @@ def ratings(trained):
     return trained.predict_pairs(np.array([1, 0, 3]), np.array([2, 0, 1]))
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_pyfunc_where_recobatch_is_not_installed(model_uri, server_root, frame, ratings):
     predictions = predict_without_recobatch(
@@ -131,6 +132,7 @@ def test_nothing_is_pickled(model_uri, server_root):
     assert {"MLmodel", "factors.npz", "user_factors.npy", "model.keras", "config.json", "rated.npz"} <= names
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_mlflow_models_serve_answers_the_same(model_folder, tmp_path, ratings):
     port = free_port()

@@ -78,6 +78,7 @@ def svdpp(data):
     return keras.Model([user, item], keras.layers.Add()([dot, table(item, ITEMS, 1, "b", seed=2)]))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "kind"),

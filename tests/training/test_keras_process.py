@@ -19,7 +19,7 @@ from recobatch.training.recipe import Recipe
 from tests.support.encoded import save_encoded
 from tests.support.faults.whole_run import is_alive, wait_for_end
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.long, pytest.mark.process]
 
 MODEL = "explicit_mf_bias"
 

@@ -50,6 +50,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("preset", SETTINGS)
 @pytest.mark.parametrize("name", SCALES)
 def test_errors_and_their_order_do_not_depend_on_the_scale(parts, usual, preset, name):
@@ -128,6 +129,7 @@ def movielens(ml100k_dir):
     return parts, tuned_r2(parts)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["0 to 1", "1001 to 1005", "10 to 100", "-10 to 10"])
 def test_the_tuned_models_of_movielens_do_not_depend_on_the_scale(movielens, name):

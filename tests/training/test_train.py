@@ -52,6 +52,7 @@ def test_same_losses_as_fit(name, low_rank):
         np.testing.assert_allclose(mine, other, atol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "epochs", "golden"),
@@ -70,6 +71,7 @@ def test_the_notebook_s_curves(name, epochs, golden, ml100k_dir):
     np.testing.assert_allclose(np.mean(curves, axis=0)[epochs], golden, atol=0.02)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "bound"), [("explicit_mf", 0.835), ("explicit_mf_bias", 0.824)])
 def test_the_tuned_preset_beats_the_notebook_without_seeing_the_test_rows(name, bound, ml100k_dir):
@@ -117,6 +119,7 @@ def test_the_same_seed_gives_the_same_bytes(low_rank):
     assert first == fingerprint("explicit_mf_bias", low_rank) != fingerprint("explicit_mf_bias", low_rank, seed=1)
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_the_same_seed_gives_the_same_bytes_in_another_process(low_rank, tmp_path):
     low_rank.save(tmp_path / "data.parquet")

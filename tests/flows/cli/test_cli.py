@@ -29,6 +29,7 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
         assert f"  {command} " in shown
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_scoring_imports_no_tensorflow():
     loaded = modules_after("import flows.score")
@@ -71,6 +72,7 @@ def test_mlflow_is_opened_at_once_only_where_it_is_sure_to_be_needed(
     assert bool(opened) is expected
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_importing_the_flows_imports_no_tensorflow():
     assert not modules_after("import flows.batch") & {"tensorflow", "keras"}

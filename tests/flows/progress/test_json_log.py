@@ -38,6 +38,7 @@ def test_an_exception_stays_on_the_line():
     assert line["traceback"].startswith("Traceback") and line["traceback"].endswith("two\nlines\n")  # noqa: PT018
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_every_line_of_a_run_is_an_object(recobatch, ratings_csv, at_project, server):
     trained = recobatch("train", ratings_csv, *QUICK)

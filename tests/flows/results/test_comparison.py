@@ -36,6 +36,7 @@ def drawn(table):
     return console.export_text()
 
 
+@pytest.mark.long
 def test_a_batch_looks_in_mlflow_as_at_the_end_of_its_run(batches, recobatch):
     summary = batches["short"]
     (batch,) = recobatch("compare", summary["batch_id"], "--json").json["batches"]
@@ -114,6 +115,7 @@ def test_settings_that_differ_are_named(batches, recobatch):
     assert "settings" not in second
 
 
+@pytest.mark.long
 def test_only_a_batch_of_the_same_ratings_is_compared_with(batches, recobatch, ratings_csv):
     other = ratings_csv.with_name("other.csv")
     other.write_text("".join(ratings_csv.read_text().splitlines(keepends=True)[:-100]))
@@ -155,6 +157,7 @@ def test_without_mlflow_one_line_says_so_and_nothing_of_records(recobatch, caplo
     assert "kept on disk" not in outcome.err + caplog.text
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_comparing_starts_neither_prefect_nor_tensorflow(at_project):
     loaded = modules_after(

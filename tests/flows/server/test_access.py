@@ -123,6 +123,7 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path, monkeypatch):
         prepare_home(tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.server
 def test_nobody_else_may_read_what_the_server_of_a_run_keeps(no_password, monkeypatch, tmp_path):
     home = tmp_path / ".prefect"

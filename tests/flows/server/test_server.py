@@ -62,6 +62,7 @@ def test_the_server_answers_on_loopback_alone(prefect_api):
         assert answer.read() == b"true"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
 def test_all_that_a_schedule_opens_is_on_loopback(prefect_api, tmp_path):
     command = [sys.executable, "-c", "from flows.cli.commands import main; main()", "serve"]

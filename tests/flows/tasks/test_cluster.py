@@ -24,7 +24,7 @@ QUICK = ("--set", "train.epochs=2", "--set", "model.n_factors=4", "--set", "gate
 SHARDS = ("--set", "score.rows_per_shard=200", "--set", "score.rows_per_group=40")
 N_SHARDS = 4
 
-pytestmark = pytest.mark.usefixtures("one_model")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("one_model")]
 
 
 @pytest.fixture(scope="module")

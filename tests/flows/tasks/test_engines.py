@@ -20,6 +20,7 @@ DASK = load_settings({"engine": "dask"}, environment={})
 pytestmark = pytest.mark.usefixtures("one_model")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
 def test_all_that_two_runs_with_dask_open_is_on_loopback(server):
     before = listening_sockets(family(os.getpid()))
@@ -38,6 +39,7 @@ def test_dask_takes_no_work_from_others(server):
                 distributed.Client(other, security=security, timeout=2)
 
 
+@pytest.mark.long
 def test_the_cluster_that_dask_is_told_of_computes_the_same_bits(recobatch, ratings_csv, at_project, caplog):
     threads = recobatch("run", ratings_csv, *QUICK, "--table", "threads").json
     with (

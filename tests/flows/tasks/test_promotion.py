@@ -39,6 +39,7 @@ def other_ratings(ratings_csv):
     return path
 
 
+@pytest.mark.long
 def test_the_alias_moves_to_what_is_better_on_the_same_test_ratings(recobatch, ratings_csv, other_ratings, registry):
     sampled = ("--set", "models=explicit_mf,bayesian_mf", "--set", "model.sweeps=30", "--set", "train.epochs=1")
     sampled += ("--set", "model.bayesian_factors=4")

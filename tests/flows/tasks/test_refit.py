@@ -81,6 +81,7 @@ def check_tracked(project, summary, published):
     np.testing.assert_allclose(kept, scored[user], atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_run_that_dies_in_the_refit_is_resumed(whole, batch, copied, at_project, monkeypatch):
     from flows.tasks import refit as stage
 

@@ -15,7 +15,7 @@ CALLS = ("fsync", "rename", "replace", "symlink", "unlink", "mkdir", "rmdir", "f
 
 
 def strikes(stride: int, first: int = 1) -> Iterator[int]:
-    """Which calls or requests to strike: each in `make faults`; in `make test` one in ``stride``, from ``first`` on.
+    """Which calls or requests to strike: each in `make faults`; else one in ``stride``, from ``first`` on.
 
     Tests that strike the same calls in different ways begin at different ones, so that together they strike more.
     """
