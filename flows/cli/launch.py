@@ -19,7 +19,7 @@ from flows.server.local import LocalServer, prefect_server
 from flows.settings.tree import Settings
 from recobatch.addresses import is_uri
 from recobatch.errors import RecobatchError
-from recobatch.models import check_model, find_model
+from recobatch.models import KERAS_MODELS, check_model, is_import_path
 from recobatch.sources.datasets import check_path
 from recobatch.storage.durable import is_disk_trouble
 from recobatch.training.keras_process import keras_process
@@ -130,8 +130,14 @@ def _may_be_unchanged(name: str, settings: Settings, parameters: dict[str, Any])
 
 
 def _will_train(name: str, settings: Settings, parameters: dict[str, Any]) -> bool:
-    """Whether a run is sure to train a Keras model, whatever the ratings are."""
-    if name not in ("batch-scoring", "train-models") or all(not find_model(each).is_keras for each in settings.models):
+    """Whether a run is sure to train Keras models of ours, whatever the ratings are.
+
+    One of the user's own is built in this process to be checked, which imports TensorFlow here.
+    """
+    models = settings.models
+    if name not in ("batch-scoring", "train-models") or any(map(is_import_path, models)):
+        return False
+    if not set(models) & set(KERAS_MODELS):
         return False
     return bool(parameters.get("fresh")) or not Path(".recobatch", "work").exists()
 

@@ -72,6 +72,31 @@ def test_mlflow_is_opened_at_once_only_where_it_is_sure_to_be_needed(
     assert bool(opened) is expected
 
 
+@pytest.mark.parametrize(
+    ("flow", "models", "parameters", "has_run", "expected"),
+    [
+        ("batch-scoring", ["explicit_mf", "bayesian_mf"], {}, False, True),
+        ("batch-scoring", ["explicit_mf", "bayesian_mf"], {"force": True}, True, False),
+        ("batch-scoring", ["explicit_mf", "bayesian_mf"], {"fresh": True}, True, True),
+        ("train-models", ["explicit_mf"], {}, False, True),
+        ("batch-scoring", ["bayesian_mf"], {}, False, False),
+        ("batch-scoring", ["explicit_mf", "mine:build"], {}, False, False),
+        ("evaluate-models", ["explicit_mf"], {"fresh": True}, True, False),
+    ],
+)
+def test_tensorflow_is_imported_beside_the_start_only_where_keras_models_are_sure_to_be_trained(
+    flow, models, parameters, has_run, expected, tmp_path, monkeypatch
+):
+    from flows.cli.launch import _will_train
+    from flows.settings.load import load_settings
+
+    monkeypatch.chdir(tmp_path)
+    if has_run:
+        (tmp_path / ".recobatch" / "work").mkdir(parents=True)
+    settings = load_settings({"models": models}, environment={})
+    assert _will_train(flow, settings, parameters) is expected
+
+
 @pytest.mark.long
 @pytest.mark.process
 def test_importing_the_flows_imports_no_tensorflow():
