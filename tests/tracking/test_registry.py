@@ -1,6 +1,7 @@
 """Registered versions of a batch: their files, aliases and flavors, on a local database."""
 
 import json
+import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -64,6 +65,45 @@ def test_a_changed_artifact_is_refused(tracker, root, tmp_path, model_files, nam
         path.write_bytes(content)
     with pytest.raises(BadTable, match=rf"{name}: found sha256 .*expected .*train again"):
         tracker.champion().download(tmp_path / "champion")
+
+
+def test_an_artifact_that_is_gone_is_named(tracker, root, tmp_path, model_files):
+    track_batch(tracker, model_files)
+    for folder in list((root / "mlruns").rglob("served")):
+        shutil.rmtree(folder)
+    with pytest.raises(BadTable, match=r"recobatch version 2: found no such artifact as .*/served, expected"):
+        tracker.champion().download(tmp_path / "champion")
+
+
+def test_the_newest_version_of_a_table_is_found_whatever_its_name(tracker, model_files):
+    track_batch(tracker, model_files)
+    assert tracker.newest_version("predictions") is None
+    assert tracker.newest_version("Ann's") is None
+    assert set(tracker.versions_of("b1")) == {""}  # registered without the tag of their model
+
+
+def register(tracker, model_files, batch_id, pending=None):
+    """Register a model of a batch of its own; only a pending alias waits for it."""
+    run = tracker.start_run(batch_id=batch_id, model_name="explicit_mf", params={}, dataset=DATASET)
+    run.log_model(model_files)
+    version = tracker.register(run, description=f"of {batch_id}", tags={"batch_id": batch_id}, pending=pending)
+    run.finish()
+    return version
+
+
+def test_an_alias_that_stayed_behind_is_moved_but_never_back(tracker, client, model_files):
+    track_batch(tracker, model_files)  # versions 1, the challenger, and 2, the champion
+    register(tracker, model_files, "b2", pending="champion")
+    assert tracker.move_pending_aliases("b2") == {"champion": 3}
+    registered = client.get_registered_model("recobatch")
+    assert registered.aliases == {"champion": 3}  # the challenger was of another batch
+    assert registered.description.endswith("Champion: version 3. of b2")
+    assert tracker.move_pending_aliases("b2") == {}
+    register(tracker, model_files, "b3", pending="champion")
+    newer = register(tracker, model_files, "b4")
+    tracker.set_alias("champion", newer)
+    assert tracker.move_pending_aliases("b3") == {}
+    assert client.get_registered_model("recobatch").aliases == {"champion": 5}
 
 
 def test_no_champion_yet(tracker):

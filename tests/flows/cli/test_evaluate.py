@@ -1,9 +1,11 @@
 """The options of ``recobatch evaluate``, and the lines it prints."""
 
+from io import StringIO
+
 import pytest
 
 from flows.cli.evaluate import read_folds
-from flows.results.evaluation import EvaluationResult, paired_lines, shown_metrics, spread_text
+from flows.results.evaluation import EvaluationResult, paired_lines, print_evaluation, shown_metrics, spread_text
 from recobatch.errors import BadSettings
 from recobatch.evaluation.folds import FoldOptions
 
@@ -57,3 +59,22 @@ def test_lines_say_what_is_sure():
     assert [spread_text(figures[name]) for name in figures] == ["0.9000 ± 0.0100", "0.8000", "–"]
     assert spread_text(None) == "–"
     assert EvaluationResult.from_dict(result.to_dict()) == result
+
+
+def test_a_terminal_is_shown_means_and_spreads():
+    models = {
+        "a": {"test_mse": _figure(0.9, 0.01), "train_seconds": _figure(123.4)},
+        "b": {"test_mse": _figure(0.8), "train_seconds": _figure(None)},
+    }
+    folds = [{"name": "1", "train": 70, "test": 1000, "cold": 30}, {"name": "2", "train": 70, "test": 1000, "cold": 10}]
+    result = EvaluationResult(
+        "e", "folds", {}, folds, models, {"bias": {"test_mse": _figure(1.0)}}, [], {}, "page.html", ["train a"], 1.0
+    )
+    print_evaluation(result, out := StringIO())
+    lines = [" ".join(line.replace("│", "").split()) for line in out.getvalue().splitlines()]
+    assert lines[0] == "2 folds: mean ± standard deviation"
+    assert {"a 0.9000 ± 0.0100 123.4", "b 0.8000 –", "baseline bias 1.0000 –"} <= set(lines)
+    caption = "test ratings: 1,000, 1,000; 2.0% of them of users or items without training ratings"
+    assert lines[-4:] == [
+        caption, "1.0 s; nothing was registered or published.", "Made by an earlier run: train a.", "Page: page.html",
+    ]  # fmt: skip
