@@ -48,7 +48,7 @@ JOBS ?= 2
 # A module stays on one worker, which has servers of its own; conftest.py puts the modules that take longest first.
 PYTEST := -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-test: $(STAMP) $(DUCKDB_ICEBERG) ## the tests to wait for, on JOBS=2 cores: every line, but few whole runs
+test: $(STAMP) $(DUCKDB_ICEBERG) ## the tests one waits for, on JOBS=2 cores; make long has the others
 	$(BIN)/python $(PYTEST) -m "not long" $(ARGS)
 
 long: $(STAMP) $(SPARK) ## the tests that make test leaves out: whole runs, clusters, browsers, kills; installs PySpark (490 MB) first
