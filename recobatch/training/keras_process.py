@@ -6,7 +6,6 @@ TensorFlow.
 """
 
 import importlib
-import pickle  # nosec B403 - between two processes of ours
 import subprocess  # nosec B404
 import sys
 import traceback
@@ -147,7 +146,7 @@ def _import_all() -> None:
 
 
 def _outcome(work: Callable[[], Any]) -> Any:  # noqa: ANN401
-    """What it returns, or the exception that it raises."""
+    """What it returns, or the exception that it raises: one that nobody expects has its traceback as a note."""
     try:
         return work()
     except ConnectionError:  # nobody listens any more
@@ -155,15 +154,5 @@ def _outcome(work: Callable[[], Any]) -> Any:  # noqa: ANN401
     except RecobatchError as error:
         return error
     except Exception as error:  # noqa: BLE001 - raised in the other process
-        return _portable(error)
-
-
-def _portable(error: Exception) -> Exception:
-    """The exception with its traceback as a note, or one that tells it, if it cannot be pickled."""
-    text = "".join(traceback.format_exception(error))
-    error.add_note(text)
-    try:
-        pickle.loads(pickle.dumps(error))  # nosec B301 - ours
-    except Exception:  # noqa: BLE001 - its class decides which
-        return RuntimeError(text)
-    return error
+        error.add_note("".join(traceback.format_exception(error)))
+        return error

@@ -91,7 +91,7 @@ def test_one_that_is_killed_is_told_in_one_line(inputs):
     process.end()
 
 
-def test_many_ratings_are_trained_on_here():
+def test_training_here_ends_the_process():
     process = KerasProcess()
     with keras_trained_by(process):
         train_keras_here()
