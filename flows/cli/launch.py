@@ -99,7 +99,7 @@ def launch(
 
 
 def _import_flow(name: str) -> Any:  # noqa: ANN401 - a Prefect flow
-    """Import what the flow needs while the server starts; TensorFlow is imported beside the first training."""
+    """Import what the flow needs while the server starts; TensorFlow is none of it: see ``_will_train``."""
     with lap("import Prefect"):
         for module in _OF_FIRST_CALL:
             importlib.import_module(module)
@@ -139,7 +139,10 @@ def _will_train(name: str, settings: Settings, parameters: dict[str, Any]) -> bo
         return False
     if not set(models) & set(KERAS_MODELS):
         return False
-    return bool(parameters.get("fresh")) or not Path(".recobatch", "work").exists()
+    if parameters.get("fresh"):
+        return True
+    work = settings.work.path
+    return not is_uri(work) and not Path(work).exists()  # without outputs of stages there is nothing to reuse
 
 
 def _check_models(settings: Settings) -> None:

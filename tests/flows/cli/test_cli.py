@@ -95,6 +95,9 @@ def test_tensorflow_is_imported_beside_the_start_only_where_keras_models_are_sur
         (tmp_path / ".recobatch" / "work").mkdir(parents=True)
     settings = load_settings({"models": models}, environment={})
     assert _will_train(flow, settings, parameters) is expected
+    if has_run:  # there, and not where this run finds outputs of stages
+        elsewhere = load_settings({"models": models, "work": {"path": "elsewhere"}}, environment={})
+        assert _will_train(flow, elsewhere, parameters) is (flow == "batch-scoring")
 
 
 @pytest.mark.long
