@@ -58,7 +58,7 @@ long: $(STAMP) $(SPARK) ## the tests that make test leaves out: whole runs, clus
 # whole suite leaves them on, for some of its tests are about them.
 quick: export OPENBLAS_NUM_THREADS = 1
 quick: $(STAMP) ## the tests that take no server, browser, whole run or long computation, for every save
-	$(BIN)/python $(PYTEST) -m "not long and not slow and not process and not server and not browser and not spark" $(ARGS)
+	$(BIN)/python $(PYTEST) -m "not long and not slow and not process and not server and not browser" $(ARGS)
 
 coverage: $(STAMP) $(SPARK) $(DUCKDB_ICEBERG) ## lines and branches of flows/ and recobatch/ that the suite runs
 	@rm -rf build/coverage && mkdir -p build/coverage

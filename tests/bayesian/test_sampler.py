@@ -75,7 +75,6 @@ def test_vectors_follow_the_closed_form():
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize("design", [Spectral, Sparse])
 @pytest.mark.parametrize("shape", [(30, 5), (5, 30)])
 def test_weights_follow_the_closed_form_of_ridge_regression(design, shape, monkeypatch):
@@ -171,7 +170,6 @@ def moments(chain):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_joint_distribution_is_that_of_the_model():
     """Geweke, "Getting it right: joint distribution tests of posterior simulators", JASA 99, 2004.
 

@@ -54,7 +54,6 @@ def yesterday(tmp_path_factory):
     return environment
 
 
-@pytest.mark.slow
 def test_a_whole_run_of_yesterday_is_the_newer_one(tmp_path, yesterday, prefect_api):
     project = Project(tmp_path)
     first = project.start(PREFECT_API_URL=prefect_api)

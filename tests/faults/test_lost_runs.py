@@ -60,7 +60,6 @@ def start(client):
     return client.create_flow_run_from_deployment(client.read_deployment_by_name(NAME).id).id
 
 
-@pytest.mark.slow
 def test_a_run_without_signs_of_life_gives_its_place_away(client):
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.events import emit_event

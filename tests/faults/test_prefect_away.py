@@ -26,7 +26,6 @@ def check_that_it_publishes(project, run):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.timeout(1200 if FULL_SWEEP else 200)
 def test_the_run_s_own_server_dies(tmp_path, prefect_api):
     project = Project(tmp_path)

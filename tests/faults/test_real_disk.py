@@ -40,7 +40,6 @@ def test_real_disk(tmp_path, trouble):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_a_whole_run_on_a_disk_that_is_full_or_read_only(tmp_path):
     mount = tmp_path / "mount"
     mount.mkdir()

@@ -50,7 +50,6 @@ def test_ten_runs_on_a_table_that_does_not_exist_yet(folder):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_whole_runs_at_once_in_an_empty_folder(tmp_path):
     project = Project(tmp_path, empty=True)

@@ -99,7 +99,6 @@ def predictions(root):
     return [pq.read_table(current / f"model={name}", partitioning=None) for name in MODELS]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300 + 90 * MOMENTS)
 def test_killed_at_any_moment_while_consumers_read(begin, project, undisturbed):
     length, truth = dict.fromkeys(("--fresh", "--force"), undisturbed[0]), undisturbed[1]
@@ -134,7 +133,6 @@ def test_killed_at_any_moment_while_consumers_read(begin, project, undisturbed):
         assert saw["reads"] > MOMENTS, name
 
 
-@pytest.mark.slow
 def test_a_run_that_died_twice_does_nothing_twice(begin, project, undisturbed):
     """Once in training, once at the sixtieth of 76 files; in a workspace of its own."""
     root, own = project / "taken", ("--set", "work.path=own", "--set", "score.threads=1")
@@ -158,7 +156,6 @@ def test_a_run_that_died_twice_does_nothing_twice(begin, project, undisturbed):
         assert len(run.outputs.model_outputs) == 1
 
 
-@pytest.mark.slow
 def test_a_run_killed_after_it_had_published_is_ended_by_the_next(begin, project):
     """That one publishes nothing, but MLflow shows the batch as finished, and its report is there."""
     table = open_table(project / "ended")

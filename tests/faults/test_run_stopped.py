@@ -22,7 +22,6 @@ MOMENTS = (
 )
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(60 + 60 * len(MOMENTS))
 def test_a_run_that_is_stopped_says_so_and_the_next_one_goes_on(tmp_path, prefect_api):
     project, dice = Project(tmp_path), random.Random(5)

@@ -157,7 +157,6 @@ def runs_of(client, flow, state=None):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_deployed_batch_completes_with_its_artifacts(deployed, shell, client, folder):
     done = shell("batch-scoring --watch")
@@ -176,7 +175,6 @@ def test_a_deployed_batch_completes_with_its_artifacts(deployed, shell, client, 
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_failing_one_says_why_and_tells_the_webhook(deployed, shell, client, receiver):
     done = shell("absent.csv")
@@ -191,7 +189,6 @@ def test_a_failing_one_says_why_and_tells_the_webhook(deployed, shell, client, r
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_of_two_that_overlap_the_later_waits(deployed, shell, client):
     """The worker asks for runs more often than the first takes, even where it finds nothing new."""
@@ -235,7 +232,6 @@ def test_the_settings_of_a_cluster_are_settings(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_served_schedule_starts_a_run_by_itself(deployed, environment, client, tmp_path):
     """A run that the schedule planned for one of the next minutes is brought forward, so that nobody waits for it."""

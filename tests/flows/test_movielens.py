@@ -45,7 +45,6 @@ def summary(command, ml100k_dir):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
 def test_every_pair_of_both_models_is_published(summary, folder):
     assert summary["data"] | {"ratings": 100_000, "users": 943, "items": 1682, "quarantined": 0} == summary["data"]
     assert (summary["data"]["train_rows"], summary["data"]["test_rows"]) == (80_000, 20_000)
@@ -57,13 +56,11 @@ def test_every_pair_of_both_models_is_published(summary, folder):
         assert duckdb.sql(f"{query} FROM '{files}'").fetchall() == [(PAIRS, PAIRS, 100_000, True)]
 
 
-@pytest.mark.slow
 def test_the_bias_model_learns_as_the_notebook_printed(summary):
     assert summary["champion"] == "explicit_mf_bias"
     assert summary["models"]["explicit_mf_bias"]["val_loss"] == pytest.approx(PRINTED_VAL_LOSS, abs=0.02)
 
 
-@pytest.mark.slow
 def test_the_reader_is_told_what_the_models_have_to_beat(summary):
     assert summary["baselines"]["bias"]["test_mse"] == pytest.approx(0.890, abs=0.002)
     assert summary["models"]["explicit_mf"]["test_mse"] > summary["baselines"]["bias"]["test_mse"]
@@ -71,7 +68,6 @@ def test_the_reader_is_told_what_the_models_have_to_beat(summary):
         assert (model["cold_rows"], model["cold_items"]) == (41, 37)
 
 
-@pytest.mark.slow
 def test_a_users_best_films_have_titles(summary, command):
     done = command("top", "196", "-k", "3", "--json")
     assert done.returncode == 0, done.stderr
@@ -80,7 +76,6 @@ def test_a_users_best_films_have_titles(summary, command):
     assert all(item["title"] and not item["rated"] for item in items)
 
 
-@pytest.mark.slow
 def test_the_report_is_there(summary, folder):
     page = (folder / summary["report"]).read_text(encoding="utf-8")
     assert summary["batch_id"] in page

@@ -55,7 +55,6 @@ def asset_events(ask):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_every_flow_shows_its_result_its_progress_and_its_assets(
     recobatch, ratings_csv, few_csv, at_project, artifacts, asset_events
 ):

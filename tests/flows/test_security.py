@@ -38,7 +38,7 @@ NOT_ITS_OWN = ("PREFECT_", "TF_", "COVERAGE_")
 """Variables of the suite; what measures coverage writes beside the project."""
 
 # The whole run is made for the first of them, with an MLflow and a Prefect server that start from nothing.
-pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def only_writing_to(folder):

@@ -12,7 +12,6 @@ QUICK = (
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_a_batch_publishes_without_mlflow_and_the_next_one_delivers_it(recobatch, ratings_csv, at_project, tmp_path):
     from mlflow import MlflowClient
 

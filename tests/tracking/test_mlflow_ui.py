@@ -9,7 +9,7 @@ import pytest
 from recobatch.tracking import Tracker, TrackingOptions
 from tests.support.dataset import DATASET
 
-pytestmark = [pytest.mark.long, pytest.mark.slow]
+pytestmark = pytest.mark.long
 
 CURVES = {
     "explicit_mf": ([7.31, 1.05, 0.92], [1.52, 0.99, 0.91]),

@@ -133,7 +133,6 @@ def test_nothing_is_pickled(model_uri, server_root):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_mlflow_models_serve_answers_the_same(model_folder, tmp_path, ratings):
     port = free_port()
     command = [

@@ -79,7 +79,6 @@ def svdpp(data):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "kind"),
     [

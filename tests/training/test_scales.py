@@ -130,7 +130,6 @@ def movielens(ml100k_dir):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["0 to 1", "1001 to 1005", "10 to 100", "-10 to 10"])
 def test_the_tuned_models_of_movielens_do_not_depend_on_the_scale(movielens, name):
     parts, usual = movielens

@@ -53,7 +53,6 @@ def test_same_losses_as_fit(name, low_rank):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "epochs", "golden"),
     [
@@ -72,7 +71,6 @@ def test_the_notebook_s_curves(name, epochs, golden, ml100k_dir):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "bound"), [("explicit_mf", 0.835), ("explicit_mf_bias", 0.824)])
 def test_the_tuned_preset_beats_the_notebook_without_seeing_the_test_rows(name, bound, ml100k_dir):
     split = notebook_split(ml100k_dir)

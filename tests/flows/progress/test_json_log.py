@@ -39,7 +39,6 @@ def test_an_exception_stays_on_the_line():
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_every_line_of_a_run_is_an_object(recobatch, ratings_csv, at_project, server):
     trained = recobatch("train", ratings_csv, *QUICK)
     assert trained.code == 0, trained.err
