@@ -61,7 +61,7 @@ def pairs(folder: Path, users: int) -> None:
     for path in (folder / "bare").glob("*"):
         path.unlink()
     report("verify", **apart("verify", folder, users))
-    for tool in ("duckdb", "duckdb-cached", "polars"):
+    for tool in ("duckdb", "duckdb-cached", "duckdb-file", "polars", "polars-file"):
         report(f"one user's rows with {tool}", **look_up(folder / "out", tool))
 
 
