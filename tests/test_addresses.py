@@ -145,6 +145,7 @@ def parsed_or_refused(address):
     return f"{parsed.scheme}{parsed.authority.rpartition('@')[2]}{parsed.path}"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @settings(max_examples=1000)
 @given(secret_addresses(st.characters(exclude_categories=("Cs",))))
@@ -157,6 +158,7 @@ def test_nothing_of_a_secret_is_left_of_an_address(address):
     assert "SECRET" not in parsed_or_refused(address)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @settings(max_examples=1000)
 @given(secret_addresses(), st.sampled_from(["'{}'", '"{}"', "({})", "it={}, ", "{}: found", "['{}', 'b@c']", "{}"]))

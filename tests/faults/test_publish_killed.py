@@ -42,6 +42,7 @@ def test_killed_at_any_call_while_consumers_read(three, writer, readers):
         assert told["reads"] > 20, name
 
 
+@pytest.mark.long
 def test_killed_at_any_call_of_the_first_publish(folder, writer):
     for at in strikes(4):
         root = folder / f"root-{at}"

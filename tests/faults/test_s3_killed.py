@@ -101,6 +101,7 @@ def test_a_server_that_fails_once_is_asked_again(s3, s3_server, tmp_path, monkey
     assert at > 15
 
 
+@pytest.mark.long
 def test_ten_at_once(s3, folder):
     """Whoever cannot have the table loses at once; whoever wins publishes a whole version."""
     done = subprocess.run(

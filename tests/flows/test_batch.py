@@ -155,6 +155,7 @@ with open_table(Path(sys.argv[1])).lock(holder="night batch"):
 """
 
 
+@pytest.mark.long
 def test_one_model_only(batch, at_project):
     summary = batch("--table", "one", "--set", "score.models=champion").json
     assert list(summary["table"]["rows"]) == [summary["champion"]]
@@ -200,6 +201,7 @@ def test_mlflow_holds_both_runs_of_the_batch(published, at_project):
     assert published.champion.run_id == summary["models"][summary["champion"]]["mlflow_run_id"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("published")
 def test_training_and_scoring_apart_give_the_same_table(recobatch, ratings_csv, at_project):
     registry = ("--set", "tracking.registered_model=apart")
@@ -277,6 +279,7 @@ def test_what_was_rolled_back_does_not_come_back_by_itself(batch, two, copied, r
     assert (at_project / "back" / "current").readlink().name == meant.json["table"]["version"]
 
 
+@pytest.mark.long
 def test_a_snapshot_without_a_summary_ends_a_run_properly(batch, two, copied, recobatch, at_project):
     first, second = two
     assert copied("two", "plain") == second
@@ -310,6 +313,7 @@ def no_room_for_the_report():
         yield disk
 
 
+@pytest.mark.long
 def test_a_disk_without_room_for_the_report_undoes_no_publishing(batch, at_project, caplog, no_room_for_the_report):
     outcome = batch("--table", "unreported", *ONE_MODEL)
     assert outcome.code == 0, outcome.err
@@ -324,6 +328,7 @@ def test_a_disk_without_room_for_the_report_undoes_no_publishing(batch, at_proje
     assert version in (at_project / again["report"]).read_text()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_room_for_the_report")
 def test_a_disk_without_room_for_the_report_undoes_no_training(recobatch, ratings_csv, caplog):
     outcome = recobatch("train", ratings_csv, *QUICK, *ONE_MODEL)

@@ -17,6 +17,8 @@ from recobatch.table import open_table
 from tests.support.flow_servers import tracking_address
 from tests.support.summary_keys import undocumented
 
+pytestmark = pytest.mark.long
+
 SMALL = (
     "--set", "train.epochs=3", "--set", "model.n_factors=2", "--set", "model.bayesian_factors=2",
     "--set", "model.sweeps=20", "--set", "gate.baseline=none",
@@ -179,7 +181,6 @@ def check_served(project, table):
     assert BayesianState.load(Path(folder) / "state" / "state.npz").n_factors == 2
 
 
-@pytest.mark.long
 def test_the_same_inputs_are_not_published_twice_and_another_side_table_is_new(best, with_tables):
     args = ("run", with_tables, "--table", "sides", "--set", "models=bayesian_mf", "--set", "drift.error_rise=null")
     first = best(*args)

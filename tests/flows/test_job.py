@@ -8,7 +8,7 @@ from recobatch.table import open_table
 
 QUICK = ("--set", "train.epochs=1", "--set", "model.n_factors=4", "--set", "gate.baseline=none")
 
-pytestmark = pytest.mark.usefixtures("one_model")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("one_model")]
 
 
 @pytest.mark.parametrize("command", ["run", "score"])

@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.summary_keys import undocumented
 
+pytestmark = pytest.mark.long
+
 DIVERGING = (
     "--set", "train.optimizer=sgd", "--set", "train.learning_rate=100", "--set", "train.epochs=3",
     "--set", "model.n_factors=2", "--set", "model.bayesian_factors=2", "--set", "model.sweeps=60",

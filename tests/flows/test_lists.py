@@ -88,6 +88,7 @@ def test_a_stage_of_interest_is_reused_and_its_bits_do_not_change(batch, copied,
     assert read(at_project, "bits", "top").equals(before)
 
 
+@pytest.mark.long
 def test_the_notebook_has_no_interest_and_ranks_by_prediction(recobatch, ratings_csv, at_project):
     quick = [each for each in QUICK if "interest" not in each]
     summary = recobatch("run", ratings_csv, *quick, OTHERS, "--preset", "notebook", "--table", "plain").json
@@ -98,6 +99,7 @@ def test_the_notebook_has_no_interest_and_ranks_by_prediction(recobatch, ratings
     assert (top.groupby("user_id")["prediction"].diff().dropna() <= 0).all()
 
 
+@pytest.mark.long
 def test_scoring_ranks_by_the_interest_of_now(ranked, recobatch, ratings_csv, at_project):
     scored = recobatch("score", ratings_csv, *QUICK, "--table", "night")
     assert scored.code == 0, scored.err
@@ -117,6 +119,7 @@ def test_scoring_ranks_by_the_interest_of_now(ranked, recobatch, ratings_csv, at
     assert later[later["user_id"] != "u03"]["item_id"].tolist() == night[others]["item_id"].tolist()
 
 
+@pytest.mark.long
 def test_lists_worse_than_popularity_are_not_published(recobatch, ml100k_dir, at_project):
     given = (
         "--set=train.epochs=2", "--set=models=explicit_mf_bias", "--set=gate.baseline=none",
@@ -130,6 +133,7 @@ def test_lists_worse_than_popularity_are_not_published(recobatch, ml100k_dir, at
     assert not (at_project / "worse" / "current").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("bound", "code"), [("0", 0), ("1", 3)])
 @pytest.mark.usefixtures("ranked")
 def test_lists_that_share_too_little_with_the_published_are_refused(batch, copied, bound, code):
@@ -177,6 +181,7 @@ def test_odd_ratings_end_in_a_table(given, recobatch, at_project):
     json.dumps(summary, allow_nan=False)
 
 
+@pytest.mark.long
 def test_single_ratings_end_in_a_table_or_in_one_line(recobatch, at_project):
     file = at_project / "single.csv"
     file.write_text(rows([(user, user % 4, 1 + user % 5) for user in range(20)]))

@@ -15,6 +15,8 @@ from tests.support.flow_runs import MODELS, QUICK
 from tests.support.flow_servers import artifact_folder, tracking_address
 from tests.support.summary_keys import undocumented
 
+pytestmark = pytest.mark.long
+
 HEADER = "userId,movieId,rating,timestamp"
 STEADY = ("--set", "drift.prediction_shift=null")
 
@@ -77,7 +79,6 @@ def select(project, summary, query, model=None):
     return duckdb.sql(query.format(table=f"'{files}'")).fetchall()
 
 
-@pytest.mark.long
 def test_a_night_after_a_batch_and_without_news_publishes_nothing(published, recobatch):
     night, before = published
     found = recobatch("score", *night).json
@@ -133,7 +134,6 @@ def test_the_champion_alone_if_that_is_wanted(published, recobatch):
     assert f"The table has no predictions of {other} any more: score.models=champion." in shown.getvalue()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("fate", ["version removed", "artifacts removed", "artifact changed"])
 def test_a_model_that_the_registry_has_no_more_is_named(alone, recobatch, at_project, write, rows, fate):
     from mlflow import MlflowClient
@@ -186,7 +186,6 @@ def test_what_was_deleted_is_gone_and_reported(published, recobatch, at_project,
     assert recobatch("verify", *night[:2]).code == 0
 
 
-@pytest.mark.long
 def test_a_batch_that_was_rolled_back_is_not_published_by_the_night(alone, recobatch, at_project, write, rows):
     night, before, _ = alone
     later = recobatch("run", write(rows[:-1]), *night[:4], *QUICK).json

@@ -9,6 +9,8 @@ from tests.support.flow_runs import MODELS, QUICK, latest_flow_run
 from tests.support.flow_servers import tracking_address
 from tests.support.prefect_api import post
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def few_csv(ratings_csv):
@@ -54,7 +56,6 @@ def asset_events(ask):
     return asset_events
 
 
-@pytest.mark.long
 def test_every_flow_shows_its_result_its_progress_and_its_assets(
     recobatch, ratings_csv, few_csv, at_project, artifacts, asset_events
 ):

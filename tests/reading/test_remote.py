@@ -48,6 +48,7 @@ def test_a_silent_web_server_is_given_up_and_not_asked_again(silent, monkeypatch
     assert not isinstance(caught.value, RatingsUnreachable), "it would be tried twice more"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_silent_object_store_is_given_up(silent, monkeypatch):
     monkeypatch.setattr(remote, "_SECONDS_OF_S3", 1)  # the least that its client counts in

@@ -108,6 +108,7 @@ def test_the_page_is_light_and_dark(page):
     assert 'name="color-scheme" content="light dark"' in page
 
 
+@pytest.mark.long
 def test_the_same_batch_gives_the_same_bytes(page, inputs, render):
     assert render(inputs) == page
 

@@ -11,7 +11,7 @@ from recobatch.table.export import export
 from tests.support.killed_export import PIECE, ROWS, counted_export, publish_in_pieces, stopped_export
 from tests.support.postgres_server import sql, tables
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.long, pytest.mark.server]
 
 
 @pytest.fixture(scope="module")

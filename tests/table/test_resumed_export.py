@@ -59,6 +59,7 @@ def scratch(folder) -> Path:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.process
 @pytest.mark.parametrize("name", FILES)
 def test_a_killed_export_is_resumed(tmp_path, snapshot, name):

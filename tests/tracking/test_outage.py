@@ -112,6 +112,7 @@ def test_lost_in_mid_training_and_back_before_the_end(line, options, client, roo
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.long
 def test_dies_for_good_in_mid_training(line, options, client, root):
     tracker = Tracker(options(line.url), root)
     run = start(tracker)
@@ -183,6 +184,7 @@ def die(run, *, status="KILLED"):
     return run.journal
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("when", ["delivered", "away"])
 def test_a_run_whose_process_died_is_gone_on_with(line, options, client, root, model_files, when):
     first = Tracker(options(line.url), root)

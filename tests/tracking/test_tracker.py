@@ -120,6 +120,7 @@ def test_a_bundle_keeps_its_folders(tracker, client, tmp_path):
     assert paths == {"a.txt", "vocabulary", "vocabulary/b.txt", "second", "second/a.txt", "second/vocabulary"}
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_a_killed_run_is_closed_by_the_next_one(root, client):
     code = f"""

@@ -52,6 +52,7 @@ def halved_on_any_plateau():
     return keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1, min_delta=100, min_lr=0)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [halved_every_epoch, halved_on_any_plateau])
 def test_a_learning_rate_is_set_as_in_fit(make, low_rank):

@@ -73,6 +73,7 @@ def test_losses_are_in_rating_units(parts, name):
         np.testing.assert_allclose(getattr(other, figure), scaled, rtol=1e-3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("model", ["explicit_mf", "explicit_mf_bias"])
 @pytest.mark.parametrize("name", ["0 to 1", "1001 to 1005"])
 def test_the_keras_model_predicts_ratings_on_their_scale(parts, tmp_path, model, name):

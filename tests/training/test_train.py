@@ -35,6 +35,7 @@ def halves(data):
     return data.take(~odd), data.take(odd)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KERAS_MODELS)
 def test_same_losses_as_fit(name, low_rank):
@@ -89,6 +90,7 @@ def tuned_error(name, split, seed):
     return trained_error(name, training_inputs(split, options=tuned.options, recipe=tuned.recipe, seed=seed))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_tuned_preset_beats_the_bias_baseline_on_few_ratings_whatever_the_seed(tmp_path):
     """The ratings of docs/schedule.md, of which a tenth of the training part is held out: 1,600."""

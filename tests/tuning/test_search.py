@@ -38,6 +38,7 @@ def searched(inputs, root, trials=3, **options):
         return search("explicit_mf_bias", inputs, study, SPACE, Budget(trials=trials), workers=1, **options)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_no_test_rating_reaches_a_trial(low_rank, inputs, tmp_path):
     """Whatever the ratings of the test part are, every trial is the same."""
@@ -111,6 +112,7 @@ def found_of(model, error, settings, baseline=1.0):
     return SearchResult(model, f"study of {model}", Trial(-1, "finished", {}, baseline), trials, settings)
 
 
+@pytest.mark.long
 def test_settings_together_are_those_of_the_best_model_of_each_kind():
     keras = (
         found_of("explicit_mf", 0.9, {"model.n_factors": 16}),

@@ -25,6 +25,7 @@ def listed(outcome, which):
     return {(each["kind"], each["name"].split(" ")[0].rsplit("-", 1)[0]): each for each in outcome.json[which]}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_only_what_nobody_needs_is_removed(recobatch, ratings_csv, at_project):
     from mlflow import MlflowClient

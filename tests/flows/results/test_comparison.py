@@ -59,6 +59,7 @@ def test_a_batch_looks_in_mlflow_as_at_the_end_of_its_run(batches, recobatch):
     assert drawn(comparison_table(replace(tracked, started=""))) == drawn(comparison_table(at_the_end))
 
 
+@pytest.mark.long
 def test_several_are_stacked_with_the_change(batches, recobatch):
     short, long = batches["short"], batches["long"]
     shown = recobatch("compare", short["batch_id"], long["batch_id"]).out

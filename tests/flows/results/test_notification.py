@@ -36,6 +36,7 @@ def test_a_failure_is_posted_with_its_reason(missing, monkeypatch):
     assert message["text"] == f"recobatch batch-scoring bad input: {outcome.refusal}"
 
 
+@pytest.mark.long
 def test_a_refusal_is_posted_and_the_address_is_kept_nowhere(
     recobatch, ratings_csv, at_project, monkeypatch, caplog, flow_servers
 ):
@@ -53,6 +54,7 @@ def test_a_refusal_is_posted_and_the_address_is_kept_nowhere(
         assert not (path.is_file() and SECRET.encode() in path.read_bytes()), path
 
 
+@pytest.mark.long
 def test_the_address_may_be_a_secret_of_prefect(missing, server):
     from prefect.blocks.system import Secret
 
@@ -103,6 +105,7 @@ def test_settings_that_cannot_be_read_are_posted_too(server, at_project, monkeyp
     assert message["reason"].startswith("train.epochs: found '0'")
 
 
+@pytest.mark.long
 def test_a_run_that_died_with_its_machine_is_posted_once_by_the_next_one(server, monkeypatch):
     from prefect.client.orchestration import get_client
     from prefect.states import Crashed, Running

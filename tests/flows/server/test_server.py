@@ -121,6 +121,7 @@ def test_kill_9_takes_the_server_along(tmp_path):
     assert not alive(server)
 
 
+@pytest.mark.long
 @pytest.mark.server
 def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
     (tmp_path / "prefect.db").write_text("not a database " * 100)
@@ -133,6 +134,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
         server.stop()
 
 
+@pytest.mark.long
 @pytest.mark.server
 def test_the_server_of_a_run_prepares_only_what_a_run_asks_for(tmp_path):
     prefect_home(tmp_path / ".prefect")

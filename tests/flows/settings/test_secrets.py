@@ -17,6 +17,7 @@ def block(server):
     return save
 
 
+@pytest.mark.long
 def test_the_ratings_address_may_lie_in_a_block(block, recobatch, ratings_csv):
     block(str(ratings_csv))
     done = recobatch("run", *QUICK, "--set", "data.block=ratings-address", "--table", "of-block")

@@ -12,6 +12,8 @@ from recobatch.table import open_table
 from tests.support.flow_servers import tracking_address
 from tests.support.summary_keys import undocumented
 
+pytestmark = pytest.mark.long
+
 QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 
 
@@ -81,7 +83,6 @@ def check_tracked(project, summary, published):
     np.testing.assert_allclose(kept, scored[user], atol=1e-5)
 
 
-@pytest.mark.long
 def test_a_run_that_dies_in_the_refit_is_resumed(whole, batch, copied, at_project, monkeypatch):
     from flows.tasks import refit as stage
 

@@ -8,6 +8,8 @@ from recobatch.errors import TableBusy
 from recobatch.tracking import Tracker
 from tests.support.flow_servers import tracking_address
 
+pytestmark = pytest.mark.long
+
 QUICK = ("--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 
 
@@ -22,7 +24,6 @@ def aliases(client, name="recobatch"):
     return {alias: client.get_model_version_by_alias(name, alias) for alias in ("champion", "challenger")}
 
 
-@pytest.mark.long
 def test_versions_tell_what_they_are_and_only_the_gate_moves_the_aliases(recobatch, ratings_csv, client):
     own = ("--set", "tracking.registered_model=versions")  # where nothing is registered yet
     summary = recobatch("train", ratings_csv, *QUICK, *own, "--set", "train.epochs=2").json
@@ -113,7 +114,6 @@ def published(batch, finished):
         finished["published"] = outcome.json
 
 
-@pytest.mark.long
 @pytest.mark.usefixtures("published")
 @pytest.mark.parametrize("command", ["run", "run --force", "score"])
 def test_the_next_run_moves_an_alias_that_stayed_behind(batch, copied, recobatch, client, monkeypatch, caplog, command):
@@ -147,7 +147,6 @@ def test_the_next_run_moves_an_alias_that_stayed_behind(batch, copied, recobatch
     assert {each.tags["batch_id"] for each in aliases(client).values()} == {expected}
 
 
-@pytest.mark.long
 def test_a_repair_leaves_an_alias_that_a_person_or_a_newer_training_moved(batch, recobatch, ratings_csv, client):
     first, second = batch(6, "chosen").json, batch(7, "chosen").json
     models = {

@@ -10,6 +10,8 @@ from recobatch.errors import RecobatchError
 from recobatch.table import open_table
 from tests.support.flow_servers import tracking_address
 
+pytestmark = pytest.mark.long
+
 MODELS = ["explicit_mf", "explicit_mf_bias"]
 SHARDS = ("--set", "score.rows_per_shard=640", "--set", "score.rows_per_group=640", "--set", "score.threads=1")
 QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", *SHARDS, "--json")
@@ -151,7 +153,6 @@ def test_the_next_run_is_that_batch_and_does_only_the_rest(batch, dead, disk, at
     assert batch("--table", "died").json["unchanged"] is True
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("other", ["--fresh", "--set=top.k=7"])
 def test_fresh_and_other_settings_share_nothing(batch, copy_of_dead, disk, at_project, client, other):
     table = f"unshared-{len(other)}"
@@ -164,7 +165,6 @@ def test_fresh_and_other_settings_share_nothing(batch, copy_of_dead, disk, at_pr
     check_true(at_project / table, summary, client)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("lost", ["run", "model"])
 def test_a_batch_whose_run_or_model_is_gone_is_begun_anew(batch, dead, copy_of_dead, disk, at_project, client, lost):
     table = f"lost-{lost}"
@@ -190,7 +190,6 @@ def test_what_a_gate_refused_is_not_kept(batch, copied, at_project):
     assert left(at_project / "refused") == []
 
 
-@pytest.mark.long
 def test_nightly_scoring_goes_on_too_whatever_the_engine(recobatch, whole, dead, at_project, client):
     dead("nightly", run=lambda *more: recobatch("score", *SHARDS, "--json", *more), room=3)
     outcome = recobatch("score", *SHARDS, "--json", "--table", "nightly", "--engine", "dask")

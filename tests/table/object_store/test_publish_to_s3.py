@@ -58,6 +58,7 @@ def test_what_a_consumer_finds(two, s3):
     ])  # fmt: skip
 
 
+@pytest.mark.long
 def test_files_too_large_for_one_request_are_published_like_others(two, s3, inputs, monkeypatch):
     small = s3.read_table()
     monkeypatch.setattr(bucket_module, "_SINGLE", 1)
@@ -163,6 +164,7 @@ def test_commands(two, s3, inputs, tmp_path, capsys, monkeypatch):
     assert s3.pointer()["version"] == "v1"
 
 
+@pytest.mark.long
 def test_an_export_reads_the_objects_and_resumes(two, tmp_path, monkeypatch):
     monkeypatch.setattr(pieces, "_PIECE_ROWS", 100)
     options, inputs = ScoreOptions(rows_per_group=160), write_inputs(tmp_path / "in", make_model(60, 40))
@@ -318,6 +320,7 @@ def test_a_wrong_key_is_refused_in_one_line(table, s3, s3_server, inputs):
     assert s3.names() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", ["409 Conflict", "503 Slow Down"])
 def test_a_store_that_is_busy_is_asked_again(table, s3, s3_server, inputs, status):
     """Every write is refused once: of the lease, the shards, their notes, the manifest and the pointer."""
