@@ -28,6 +28,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("ingest")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_movielens_is_the_same_in_every_format(ml100k_dir, tmp_path):
     content = (ml100k_dir / "u.data").read_bytes()

@@ -24,6 +24,7 @@ def start_together(root, folder, numbers):
     return [tuple(json.loads(line)[1:]) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", [4, 14], ids=["two", "ten"])
 def test_runs_at_once(three, folder, first):
     numbers = range(first, first + (2 if first == 4 else 10))
@@ -40,6 +41,7 @@ def test_runs_at_once(three, folder, first):
     check_tidy(three)
 
 
+@pytest.mark.long
 def test_ten_runs_on_a_table_that_does_not_exist_yet(folder):
     root = folder / "fresh"
     ends = start_together(root, folder, range(1, 11))

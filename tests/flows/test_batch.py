@@ -337,6 +337,7 @@ def test_a_disk_without_room_for_the_report_undoes_no_training(recobatch, rating
     assert "the models are registered, without a report; free space there" in caplog.text
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("no_room_for_the_report", "two")
 @pytest.mark.parametrize("command", ["run", "train"])
 def test_a_refused_champion_leaves_the_old_table_and_a_disk_without_room_for_the_report_hides_no_refusal(

@@ -139,6 +139,7 @@ def test_a_night_with_nothing_new_publishes_nothing(nightly, at_project, table):
     assert nightly([]).json["rolled_back"] == renamed["table"]["version"]
 
 
+@pytest.mark.long
 def test_without_its_ratings_the_champion_scores_what_it_was_trained_with(
     nightly, at_project, recobatch, rows, table, select
 ):
@@ -159,6 +160,7 @@ def test_without_its_ratings_the_champion_scores_what_it_was_trained_with(
     assert "found nothing there" in named.refusal
 
 
+@pytest.mark.long
 def test_ratings_that_cannot_be_read_are_not_taken_as_deleted(nightly, at_project, recobatch, table):
     """As root reads every file, a link that leads to itself stands for one that may not be read."""
     version = nightly([]).json["table"]["version"]
@@ -174,6 +176,7 @@ def test_ratings_that_cannot_be_read_are_not_taken_as_deleted(nightly, at_projec
     assert open_table(at_project / table).current().version == version
 
 
+@pytest.mark.long
 def test_each_run_has_its_own_copy_of_the_champion(nightly, recobatch, monkeypatch, at_project):
     """Two tables may be scored at once: neither run may remove what the other reads."""
     folders = []
@@ -191,6 +194,7 @@ def test_each_run_has_its_own_copy_of_the_champion(nightly, recobatch, monkeypat
     assert not list((at_project / ".recobatch" / "work").glob("*champion*"))
 
 
+@pytest.mark.long
 def test_ratings_that_are_named_may_be_only_the_new_ones(nightly, at_project, recobatch, rows, table, select):
     nightly([])
     (at_project / "growing" / "since.csv").write_text(f"{HEADER}\nu01,100,4,2000000000\nu02,100,4,2000000000\n")

@@ -184,6 +184,7 @@ def test_few_users_of_many_choose_the_hyperparameters():
     assert model.n_users == data.n_users
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_movielens_beats_popularity_by_far(ml100k_dir):
     data = notebook_split(ml100k_dir)

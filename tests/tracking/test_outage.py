@@ -152,6 +152,7 @@ def test_nobody_at_the_address(options, root):
     assert not tracker.is_up
 
 
+@pytest.mark.long
 def test_what_is_noted_after_an_end_that_waits_is_kept_too(line, options, client, root):
     line.cut()
     run = start(Tracker(options(line.url), root))

@@ -129,6 +129,7 @@ except BaseException as error:
 """
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_a_signal_that_is_forgotten_within_a_flow_is_raised_again():
     out = stopped(_IN_A_FLOW, signal.SIGTERM)
@@ -174,6 +175,7 @@ flow.__enter__()
 """
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_so_does_one_within_a_flow():
     in_flow = _TAKES_A_LOCK.replace("raise_on_signals()\nlock", _ENTER_A_FLOW + "lock")

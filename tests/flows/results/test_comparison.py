@@ -77,6 +77,7 @@ def test_several_are_stacked_with_the_change(batches, recobatch):
     )
 
 
+@pytest.mark.long
 def test_the_newest_by_itself_and_what_the_gate_refused(batches, recobatch):
     (newest,) = recobatch("compare", "--json").json["batches"]
     assert list(newest["models"]) == ["explicit_mf"]

@@ -30,6 +30,7 @@ def test_all_that_two_runs_with_dask_open_is_on_loopback(server):
     assert {address for address, _ in opened} == {"127.0.0.1"}
 
 
+@pytest.mark.long
 def test_dask_takes_no_work_from_others(server):
     with shard_runner(DASK) as runner:
         address = runner.client.scheduler.address
