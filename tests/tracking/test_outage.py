@@ -112,7 +112,6 @@ def test_lost_in_mid_training_and_back_before_the_end(line, options, client, roo
     assert capfd.readouterr().out == ""
 
 
-@pytest.mark.long
 def test_dies_for_good_in_mid_training(line, options, client, root):
     tracker = Tracker(options(line.url), root)
     run = start(tracker)
@@ -152,7 +151,6 @@ def test_nobody_at_the_address(options, root):
     assert not tracker.is_up
 
 
-@pytest.mark.long
 def test_what_is_noted_after_an_end_that_waits_is_kept_too(line, options, client, root):
     line.cut()
     run = start(Tracker(options(line.url), root))

@@ -45,7 +45,6 @@ def fitted(inputs, folder):
     return model, epochs
 
 
-@pytest.mark.long
 def test_a_model_is_the_one_that_is_trained_here(process, inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(fit, "_keras_trainer", process)
     wait_for_tensorflow()

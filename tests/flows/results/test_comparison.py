@@ -59,7 +59,6 @@ def test_a_batch_looks_in_mlflow_as_at_the_end_of_its_run(batches, recobatch):
     assert drawn(comparison_table(replace(tracked, started=""))) == drawn(comparison_table(at_the_end))
 
 
-@pytest.mark.long
 def test_several_are_stacked_with_the_change(batches, recobatch):
     short, long = batches["short"], batches["long"]
     shown = recobatch("compare", short["batch_id"], long["batch_id"]).out
@@ -77,7 +76,6 @@ def test_several_are_stacked_with_the_change(batches, recobatch):
     )
 
 
-@pytest.mark.long
 def test_the_newest_by_itself_and_what_the_gate_refused(batches, recobatch):
     (newest,) = recobatch("compare", "--json").json["batches"]
     assert list(newest["models"]) == ["explicit_mf"]
