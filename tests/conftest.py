@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -51,13 +52,19 @@ NEEDS = {
 """Mark → fixtures whose tests carry it, and so stay out of `make quick`."""
 HEAVY = (
     "training/test_scales", "training/test_train", "training/test_any_model", "training/test_fit",
-    "training/test_refit", "training/test_callbacks", "training/test_epoch_data",
-    "tracking/test_registry", "tracking/test_tracker", "tracking/test_database", "tracking/test_served_model",
-    "report/test_page", "report/test_lists", "report/test_figures", "tuning/test_search", "api/test_recommender",
-    "models/test_models", "models/test_import_path",
+    "training/test_refit", "training/test_callbacks", "training/test_epoch_data", "training/test_bayesian_fit",
+    "training/test_fold_fit", "tracking/test_registry", "tracking/test_tracker", "tracking/test_database",
+    "tracking/test_served_model", "tracking/test_searches", "tracking/test_internals", "report/test_page",
+    "report/test_lists", "report/test_figures", "report/test_search_chart", "report/test_evaluation_page",
+    "tuning/test_search", "api/test_recommender", "models/test_models", "models/test_import_path",
+    "reading/test_remote", "reading/test_opening", "sources/test_source_fingerprint", "consumers/test_consumer_pages",
+    "consumers/test_query_pages", "interest/test_fit", "interest/test_train", "scoring/test_reasons",
+    "scoring/test_closed_form", "evaluation/test_evaluate", "flows/cli/test_signals", "flows/cli/test_lookup",
+    "table/test_snapshots", "table/test_iceberg", "table/test_views", "table/test_resumed_export",
+    "table/test_changes", "table/test_ids", "table/test_verify", "table/test_publish", "test_file_order",
 )  # fmt: skip
-"""Modules without a server or a whole run that take a fifth of a second or more for a test, or that load TensorFlow as
-they are imported: half of the time of all of that kind. They are marked slow, and so stay out of `make quick`."""
+"""Modules without a server or a whole run that take a tenth of a second or more for a test, or that load TensorFlow as
+they are imported: most of the time of all of that kind. They are marked slow, and so stay out of `make quick`."""
 LONGEST = (
     "docs/test_commands", "flows/test_deployments", "faults/test_cluster_killed", "faults/test_lost_runs",
     "flows/test_batch", "flows/test_security", "flows/test_bad_input", "faults/test_run_killed",
@@ -71,6 +78,9 @@ LONGEST = (
 """Modules that take longest, first: a long one that begins last would keep one core waiting."""
 
 
+_MARKED = re.compile(r"^pytestmark = .*mark\.(long|slow|process|server|browser)\b", re.MULTILINE)
+
+
 def is_quick(config):
     return "not slow" in config.option.markexpr
 
@@ -81,9 +91,12 @@ def pytest_configure(config):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Do not import for `make quick` what is slow as a whole: both of its processes would load TensorFlow."""
+    """Do not import for `make quick` what it leaves out as a whole: both of its processes would load TensorFlow."""
+    if not is_quick(config):
+        return None
     name = collection_path.with_suffix("").relative_to(REPO / "tests").as_posix()
-    return True if is_quick(config) and name in (*HEAVY, "faults") else None
+    is_module = collection_path.suffix == ".py"
+    return True if name in (*HEAVY, "faults") or (is_module and _MARKED.search(collection_path.read_text())) else None
 
 
 def pytest_collection_modifyitems(items):
