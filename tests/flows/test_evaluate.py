@@ -11,8 +11,6 @@ from recobatch.training import fold_fit
 from tests.support.flow_servers import tracking_address
 from tests.support.fork_server import ForkedRun
 
-pytestmark = pytest.mark.long
-
 SMALL = (
     "--set", "models=explicit_mf_bias,bayesian_mf", "--set", "model.sweeps=20", "--set", "train.epochs=2", "--set",
     "interest.ease_rank=20",
@@ -66,6 +64,7 @@ def test_an_evaluation_ends_with_figures_and_publishes_nothing(outcome, project)
     check_tracked(project, found["evaluation_id"])
 
 
+@pytest.mark.long
 def test_finished_folds_are_reused_after_a_failure(outcome, recobatch, ratings_csv, monkeypatch):
     trained, fit = [], fold_fit.fit_fold
 
@@ -88,6 +87,7 @@ def test_finished_folds_are_reused_after_a_failure(outcome, recobatch, ratings_c
     assert "nothing was registered or published" in again
 
 
+@pytest.mark.long
 @pytest.mark.process
 def test_finished_folds_are_reused_after_a_kill(ratings_csv, project, server):
     def begin():

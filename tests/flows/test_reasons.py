@@ -4,8 +4,6 @@ import csv
 
 import pytest
 
-pytestmark = pytest.mark.long
-
 SMALL = ("--set", "models=bayesian_mf", "--set", "model.sweeps=20", "--set", "interest.ease_rank=20")
 
 

@@ -11,8 +11,6 @@ from flows.settings.load import load_settings
 from tests.support.flow_runs import latest_flow_run, task_runs
 from tests.support.flow_servers import tracking_address
 
-pytestmark = pytest.mark.long
-
 FAST = (
     "--model", "explicit_mf_bias", "--preset", "notebook", "--set=train.epochs=1", "--set=model.initial_scale=1",
     "--budget", "3 trials",
@@ -35,6 +33,7 @@ def applied(project):
     path.unlink()
 
 
+@pytest.mark.long
 def test_a_search_ends_with_settings_that_a_run_reads(tune, recobatch, ratings_csv, at_project, applied):
     outcome = tune("--json", "--apply")
     assert outcome.code == 0, outcome.err
@@ -71,6 +70,7 @@ def test_trials_are_runs_below_one_run_and_a_second_call_continues(tune, at_proj
         assert [row["trial"] for row in csv.DictReader(file)] == ["in force", "0", "1", "2", "3"]
 
 
+@pytest.mark.long
 def test_models_of_both_kinds_are_tuned_together(recobatch, ratings_csv, at_project, applied, monkeypatch):
     """Each has its own settings, below one run, and a batch of both reads them."""
     both = ("--model", "bayesian_mf", *FAST, "--set=model.bayesian_factors=1", "--set=model.n_factors=3")
