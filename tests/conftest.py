@@ -61,10 +61,14 @@ HEAVY = (
     "consumers/test_query_pages", "interest/test_fit", "interest/test_train", "scoring/test_reasons",
     "scoring/test_closed_form", "evaluation/test_evaluate", "flows/cli/test_signals", "flows/cli/test_lookup",
     "table/test_snapshots", "table/test_iceberg", "table/test_views", "table/test_resumed_export",
-    "table/test_changes", "table/test_ids", "table/test_verify", "table/test_publish", "test_file_order",
+    "table/test_changes", "table/test_ids", "table/test_verify", "table/test_publish", "table/test_rollback",
+    "table/object_store/test_resume", "scoring/test_ranker", "api/test_published", "bayesian/test_fit",
+    "evaluation/test_calibration", "evaluation/test_significance", "report/test_coverage", "reading/test_files",
+    "flows/tasks/test_engines", "flows/test_tune", "test_file_order",
 )  # fmt: skip
-"""Modules without a server or a whole run that take a tenth of a second or more for a test, or that load TensorFlow as
-they are imported: most of the time of all of that kind. They are marked slow, and so stay out of `make quick`."""
+"""Modules without a server or a whole run that take longest for a test, from some 70 ms, or that load TensorFlow, SciPy or
+another large package as they are imported: most of the time of all of that kind. They are marked slow, and so stay out of
+`make quick`."""
 LONGEST = (
     "docs/test_commands", "flows/test_deployments", "faults/test_cluster_killed", "faults/test_lost_runs",
     "flows/test_batch", "flows/test_security", "flows/test_bad_input", "faults/test_run_killed",

@@ -12,7 +12,7 @@ from recobatch.tracking import Tracker, TrackingOptions
 from tests.support.dataset import DATASET
 from tests.support.mlflow_server import free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 BOUND = 60
 """Seconds: far above what is needed on a busy machine, far below the four minutes MLflow waits by itself."""
@@ -53,7 +53,6 @@ def spooled(root):
     return list((root / ".recobatch" / "spool").glob("*"))
 
 
-@pytest.mark.long
 def test_down_at_start_everything_waits_and_the_next_run_delivers_it(line, options, client, root, model_files, caplog):
     line.cut()
     tracker = Tracker(options(line.url), root)
@@ -88,7 +87,6 @@ def test_down_at_start_everything_waits_and_the_next_run_delivers_it(line, optio
     assert later.deliver_left_over() == 0
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("way", ["cut", "stall"])
 def test_lost_in_mid_training_and_back_before_the_end(line, options, client, root, way, capfd):
     tracker = Tracker(options(line.url), root)
@@ -127,7 +125,6 @@ def test_dies_for_good_in_mid_training(line, options, client, root):
     assert statuses == {"b1": "FINISHED", "b2": "RUNNING"}
 
 
-@pytest.mark.long
 def test_a_server_that_takes_connections_and_never_answers(options, root):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
@@ -183,7 +180,6 @@ def die(run, *, status="KILLED"):
     return run.journal
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("when", ["delivered", "away"])
 def test_a_run_whose_process_died_is_gone_on_with(line, options, client, root, model_files, when):
     first = Tracker(options(line.url), root)

@@ -19,7 +19,7 @@ from recobatch.training.recipe import Recipe
 from tests.support.encoded import save_encoded
 from tests.support.faults.whole_run import is_alive, wait_for_end
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.long, pytest.mark.process]
 
 MODEL = "explicit_mf_bias"
 
@@ -99,7 +99,6 @@ def test_training_here_ends_the_process():
     assert not is_alive(process.pid)
 
 
-@pytest.mark.long
 def test_it_ends_with_the_process_that_started_it():
     started = subprocess.Popen(
         [sys.executable, "-c", "from recobatch.training.keras_process import KerasProcess as K; p = K(); "
