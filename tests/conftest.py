@@ -66,9 +66,9 @@ HEAVY = (
     "evaluation/test_calibration", "evaluation/test_significance", "report/test_coverage", "reading/test_files",
     "flows/tasks/test_engines", "flows/test_tune", "test_file_order",
 )  # fmt: skip
-"""Modules without a server or a whole run that take longest for a test, from some 70 ms, or that load TensorFlow, SciPy or
-another large package as they are imported: most of the time of all of that kind. They are marked slow, and so stay out of
-`make quick`."""
+"""Modules without a server or a whole run that take longest for a test, from some 70 ms, or that load TensorFlow, SciPy
+or another large package as they are imported: most of the time of all of that kind. They are marked slow, and so stay
+out of `make quick`."""
 LONGEST = (
     "docs/test_commands", "flows/test_deployments", "faults/test_cluster_killed", "faults/test_lost_runs",
     "flows/test_batch", "flows/test_security", "flows/test_bad_input", "faults/test_run_killed",
