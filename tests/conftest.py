@@ -50,25 +50,6 @@ NEEDS = {
     "browser": {"browser"},
 }
 """Mark → fixtures whose tests carry it, and so stay out of `make quick`."""
-HEAVY = (
-    "training/test_scales", "training/test_train", "training/test_any_model", "training/test_fit",
-    "training/test_refit", "training/test_callbacks", "training/test_epoch_data", "training/test_bayesian_fit",
-    "training/test_fold_fit", "tracking/test_registry", "tracking/test_tracker", "tracking/test_database",
-    "tracking/test_served_model", "tracking/test_searches", "tracking/test_internals", "report/test_page",
-    "report/test_lists", "report/test_figures", "report/test_search_chart", "report/test_evaluation_page",
-    "tuning/test_search", "api/test_recommender", "models/test_models", "models/test_import_path",
-    "reading/test_remote", "reading/test_opening", "sources/test_source_fingerprint", "consumers/test_consumer_pages",
-    "consumers/test_query_pages", "interest/test_fit", "interest/test_train", "scoring/test_reasons",
-    "scoring/test_closed_form", "evaluation/test_evaluate", "flows/cli/test_signals", "flows/cli/test_lookup",
-    "table/test_snapshots", "table/test_iceberg", "table/test_views", "table/test_resumed_export",
-    "table/test_changes", "table/test_ids", "table/test_verify", "table/test_publish", "table/test_rollback",
-    "table/object_store/test_resume", "scoring/test_ranker", "api/test_published", "bayesian/test_fit",
-    "evaluation/test_calibration", "evaluation/test_significance", "report/test_coverage", "reading/test_files",
-    "flows/tasks/test_engines", "flows/test_tune", "test_file_order",
-)  # fmt: skip
-"""Modules without a server or a whole run that take longest for a test, from some 70 ms, or that load TensorFlow, SciPy
-or another large package as they are imported: most of the time of all of that kind. They are marked slow, and so stay
-out of `make quick`."""
 LONGEST = (
     "docs/test_commands", "flows/test_deployments", "faults/test_cluster_killed", "faults/test_lost_runs",
     "flows/test_batch", "flows/test_security", "flows/test_bad_input", "faults/test_run_killed",
@@ -98,9 +79,9 @@ def pytest_ignore_collect(collection_path, config):
     """Do not import for `make quick` what it leaves out as a whole: both of its processes would load TensorFlow."""
     if not is_quick(config):
         return None
-    name = collection_path.with_suffix("").relative_to(REPO / "tests").as_posix()
-    is_module = collection_path.suffix == ".py"
-    return True if name in (*HEAVY, "faults") or (is_module and _MARKED.search(collection_path.read_text())) else None
+    if collection_path.suffix != ".py":
+        return True if collection_path == REPO / "tests" / "faults" else None
+    return True if _MARKED.search(collection_path.read_text()) else None
 
 
 def pytest_collection_modifyitems(items):
@@ -109,7 +90,7 @@ def pytest_collection_modifyitems(items):
             if fixtures & set(getattr(item, "fixturenames", ())):
                 item.add_marker(mark)
         # Sweeps: every call of a publish, every request.
-        if item.nodeid.startswith(("tests/faults/", *(f"tests/{name}.py" for name in HEAVY))):
+        if item.nodeid.startswith("tests/faults/"):
             item.add_marker("slow")
         if getattr(item, "callspec", None) and "spark" in item.callspec.id.split("-"):
             item.add_marker("spark")

@@ -146,7 +146,6 @@ def parsed_or_refused(address):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @settings(max_examples=1000)
 @given(secret_addresses(st.characters(exclude_categories=("Cs",))))
 @example("https://ann:p@ss w/SECRET#@host.x/a")
@@ -159,7 +158,6 @@ def test_nothing_of_a_secret_is_left_of_an_address(address):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @settings(max_examples=1000)
 @given(secret_addresses(), st.sampled_from(["'{}'", '"{}"', "({})", "it={}, ", "{}: found", "['{}', 'b@c']", "{}"]))
 def test_nothing_of_a_secret_is_left_of_a_text_with_an_address_in_it(address, around):

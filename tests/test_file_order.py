@@ -14,6 +14,8 @@ from recobatch.split import SplitOptions, split, split_file
 from recobatch.vocabulary import Vocabulary
 from tests.support.movielens import CACHE
 
+pytestmark = pytest.mark.slow
+
 AUTO = SplitOptions(method="auto", seed=3)
 
 

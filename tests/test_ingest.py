@@ -29,7 +29,6 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_movielens_is_the_same_in_every_format(ml100k_dir, tmp_path):
     content = (ml100k_dir / "u.data").read_bytes()
     frame = pd.read_csv(ml100k_dir / "ratings.csv")

@@ -7,6 +7,8 @@ from recobatch.errors import BadInput, BadTable
 from recobatch.table import open_table
 from tests.support.small_table import make_model, make_rated, publish, write_inputs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):

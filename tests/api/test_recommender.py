@@ -13,6 +13,8 @@ from recobatch.models import ModelOptions
 from recobatch.training.recipe import Recipe
 from tests.support.taste_frames import taste_frame
 
+pytestmark = pytest.mark.slow
+
 FEW = ModelOptions(sweeps=30, bayesian_factors=3)
 
 
@@ -178,7 +180,6 @@ def test_without_interest_lists_are_ranked_by_prediction(frame):
     assert model.why("u003", 101)["interest"].null_count == len(model.why("u003", 101))
 
 
-@pytest.mark.slow
 def test_a_keras_model_takes_a_recipe(frame):
     model = rb.fit(
         frame, model="explicit_mf_bias", recipe=Recipe(epochs=2), options=ModelOptions(n_factors=4),

@@ -7,6 +7,8 @@ from recobatch.features import FeatureBlock, Features
 from recobatch.interactions import EncodedInteractions
 from tests.support.rounding import assert_equal_but_rounding
 
+pytestmark = pytest.mark.slow
+
 QUICK = BayesianOptions(n_factors=3, sweeps=30)
 
 
@@ -80,7 +82,6 @@ def test_a_sweep_may_stop_the_training(learned):
         fit_bayesian(learned[1], options=QUICK, seed=0, on_sweep=stop)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("chains", [1, 2])
 def test_the_same_seed_gives_the_same_bytes_in_any_number_of_threads(learned, chains):
     options = QUICK.model_copy(update={"chains": chains})
@@ -98,7 +99,6 @@ def test_global_random_state_and_ratings_are_left_alone(learned):
     assert learned[1].take(np.arange(len(learned[1]))).fingerprint == ratings
 
 
-@pytest.mark.slow
 def test_side_features_help_where_ratings_are_few():
     rng = np.random.default_rng(5)
     kind = rng.integers(0, 4, 300)
@@ -140,7 +140,6 @@ def test_no_ratings_and_foreign_features_are_refused(learned):
         fit_bayesian(train, users=few, options=QUICK, seed=0)
 
 
-@pytest.mark.slow
 def test_chains_continue_with_every_rating(learned):
     _, train, test, fit = learned
     names = ("user_index", "item_index", "rating")
@@ -180,7 +179,6 @@ def test_users_come_in_closed_form_from_their_ratings(learned):
     assert np.mean((clipped - test.rating) ** 2) < 1.02 * mse(fit.factors, test)
 
 
-@pytest.mark.slow
 def test_a_user_who_comes_at_night_gets_what_training_gives(learned):
     _, train, test, _ = learned
     late = 30

@@ -16,6 +16,8 @@ from tests.support.paths import REPO
 from tests.support.small_table import make_calibration, make_model, publish, write_inputs
 from tests.support.snippets import Session
 
+pytestmark = pytest.mark.slow
+
 USER = 196
 
 

@@ -22,7 +22,10 @@ USER, ITEM = 196, 100
 """Of whom the pages ask."""
 
 # Said by Spark 4 at its start; the pages hand nothing over to pandas.
-pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),
+]
 
 
 class Reader:
@@ -84,7 +87,6 @@ def test_every_page_asks_the_same_questions_in_the_same_order():
     assert len({tuple(heading for heading in dict.fromkeys(headings) if heading in shared) for headings in asked}) == 1
 
 
-@pytest.mark.slow
 def test_the_whole_table(reader, expected):
     (rows,) = reader.answers["The whole table"]
     assert len(rows) == len(expected.user_ids) * len(expected.item_ids)

@@ -11,6 +11,8 @@ from recobatch.factors import FactorModel, Link
 from recobatch.interactions import EncodedInteractions
 from recobatch.intervals import Calibration
 
+pytestmark = pytest.mark.slow
+
 N_USERS, N_ITEMS = 200, 120
 
 

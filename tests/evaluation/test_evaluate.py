@@ -12,6 +12,8 @@ from recobatch.factors import FactorModel
 from recobatch.interactions import EncodedInteractions
 from tests.support.golden import notebook_split
 
+pytestmark = pytest.mark.slow
+
 
 def rows(pairs, ratings, n_users=3, n_items=3):
     users, items = np.array(pairs, dtype=np.int32).reshape(-1, 2).T
@@ -33,7 +35,6 @@ def test_a_known_answer():
     }  # fmt: skip
 
 
-@pytest.mark.slow
 def test_cold_rows_of_the_notebook_s_split(ml100k_dir):
     split = notebook_split(ml100k_dir)
     found = evaluate(constant(3.0, 943, 1682), train=split.train, test=split.test)

@@ -9,6 +9,8 @@ from scipy import stats
 from recobatch.evaluation.fold_results import FoldFigures, compare_pairs, summarize_folds
 from recobatch.evaluation.significance import Spread, paired_test
 
+pytestmark = pytest.mark.slow
+
 A, B = [0.90, 0.88, 0.93, 0.91], [0.87, 0.88, 0.89, 0.90]
 
 

@@ -11,6 +11,8 @@ from flows.settings.load import load_settings
 from tests.support.flow_runs import latest_flow_run, task_runs
 from tests.support.flow_servers import tracking_address
 
+pytestmark = pytest.mark.slow
+
 FAST = (
     "--model", "explicit_mf_bias", "--preset", "notebook", "--set=train.epochs=1", "--set=model.initial_scale=1",
     "--budget", "3 trials",

@@ -13,6 +13,8 @@ from recobatch.interest_model import InterestModel
 from recobatch.model_folder import INTEREST_FILE
 from recobatch.split import SplitOptions, split
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = InterestOptions(ease_rank=8)
 
 
@@ -21,7 +23,6 @@ def parts(low_rank):
     return split(low_rank, SplitOptions())
 
 
-@pytest.mark.slow
 def test_what_is_measured_knows_train_alone_and_what_is_published_knows_all(parts, low_rank, tmp_path):
     inputs = InterestInputs(parts, low_rank, (1, 5), 4, OPTIONS, 10, 0)
     training = fit_interest(inputs, tmp_path)
@@ -34,7 +35,6 @@ def test_what_is_measured_knows_train_alone_and_what_is_published_knows_all(part
     assert InterestTraining.from_json(json.loads(json.dumps(training.to_json()))) == training
 
 
-@pytest.mark.slow
 def test_a_short_chain_stands_in_for_the_bayesian_model(parts, low_rank, tmp_path):
     reports = [
         fit_interest(InterestInputs(parts, low_rank, (1, 5), 4, OPTIONS, 10, 0, has_bayesian), tmp_path).report

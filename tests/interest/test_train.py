@@ -21,6 +21,8 @@ from recobatch.split import SplitOptions, split
 from tests.support.golden import notebook_split
 from tests.support.tastes import tastes
 
+pytestmark = pytest.mark.slow
+
 SCALE = {"min_rating": 1.0, "max_rating": 5.0, "relevant": 4.0}
 
 
@@ -60,7 +62,6 @@ def test_the_seed_decides_and_the_threads_do_not(monkeypatch):
     assert report.trials != other.trials
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("few", "sweeps"), [(10**6, None), (10, 2)])
 def test_the_search_knows_what_share_of_the_ratings_is_left(monkeypatch, few, sweeps):
     """Of very few ratings two sweeps would not show which penalties bring all factors to nothing."""
@@ -77,7 +78,6 @@ def test_the_search_knows_what_share_of_the_ratings_is_left(monkeypatch, few, sw
     assert seen == [(0.7, sweeps)] * 3 + [(1.0, None)]
 
 
-@pytest.mark.slow
 def test_users_without_training_ratings_get_the_list_of_the_average_user():
     data = tastes()
     train = data.take(data.user_index != 3)
@@ -89,7 +89,6 @@ def test_users_without_training_ratings_get_the_list_of_the_average_user():
     assert popular[np.argsort(-scores)[:10]].mean() > popular.mean()
 
 
-@pytest.mark.slow
 def test_changes_neither_its_input_nor_the_global_random_state():
     data, state = tastes(), np.random.get_state()[1].copy()  # noqa: NPY002
     before = data.fingerprint
@@ -101,7 +100,6 @@ def test_changes_neither_its_input_nor_the_global_random_state():
     assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("often", "expected"), [(3, 3), (2, 1), (1, 1)])
 def test_a_rating_model_of_its_own_is_trained_on_what_is_not_held_out(monkeypatch, often, expected):
     """Where ratings are so few that three folds are made, the way to rank is measured on all of them."""
@@ -160,7 +158,6 @@ def test_edges_end_in_lists(data, has_bayesian):
     assert report.chosen
 
 
-@pytest.mark.slow
 def test_one_rating_level_for_everything():
     data = tastes()
     model, _ = train_interest(data, min_rating=4, max_rating=4, relevant=4, options=InterestOptions())
@@ -172,7 +169,6 @@ def test_no_ratings_is_one_clear_line():
         train_interest(ratings([], [], 3, 3), **SCALE, options=InterestOptions())
 
 
-@pytest.mark.slow
 def test_few_users_of_many_choose_the_hyperparameters():
     data = tastes()
     part = sample_users(data, 40, seed=0)
@@ -185,7 +181,6 @@ def test_few_users_of_many_choose_the_hyperparameters():
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_movielens_beats_popularity_by_far(ml100k_dir):
     data = notebook_split(ml100k_dir)
     model, report = train_interest(data.train, **SCALE, options=InterestOptions())

@@ -10,6 +10,8 @@ from flows.tasks.fingerprints import shaping_settings
 from recobatch.errors import BadSettings
 from recobatch.models import ModelOptions, build_model, check_model, find_model, source_digest
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"n_users": 7, "n_items": 5, "min_rating": 1, "max_rating": 5, "options": ModelOptions(n_factors=3), "seed": 1}
 
 

@@ -19,6 +19,8 @@ from recobatch.models import (
 )
 from recobatch.models.diagram import Graphviz, graphviz
 
+pytestmark = pytest.mark.slow
+
 
 def small(name, **changes):
     sizes = {"n_users": 7, "n_items": 5, "min_rating": 1, "max_rating": 5, "options": ModelOptions(n_factors=3)}

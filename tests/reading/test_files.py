@@ -7,6 +7,8 @@ from recobatch.reading import localized
 from recobatch.reading.files import list_files, names_many
 from tests.support.s3_server import S3Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def s3_bucket(monkeypatch):
@@ -103,7 +105,6 @@ def test_folders_and_globs_of_an_object_store():
         assert file.read(4) == b"user"
 
 
-@pytest.mark.slow
 def test_folders_and_globs_of_a_bucket(s3_bucket, tmp_path):
     for name in ("2024/a.csv", "2024/_SUCCESS", "2025/b.csv"):
         s3_bucket.put_object(Bucket="ratings", Key=f"night/{name}", Body=b"user,item,rating\n1,2,3\n")

@@ -10,6 +10,8 @@ from recobatch.errors import BadRatings, RatingsUnreachable
 from recobatch.ingest import IngestOptions, ingest
 from recobatch.reading import ReadOptions, localized
 
+pytestmark = pytest.mark.slow
+
 CONTENT = b"user,item,rating\n1,2,3\n"
 
 

@@ -10,6 +10,8 @@ from recobatch.reading import localized, remote
 from recobatch.reading.files import names_many
 from recobatch.sources.datasets import source_fingerprint
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def silent():
@@ -49,7 +51,6 @@ def test_a_silent_web_server_is_given_up_and_not_asked_again(silent, monkeypatch
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_a_silent_object_store_is_given_up(silent, monkeypatch):
     monkeypatch.setattr(remote, "_SECONDS_OF_S3", 1)  # the least that its client counts in
     for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "REGION": "us-east-1"}.items():

@@ -10,6 +10,8 @@ from recobatch.report.coverage_chart import draw_coverage
 from recobatch.report.page import write_report
 from recobatch.report.style import figure_settings
 
+pytestmark = pytest.mark.slow
+
 RESULT = CoverageResult(
     "explicit_mf_bias", 0.904, 2.61, 0.235, (0.89, 0.91, None, *[0.9] * 7), (None, None, *[0.905] * 8)
 )
@@ -31,7 +33,6 @@ def test_the_sentence_names_the_extremes():
     assert "By tenth" not in verdict(FEW)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("result", "is_drawn"), [(RESULT, True), (FEW, False), (None, False)], ids=str)
 def test_the_page_shows_the_intervals(changed, tmp_path, result, is_drawn):
     files = write_report(changed(coverage=result), tmp_path / "report.html", tmp_path)

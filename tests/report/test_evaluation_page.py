@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
 from flows.results.evaluation import EvaluationResult
 from flows.results.evaluation_page import evaluation_report
 from recobatch.report.evaluation_page import write_evaluation_page
+
+pytestmark = pytest.mark.slow
 
 
 def _figures(**values):

@@ -13,6 +13,8 @@ from recobatch.report.figures import _items_csv
 from recobatch.report.page import write_report
 from recobatch.report.style import figure_settings, standalone, to_svg
 
+pytestmark = pytest.mark.slow
+
 SVG = {"{http://www.w3.org/2000/svg}svg"}
 
 

@@ -10,6 +10,8 @@ from recobatch.report.list_chart import draw_lists
 from recobatch.report.page import write_report
 from recobatch.report.style import figure_settings, to_svg
 
+pytestmark = pytest.mark.slow
+
 USERS = ({"least": 1, "most": 9, "members": 15, "rows": 21, "recall_at_10": 0.125, "ndcg_at_10": 0.375},)
 ITEMS = ({"least": 0, "most": 4, "members": 12, "rows": 0, "share": 0.11},)
 LISTS = (

@@ -12,6 +12,8 @@ from recobatch.report import findings
 from recobatch.report.page import write_report
 from tests.support.paths import REPO
 
+pytestmark = pytest.mark.slow
+
 
 class Outline(HTMLParser):
     """Collects text, ids and whether every tag is closed."""

@@ -6,6 +6,8 @@ import pytest
 
 from recobatch.report.search_chart import draw_importance, draw_search
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("errors", [[], [0.9], [0.9, 0.8, 25.0, 0.85]], ids=["none", "one", "one far off"])
 @pytest.mark.parametrize("baseline", [None, 0.95])

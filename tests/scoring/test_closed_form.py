@@ -15,6 +15,8 @@ from recobatch.scoring.closed_form import CurrentFeatures, follow_ratings
 from recobatch.scoring.extension import CurrentRatings, extend
 from recobatch.vocabulary import Vocabulary
 
+pytestmark = pytest.mark.slow
+
 N_USERS, N_ITEMS = 200, 120
 LATE_ITEMS = np.arange(5)
 OPTIONS = BayesianOptions(n_factors=3, sweeps=150)
@@ -77,7 +79,6 @@ def whole(world):
     return champion_of(world[0], world[2])
 
 
-@pytest.mark.slow
 def test_users_whose_ratings_arrive_at_night_get_what_a_training_with_them_gives(world, whole):
     """Every fifth user is late in one of four nights: over all of them together the error is within 2 %."""
     train, test, items = world
@@ -93,7 +94,6 @@ def test_users_whose_ratings_arrive_at_night_get_what_a_training_with_them_gives
     assert found < 1.02 * expected
 
 
-@pytest.mark.slow
 def test_items_come_from_who_rated_them_and_their_features(world, whole):
     train, test, items = world
     early = train.take(~np.isin(train.item_index, LATE_ITEMS))

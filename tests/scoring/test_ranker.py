@@ -17,6 +17,8 @@ from recobatch.scoring.ranker import Ranker
 from tests.support.brute_force import best_unseen
 from tests.support.small_table import make_model, make_rated
 
+pytestmark = pytest.mark.slow
+
 
 def raw_scores(model):
     everyone = slice(0, model.n_users)

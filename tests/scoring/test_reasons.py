@@ -8,6 +8,8 @@ from recobatch.interest import InterestOptions, train_interest
 from recobatch.scoring.reasons import interest_reasons, rating_reasons, similar_rows
 from tests.support.tastes import tastes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("method", ["ease", "ials", "best"])
 def test_what_ratings_add_is_the_interest(method):

@@ -8,6 +8,8 @@ import pytest
 
 from recobatch.sources.datasets import source_fingerprint
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_changed_file_is_another_source(tmp_path):
     path = tmp_path / "ratings.csv"

@@ -16,6 +16,8 @@ from recobatch.table import open_table
 from recobatch.table.changes import changes_between, check_changes, lists_of, save_changes, write_changes
 from tests.support.small_table import make_ids, make_model, publish, write_inputs
 
+pytestmark = pytest.mark.slow
+
 
 def publish_two(root, *, text=(False, False), seeds=(1, 2), sizes=((30, 20), (30, 20)), top=5, keep=3):
     table = open_table(root / "predictions")

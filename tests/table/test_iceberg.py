@@ -16,6 +16,8 @@ from recobatch.scoring.predictions import ScoreOptions
 from recobatch.table import TableOptions, open_table
 from tests.support.small_table import make_ids, make_model, publish, write_inputs
 
+pytestmark = pytest.mark.slow
+
 SEVERAL_FILES = ScoreOptions(rows_per_shard=400, rows_per_group=200)
 
 

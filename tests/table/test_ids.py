@@ -13,6 +13,8 @@ from recobatch.scoring.top import top_shard
 from recobatch.table import ModelEntry, open_table, published_items, published_users
 from recobatch.vocabulary import Vocabulary
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("with_top", [True, False])
 def test_users_and_items_of_earlier_releases_are_those_of_the_table(tmp_path, with_top):

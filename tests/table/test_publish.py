@@ -15,6 +15,8 @@ from recobatch.scoring.predictions import ScoreOptions
 from recobatch.table import TableOptions, open_table
 from tests.support.small_table import publish, score_into
 
+pytestmark = pytest.mark.slow
+
 
 def names_under(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or path.is_file()}

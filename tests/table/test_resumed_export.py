@@ -17,6 +17,8 @@ from recobatch.table import open_table
 from recobatch.table.export import export
 from tests.support.killed_export import PIECE, ROWS, counted_export, publish_in_pieces, stopped_export
 
+pytestmark = pytest.mark.slow
+
 FILES = ["out.parquet", "out.csv", "out.csv.gz", "out.duckdb", "old.duckdb"]
 
 

@@ -9,6 +9,8 @@ from recobatch.table import open_table
 from tests.support.object_tables import in_memory
 from tests.support.small_table import score_into
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["folder", "bucket"])
 def table(request, tmp_path):

@@ -9,6 +9,8 @@ from recobatch.errors import BadSettings, BadTable
 from recobatch.table import open_table
 from tests.support.small_table import publish
 
+pytestmark = pytest.mark.slow
+
 
 def versions(table):
     return [snapshot.version for snapshot in table.snapshots()]

@@ -14,6 +14,8 @@ from recobatch.scoring.predictions import ScoreOptions
 from recobatch.table import FileEntry, open_table
 from tests.support.small_table import make_ids, make_model, publish, write_inputs
 
+pytestmark = pytest.mark.slow
+
 
 def part_of(table, kind="table", number=0):
     return sorted((table.root / "current" / kind / "model=plain").glob("*.parquet"))[number]

@@ -8,6 +8,8 @@ import pytest
 from recobatch.table import open_table
 from tests.support.small_table import make_ids, make_model, publish, write_inputs
 
+pytestmark = pytest.mark.slow
+
 VIEWS = ("predictions", "champion", "top", "titles", "changes")
 COLUMNS = {
     "predictions": ["user_id", "item_id", "prediction", "rated", "model"],

@@ -15,6 +15,8 @@ from recobatch.errors import BadSettings
 from recobatch.tracking import Tracker, TrackingOptions
 from recobatch.tracking.database import prepare_database
 
+pytestmark = pytest.mark.slow
+
 PREPARE = "import sys; from recobatch.tracking.database import prepare_database; prepare_database(sys.argv[1])"
 
 
@@ -67,7 +69,6 @@ def test_a_database_that_is_there_is_left_alone(tmp_path, fresh_database):
     assert path.stat().st_mtime_ns == before
 
 
-@pytest.mark.slow
 def test_an_empty_file_counts_as_none(tmp_path):
     path = tmp_path / "mlflow.db"
     path.touch()

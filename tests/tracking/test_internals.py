@@ -6,6 +6,8 @@ from recobatch.tracking.internals import CHECKED_VERSION, INTERNALS
 from tests.support.internals import minor, parameters, private_imports
 from tests.support.paths import REPO
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow  # imports a server, and only another version changes it
 @pytest.mark.parametrize("name", INTERNALS)

@@ -16,6 +16,8 @@ from recobatch.tracking import Tracker, TrackingOptions
 from tests.support.dataset import DATASET
 from tests.support.tracked_batch import track_batch
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_hundredth_run_adds_versions_and_moves_the_aliases(root, client, model_files):
     for batch_id in ("b1", "b2"):

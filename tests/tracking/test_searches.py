@@ -6,6 +6,8 @@ from mlflow import MlflowClient
 from recobatch.tracking import Tracker, TrackingOptions
 from tests.support.dataset import DATASET
 
+pytestmark = pytest.mark.slow
+
 
 def log_search(tracker, *, trials=2):
     runs = tracker.searches()

@@ -19,6 +19,8 @@ from tests.support.dataset import DATASET
 from tests.support.mlflow_server import free_port, serving
 from tests.support.served_copy import predict_without_recobatch
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def keras_model():

@@ -21,6 +21,8 @@ from tests.support.dataset import DATASET
 from tests.support.paths import REPO
 from tests.support.tracked_batch import MODELS, track_batch
 
+pytestmark = pytest.mark.slow
+
 
 def test_two_flat_runs_with_curves_params_tags_and_dataset(tracker, client, model_files):
     runs = track_batch(tracker, model_files)

@@ -10,6 +10,8 @@ from recobatch.models import to_factors
 from recobatch.training import Recipe, train
 from recobatch.training.objective import FactorObjective, TapeObjective, objective_of
 
+pytestmark = pytest.mark.slow
+
 USERS, ITEMS = 60, 40
 
 

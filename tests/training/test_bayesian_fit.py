@@ -17,6 +17,8 @@ from recobatch.training.fit import TrainingInputs, TrainingReport, fit, n_steps
 from recobatch.training.recipe import Recipe
 from tests.support.encoded import save_encoded
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def inputs(low_rank, tmp_path):
@@ -75,7 +77,6 @@ def test_the_validation_part_of_the_split_is_watched(inputs, tmp_path):
     assert report.history.val_loss[-1] == pytest.approx(report.validation_mse, rel=0.01)
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(inputs, tmp_path):
     one, _ = fitted(inputs, tmp_path / "one")
     again, _ = fitted(inputs, tmp_path / "again")

@@ -10,6 +10,8 @@ from recobatch.errors import BadSettings
 from recobatch.models import ModelOptions, build_model, to_factors
 from recobatch.training import Recipe, train
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe(epochs=4, shuffle=False)
 
 
@@ -53,7 +55,6 @@ def halved_on_any_plateau():
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize("make", [halved_every_epoch, halved_on_any_plateau])
 def test_a_learning_rate_is_set_as_in_fit(make, low_rank):
     model, history = run(low_rank, make(), record := keras.callbacks.History())

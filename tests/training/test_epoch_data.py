@@ -7,6 +7,8 @@ from recobatch.interactions import EncodedInteractions
 from recobatch.training import epoch_data
 from recobatch.training.epoch_data import build_epoch_data, padded_length, part_length
 
+pytestmark = pytest.mark.slow
+
 
 def rows(n):
     index = np.arange(n, dtype=np.int32)

@@ -18,6 +18,8 @@ from recobatch.training.recipe import Recipe
 from recobatch.training.validation import hold_out
 from tests.support.encoded import save_encoded
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def encoded(low_rank, tmp_path_factory):

@@ -12,6 +12,8 @@ from recobatch.training.fit import TrainingInputs
 from recobatch.training.fold_fit import fit_fold
 from recobatch.training.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def inputs(low_rank, tmp_path_factory):

@@ -17,6 +17,8 @@ from recobatch.training.recipe import Recipe
 from recobatch.training.refit import refit
 from tests.support.encoded import save_encoded
 
+pytestmark = pytest.mark.slow
+
 NAME = "explicit_mf_bias"
 
 

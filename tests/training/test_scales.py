@@ -17,6 +17,8 @@ from recobatch.training.rating_scale import RatingScale
 from tests.support.golden import notebook_split
 from tests.support.scales import SCALES, explained, on_scale, split_on_scale, trained_error, training_inputs
 
+pytestmark = pytest.mark.slow
+
 TUNED = PRESETS["tuned"]
 
 

@@ -22,6 +22,8 @@ from recobatch.training.epoch import penalty_stride, steps_at_once
 from tests.support.golden import notebook_split
 from tests.support.scales import trained_error, training_inputs
 
+pytestmark = pytest.mark.slow
+
 
 def fresh(name, data, seed=0, *, low=1, high=5, **options):
     return build_model(
@@ -36,7 +38,6 @@ def halves(data):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 @pytest.mark.parametrize("name", KERAS_MODELS)
 def test_same_losses_as_fit(name, low_rank):
     data, validation = halves(low_rank)
@@ -91,7 +92,6 @@ def tuned_error(name, split, seed):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_the_tuned_preset_beats_the_bias_baseline_on_few_ratings_whatever_the_seed(tmp_path):
     """The ratings of docs/schedule.md, of which a tenth of the training part is held out: 1,600."""
     write_synthetic(tmp_path / "ratings.csv", n_users=500, n_items=100, n_ratings=20_000, seed=0)

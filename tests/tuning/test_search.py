@@ -17,6 +17,8 @@ from recobatch.tuning.search import search
 from recobatch.tuning.study import open_study
 from recobatch.tuning.training import train_once
 
+pytestmark = pytest.mark.slow
+
 SPACE = replace(
     KERAS_SPACE,
     dimensions={"model.n_factors": Choices((2, 4)), "train.learning_rate": Range(0.01, 0.1, log=True)},
@@ -39,7 +41,6 @@ def searched(inputs, root, trials=3, **options):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_no_test_rating_reaches_a_trial(low_rank, inputs, tmp_path):
     """Whatever the ratings of the test part are, every trial is the same."""
     parts = split(low_rank, SplitOptions())

@@ -26,7 +26,6 @@ def listed(outcome, which):
 
 
 @pytest.mark.long
-@pytest.mark.slow
 def test_only_what_nobody_needs_is_removed(recobatch, ratings_csv, at_project):
     from mlflow import MlflowClient
 

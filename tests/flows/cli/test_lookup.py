@@ -9,6 +9,8 @@ from flows.cli.commands import cli, main
 from recobatch.table import open_table
 from tests.support.small_table import make_ids, make_model, publish, write_inputs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def table(tmp_path):

@@ -9,6 +9,8 @@ import pytest
 
 from flows.cli.signals import signal_behind
 
+pytestmark = pytest.mark.slow
+
 WORDS = [(signal.SIGTERM, "terminated 143"), (signal.SIGINT, "interrupted 130")]
 
 

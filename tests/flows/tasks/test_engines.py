@@ -17,7 +17,7 @@ from tests.support.listening import family, listening_sockets
 QUICK = ("--set", "train.epochs=3", "--set", "model.n_factors=4", "--set", "gate.baseline=none", "--json")
 DASK = load_settings({"engine": "dask"}, environment={})
 
-pytestmark = pytest.mark.usefixtures("one_model")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_model")]
 
 
 @pytest.mark.long

@@ -11,6 +11,8 @@ from tests.support.faults.faulty_bucket import FaultyBucket
 from tests.support.object_tables import another_handle, in_memory
 from tests.support.small_table import publish, score_into
 
+pytestmark = pytest.mark.slow
+
 KEY = "shaped by this"
 OPTIONS = ScoreOptions(rows_per_shard=240, rows_per_group=240)
 N_SHARDS = len(plan_shards(60, 40, OPTIONS))
