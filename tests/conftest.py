@@ -63,7 +63,7 @@ LONGEST = (
 """Modules that take longest, first: a long one that begins last would keep one core waiting."""
 
 
-_MARKED = re.compile(r"^pytestmark = .*mark\.(long|slow|process|server|browser)\b", re.MULTILINE)
+_MARKED = re.compile(r"^pytestmark = (?:\[\n)?.*mark\.(long|slow|process|server|browser)\b", re.MULTILINE)
 
 
 def is_quick(config):

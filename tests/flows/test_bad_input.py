@@ -64,8 +64,8 @@ def test_what_is_odd_is_taken_as_it_was_meant(given, odd_batch, at_project):
     assert set(odd.times) <= times
 
 
-# What a file is refused for by `ingest`, tests/test_bad_ratings.py holds to the same in less time; a file with one rating
-# value is refused after a whole run.
+# What a file is refused for by `ingest`, tests/test_bad_ratings.py holds to the same in less time; one with a single
+# rating value is refused after a whole run.
 SHORT = {
     "an empty file", "ragged rows", "ratings outside the range", "a file without permission", "one item", "one rating",
     "a workspace at another URI", "a table folder that is not ours", "a file in place of the table",
