@@ -113,12 +113,20 @@ class Journal:
 
     @classmethod
     def left_over(cls, outbox: Path) -> Iterator[Self]:
-        """The journals of processes that have ended, oldest first; each is locked during its turn."""
+        """The journals of processes that have ended, oldest first; each is locked during its turn.
+
+        One without records is deleted: this process looked at it before the one that made it had locked it, and that
+        one has made another; or it was killed in that very moment.
+        """
         for folder in sorted(outbox.glob(_JOURNALS)):
             journal = cls.reopen(folder)
-            if journal is not None:
-                yield journal
-                journal.close()
+            if journal is None:
+                continue
+            if not journal._records:
+                journal.remove()
+                continue
+            yield journal
+            journal.close()
 
     def append(self, record: Record) -> None:
         with self._guard:

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def test_nobody_else_may_read_a_journal(tmp_path):
 
 def test_a_journal_in_use_is_not_left_over(tmp_path):
     journal = Journal.create(tmp_path, "m")
+    journal.append(tag(0))
     assert list(Journal.left_over(tmp_path)) == []
     journal.close()
     assert [found.name for found in Journal.left_over(tmp_path)] == [journal.name]
@@ -105,10 +107,34 @@ def test_removal_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_journals_that_are_made_while_another_run_delivers_leave_no_empty_one(tmp_path):
+    """As when two models begin their runs at once: one looks through the outbox while the other makes its journal."""
+
+    def make_many(_):
+        for number in range(300):
+            Journal.create(tmp_path, "m").append(tag(number))
+
+    def look_through(_):
+        while len(made) < 2:
+            seen.extend(journal.pending() for journal in Journal.left_over(tmp_path))
+
+    made: list[None] = []
+    seen: list[list[Record]] = []
+    with ThreadPoolExecutor(4) as threads:
+        looking = [threads.submit(look_through, None) for _ in range(2)]
+        for _ in threads.map(make_many, range(2)):
+            made.append(None)
+        for one in looking:
+            one.result()
+    assert all(seen)
+    assert len(pending_tags(tmp_path)) == len(list(tmp_path.iterdir())) == 600
+
+
 def test_a_killed_process_unlocks_its_journal(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from recobatch.tracking.outbox import Journal\n"
-        "journal = Journal.create(Path(sys.argv[1]), 'm'); print(journal.name, flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from recobatch.tracking.outbox import Journal, Record\n"
+        "journal = Journal.create(Path(sys.argv[1]), 'm'); journal.append(Record('tags', {}))\n"
+        "print(journal.name, flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
