@@ -105,7 +105,6 @@ def test_settings_that_cannot_be_read_are_posted_too(server, at_project, monkeyp
     assert message["reason"].startswith("train.epochs: found '0'")
 
 
-@pytest.mark.long
 def test_a_run_that_died_with_its_machine_is_posted_once_by_the_next_one(server, monkeypatch):
     from prefect.client.orchestration import get_client
     from prefect.states import Crashed, Running
