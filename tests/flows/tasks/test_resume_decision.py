@@ -1,4 +1,4 @@
-"""Which batch a run makes: the unfinished one of the very same inputs whose runs can be gone on with, else a new one."""
+"""Which batch a run makes: the unfinished one of the same inputs whose runs can be gone on with, else a new one."""
 
 from contextlib import nullcontext
 from pathlib import Path
