@@ -76,4 +76,3 @@ def test_a_scoring_of_the_same_predictions_is_resumed_unless_all_is_to_be_fresh(
     services = Services(unfinished("v1"), unfinished("v0", shaped_by="old"), fresh=fresh)
     services.stages = SimpleNamespace(timed=lambda name: nullcontext())
     assert resume.begin_scoring(services, {}).batch_id == resumed
-
