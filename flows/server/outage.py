@@ -89,7 +89,7 @@ class _CircuitBreaker:
 
     def is_reachable(self, *, now: bool = False) -> bool:
         # What the probe itself logs comes back here, as do the lines of other threads: neither waits for it.
-        due = time.monotonic() >= self._probe_at or (now and self._is_reachable)
+        due = now or time.monotonic() >= self._probe_at
         if self._api_url and due and self._probing.acquire(blocking=False):
             try:
                 self._probe(self._api_url)

@@ -64,6 +64,16 @@ def test_a_server_that_died_since_the_last_probe_is_found_out_before_a_request_t
     assert not breaker.is_reachable(now=True)
 
 
+def test_a_server_that_was_busy_is_asked_again_before_the_result_is_left_off_its_page(server):
+    breaker = outage._CircuitBreaker("http://host/api")
+    server |= {"answers": False, "now": 10.0}
+    assert not breaker.is_reachable()
+    server |= {"answers": True, "now": 11.0}
+    assert not breaker.is_reachable(), "it is left alone for a while"
+    assert breaker.is_reachable(now=True)
+    assert events_client() is PrefectEventsClient
+
+
 def test_one_missed_answer_is_no_outage_and_many_lines_are_one_probe(server, monkeypatch):
     breaker = outage._CircuitBreaker("http://host/api")
     found = iter([False, True])
