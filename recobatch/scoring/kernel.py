@@ -70,13 +70,16 @@ class ScoringKernel:
                 yield part, predictions[first - start : part.stop - start]
             start = end
 
-    def scores(self, users: slice, *, at_once: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:
+    def scores(
+        self, users: slice, *, at_once: int | None = None, out: np.ndarray | None = None
+    ) -> Iterator[tuple[slice, np.ndarray]]:
         """Raw scores, before the link, a few users at a time; call it within ``one_blas_thread``.
 
         Args:
             users: Range of user indices, within ``[0, n_users)``.
             at_once: Users of a matrix product, a multiple of ``BLOCK_USERS``: more are faster, and may round
                 differently. By default the scores are those behind ``predict``, to the bit.
+            out: Where they are computed, float32, shape ``(at_once, n_items)``; by default new memory.
 
         Yields:
             Consecutive ranges of ``users``, at most ``BLOCK_USERS`` each, and their scores, float32, shape
@@ -86,9 +89,10 @@ class ScoringKernel:
         start = users.start - users.start % step
         stop = min(self.model.n_users, -(-users.stop // step) * step)
         folded = self._fold(slice(start, stop))
-        buffer = np.empty((min(step, stop - start), self.model.n_items), dtype=np.float32)
+        if out is None:
+            out = np.empty((min(step, stop - start), self.model.n_items), dtype=np.float32)
         for first in range(start, stop, step):
-            block = buffer[: min(step, stop - first)]
+            block = out[: min(step, stop - first)]
             with np.errstate(over="ignore", invalid="ignore"):
                 np.matmul(folded[first - start : first - start + step], self.items, out=block)
             for low in range(first, min(first + step, users.stop), BLOCK_USERS):

@@ -1,7 +1,7 @@
 """The score by which a user's items are ranked: expected rating, interest, or both together."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,8 @@ from recobatch.factors import FactorModel
 from recobatch.rated import RatedPairs
 from recobatch.scoring.kernel import BLOCK_USERS, ScoringKernel
 from recobatch.scoring.product import ProductScore
-from recobatch.scoring.ranking import best_candidates, kth_best, rank_candidates
+from recobatch.scoring.pruning import Pruner
+from recobatch.scoring.ranking import best_of_rows, kth_best
 
 RankBy = Literal["prediction", "interest", "product"]
 """What a list is ranked by; ``product`` is interest times the predicted rating above the lowest."""
@@ -33,8 +34,6 @@ class Ranked:
     """float32, in rating units, as in the table of all predictions."""
 
 
-_Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""User, item, score and the rating model's raw score of candidates."""
 _INTEREST_USERS = 512
 """Users whose interest is computed at once: a BLAS arranges the items' factors anew for each product."""
 _MOST_SCORES = 1 << 24
@@ -92,30 +91,17 @@ class Ranker:
         """
         return best_of_all([self], users, rated, k)[0]
 
-    def _candidates(
-        self, users: slice, raw: np.ndarray, by: np.ndarray, excluded: np.ndarray, k: int, spare: np.ndarray
-    ) -> _Columns:
-        """All items that may be among the best; excludes items in ``by``, but for the product in ``spare`` instead."""
+    def _best(
+        self, users: slice, raw: np.ndarray, by: np.ndarray, k: int, spare: np.ndarray, pruner: Pruner | None
+    ) -> Ranked:
+        """Of a block of users; ``by`` is minus infinity for excluded items."""
         if self.rank_by == "product":
-            rows, places, scores = ProductScore(self.rating.model).candidates(raw, by, excluded, k, spare[: len(raw)])
+            best = ProductScore(self.rating.model).best(raw, by, k, spare[: len(raw)], pruner)
         else:
-            by.ravel()[excluded] = -np.inf
-            rows, places = best_candidates(by, kth_best(by, k))
-            scores = by.ravel()[places]
-        return rows + users.start, places - rows * raw.shape[1], scores, raw.ravel()[places]
-
-    def _ranked(self, columns: Sequence[_Columns], users: slice, k: int) -> Ranked:
-        user, item, score, raw = (np.concatenate(column) for column in zip(*columns, strict=True))
-        chosen, rank = rank_candidates(user - users.start, score, k)
+            best = best_of_rows(by, kth_best(by, k), raw, k)
         with np.errstate(over="ignore", invalid="ignore"):  # as in the kernel
-            prediction = self.rating.link.apply_link(raw[chosen])
-        return Ranked(user[chosen], rank, item[chosen], score[chosen], prediction)
-
-
-def _interest(kernel: ScoringKernel, users: slice) -> Iterator[tuple[slice, np.ndarray]]:
-    """As ``ScoringKernel.scores``; the interest of a user has the same bits in any range of users."""
-    few = kernel.model.n_items * _INTEREST_USERS > _MOST_SCORES
-    return kernel.scores(users, at_once=BLOCK_USERS if few else _INTEREST_USERS)
+            prediction = self.rating.link.apply_link(best.raw)
+        return Ranked(best.row + users.start, best.rank, best.item, best.score, prediction)
 
 
 def best_of_all(rankers: Sequence[Ranker], users: slice, rated: RatedPairs, k: int) -> list[Ranked]:
@@ -129,19 +115,35 @@ def best_of_all(rankers: Sequence[Ranker], users: slice, rated: RatedPairs, k: i
     """
     kernels = {("rating", id(each.rating.model)): each.rating for each in rankers}
     kernels |= {("interest", id(each.interest.model)): each.interest for each in rankers if each.interest}
+    n_items = rankers[0].rating.model.n_items
+    at_once = [BLOCK_USERS if what == "rating" else _interest_users(n_items) for what, _ in kernels]
+    has_products = any(each.rank_by == "product" for each in rankers)
+    pruner = Pruner.of(n_items, k, at_once) if has_products else None
+    blocks = pruner.blocks if pruner else [None] * len(kernels)
     scores = [
-        kernel.scores(users) if what == "rating" else _interest(kernel, users)
-        for (what, _), kernel in kernels.items()
-    ]  # fmt: skip
-    found = [list[_Columns]() for _ in rankers]
+        kernel.scores(users, at_once=size, out=block)
+        for kernel, size, block in zip(kernels.values(), at_once, blocks, strict=True)
+    ]
+    found = [list[Ranked]() for _ in rankers]
     order = sorted(range(len(rankers)), key=lambda place: rankers[place].rank_by != "product")  # others change scores
-    spare = np.empty((BLOCK_USERS, rankers[0].rating.model.n_items), dtype=np.float32)  # a new one costs page faults
-    for blocks in zip(*scores, strict=True):
-        block_of, part = dict(zip(kernels, blocks, strict=True)), blocks[0][0]
+    spare = np.empty((BLOCK_USERS, n_items), dtype=np.float32)  # a new one costs page faults
+    for parts in zip(*scores, strict=True):
+        block_of, part = dict(zip(kernels, parts, strict=True)), parts[0][0]
         excluded = rated.positions(part)
         for place in order:
             ranker = rankers[place]
             raw = block_of["rating", id(ranker.rating.model)][1]
             by = block_of["interest", id(ranker.interest.model)][1] if ranker.interest else raw
-            found[place].append(ranker._candidates(part, raw, by, excluded, k, spare))
-    return [ranker._ranked(columns, users, k) for ranker, columns in zip(rankers, found, strict=True)]
+            by.ravel()[excluded] = -np.inf
+            found[place].append(ranker._best(part, raw, by, k, spare, pruner))
+    return [_joined(parts) for parts in found]
+
+
+def _interest_users(n_items: int) -> int:
+    """Users whose interest is computed at once; the interest of a user has the same bits in any range of users."""
+    return BLOCK_USERS if n_items * _INTEREST_USERS > _MOST_SCORES else _INTEREST_USERS
+
+
+def _joined(parts: Sequence[Ranked]) -> Ranked:
+    columns = (field.name for field in fields(Ranked))
+    return Ranked(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))

@@ -1,6 +1,44 @@
 """The top items of many users at once: few passes over the scores, ties in the order of the items. NumPy only."""
 
+from typing import NamedTuple, Self
+
 import numpy as np
+
+
+class Best(NamedTuple):
+    """The best items of a block of users, by row, then rank: columns of shape ``(n,)`` each."""
+
+    row: np.ndarray
+    """int64, of the user in the block."""
+    rank: np.ndarray
+    """int32, from 1."""
+    item: np.ndarray
+    """int64."""
+    score: np.ndarray
+    """float32; what the items are ranked by."""
+    raw: np.ndarray
+    """float32; the rating model's score before its link."""
+
+    @classmethod
+    def none(cls) -> Self:
+        """No rows."""
+        return cls(*(np.empty(0, dtype=kind) for kind in ("i8", "i4", "i8", "f4", "f4")))
+
+
+def best_of_rows(scores: np.ndarray, least: np.ndarray, raw: np.ndarray, k: int) -> Best:
+    """Rank the best ``k`` items of each row, of those that reach a score.
+
+    Args:
+        scores: As in ``best_candidates``.
+        least: Likewise.
+        raw: The rating model's scores, of the same shape.
+        k: At least 1.
+    """
+    rows, places = best_candidates(scores, least)
+    found = scores.ravel()[places]
+    chosen, rank = rank_candidates(rows, found, k)
+    rows, places = rows[chosen], places[chosen]
+    return Best(rows, rank, places - rows * scores.shape[1], found[chosen], raw.ravel()[places])
 
 
 def best_candidates(scores: np.ndarray, least: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,6 +118,23 @@ def rank_candidates(rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.nd
     chosen = keys[_first(counts, keys.shape[1])] & np.uint64(0xFFFFFFFF)
     ranks = np.arange(1, len(chosen) + 1) - np.repeat(np.cumsum(counts) - counts, counts)
     return chosen.astype(np.int64), ranks.astype(np.int32)
+
+
+def top_places(scores: np.ndarray, k: int) -> np.ndarray:
+    """The places of each row's ``k`` best scores in the flattened array, equal ones in their order.
+
+    Args:
+        scores: float32, shape ``(n, width)``, contiguous. Those not above zero, NaN too, come last in any order.
+        k: At most ``width``.
+
+    Returns:
+        int64, shape ``(n, k)``.
+    """
+    bits = np.fmax(scores, np.float32(0)).view(np.int32)  # ascend with the scores
+    keys = np.left_shift(~bits, 32, dtype=np.int64)
+    keys |= np.arange(scores.size).reshape(scores.shape)
+    keys.sort(axis=1)
+    return keys[:, :k] & 0xFFFFFFFF
 
 
 def _first(counts: np.ndarray, width: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from recobatch.factors import FactorModel, Link
 from recobatch.scoring.kernel import ScoringKernel
 from recobatch.scoring.lists import top_lists
 from recobatch.scoring.predictions import score_block
+from recobatch.scoring.product import ProductScore
 from recobatch.scoring.ranker import Ranker
 from tests.support.brute_force import best_unseen
 from tests.support.small_table import make_model, make_rated
@@ -20,10 +21,10 @@ from tests.support.small_table import make_model, make_rated
 pytestmark = pytest.mark.slow
 
 
-def raw_scores(model):
+def raw_scores(model, at_once=None):
     everyone = slice(0, model.n_users)
     with one_blas_thread():
-        return np.concatenate([block.copy() for _, block in ScoringKernel.of(model).scores(everyone)])
+        return np.concatenate([block.copy() for _, block in ScoringKernel.of(model).scores(everyone, at_once=at_once)])
 
 
 def interest_of(n_users, n_items, shift=0.0, seed=5):
@@ -36,9 +37,9 @@ def interest_of(n_users, n_items, shift=0.0, seed=5):
 def expected_scores(rating, interest, rank_by):
     if rank_by == "prediction":
         return raw_scores(rating)
+    taken, raw = raw_scores(interest, at_once=512), raw_scores(rating)
     if rank_by == "interest":
-        return raw_scores(interest)
-    taken, raw = raw_scores(interest), raw_scores(rating)
+        return taken
     low, span = np.float32(rating.min_rating), np.float32(rating.max_rating) - np.float32(rating.min_rating)
     if rating.link is Link.SCALED_SIGMOID:
         above = taken / (np.exp(-raw) + np.float32(1)) * span
@@ -65,6 +66,23 @@ def test_ranks_like_a_brute_force(rank_by, link, shape, k, shift, share, seed):
     assert [float(row[3]) for row in expected] == found.score.tolist()
     table = score_block(rating, slice(0, shape[0]))
     assert np.array_equal(found.prediction, table[found.user_index, found.item_index])
+
+
+@pytest.mark.parametrize("has_memory", [True, False])
+@pytest.mark.parametrize("link", list(Link))
+def test_the_products_of_many_items_are_found_without_computing_all(monkeypatch, link, has_memory):
+    computed, of_all = [], ProductScore._of_all
+    monkeypatch.setattr(ProductScore, "_of_all", lambda *given: computed.append(len(given[1])) or of_all(*given))
+    if not has_memory:
+        monkeypatch.setattr("recobatch.scoring.pruning._instantiate", lambda size: None)
+    rating, rated = make_model(70, 4200, link=link), make_rated(70, 4200, share=0.3)
+    interest, k = interest_of(70, 4200, shift=1.0), 9 if has_memory else 10  # a thread keeps its memory for one k
+    with one_blas_thread():
+        found = Ranker.of(rating, interest, "product").best(slice(0, 70), rated, k)
+    assert sum(computed) <= 2 if has_memory else computed == [64, 6]
+    scores, seen = expected_scores(rating, interest, "product"), rated.mask(slice(0, 70))
+    columns = found.user_index, found.rank, found.item_index, found.score
+    assert list(zip(*(column.tolist() for column in columns), strict=True)) == best_unseen(scores, seen, k)
 
 
 @pytest.mark.parametrize("link", list(Link))
