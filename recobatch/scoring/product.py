@@ -1,4 +1,4 @@
-"""The items of highest interest times expected rating, without the product of every pair. NumPy only."""
+"""The items of highest interest times expected rating, where items are many without the product of every pair."""
 
 from dataclasses import dataclass
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 MANY_ITEMS = 4096
 """With fewer, all products take less time than loading wasmtime."""
 _ITEMS_PER_K = 16
+"""With fewer, most groups of items would be single ones."""
 _GROUPS = 512
+"""Of items, at least; four times ``k`` where that is more."""
 _ROOM = 4
 """Candidates a user has room for, times ``k``; more are seldom found."""
 _MOST_BYTES = (1 << 32) - (1 << 20)
@@ -32,6 +34,7 @@ _KEPT = local()
 """Has the last pruner of a thread: the page faults of a new memory take a tenth of the time of all lists."""
 _PARAMETERS_BYTES = 128
 _STEP_BYTES = 64
+"""Of scores, which the kernel takes at once; it may read as many beyond the last."""
 # The tangent of the sigmoid at 1 is _SLOPE * (x + e). It is above the sigmoid from -2.2 on, and it is 1 at 2 + 1 / e.
 _SLOPE = np.float32(math.e / (1 + math.e) ** 2)
 _ROUNDING = np.float32(1 + 1e-5)
@@ -97,7 +100,7 @@ class Pruner:
 
     @classmethod
     def of(cls, n_items: int, k: int, n_users: Sequence[int]) -> Self | None:
-        """Make room for blocks of scores; None if items are few, or too many for such a memory.
+        """Make room for blocks of scores; None if items are few, or too many for the memory that can be had.
 
         Args:
             n_items: Of every block.
@@ -119,7 +122,7 @@ class Pruner:
         arrays |= {f"block {n}": rows * n_items * 4 for n, rows in enumerate(n_users)}
         places, size = {}, 0
         for name, n_bytes in arrays.items():
-            places[name], size = size, size + (n_bytes // _STEP_BYTES + 2) * _STEP_BYTES  # the kernel reads a step on
+            places[name], size = size, size + (n_bytes // _STEP_BYTES + 2) * _STEP_BYTES
         if size > _MOST_BYTES:
             return None
         made = _instantiate(size)
@@ -136,28 +139,36 @@ class Pruner:
             interest: As many rows of another, minus infinity for excluded items.
             bound: Of the products.
         """
+        self._ask(raw, interest, bound)
+        self._find(self._store)
+        return self._answer(len(raw), bound)
+
+    def _ask(self, raw: np.ndarray, interest: np.ndarray, bound: Bound) -> None:
+        """Write the parameters of the kernel: thirteen numbers, then four of the bound."""
         (n, n_items), at = raw.shape, self._places
-        words = _array(self._memory, 0, "u4", (17,))
+        words = _array(self._memory, at["parameters"], "u4", (17,))
         words[:13] = (
             _place(raw, self._memory), _place(interest, self._memory), n, n_items * 4, self.k,
             at["maxima"], at["maxima"] + _groups(self.k) * 4, at["counts"], at["least"],
             at["item"], at["raw"], at["interest"], _ROOM * self.k * 4,
         )  # fmt: skip
         words[13:].view(np.float32)[:] = bound[:4]
-        self._find(self._store)
+
+    def _answer(self, n: int, bound: Bound) -> Pruned:
+        at, room = self._places, _ROOM * self.k
         counts = _array(self._memory, at["counts"], "i4", (n,)).astype(np.int64)
-        width = min(int(counts.max()), _ROOM * self.k)
-        item, found_raw, found_interest = (
-            _array(self._memory, at[name], kind, (n, _ROOM * self.k))[:, :width].copy()
+        width = min(int(counts.max()), room)
+        item, raw, interest = (
+            _array(self._memory, at[name], kind, (n, room))[:, :width].copy()
             for name, kind in (("item", "i4"), ("raw", "f4"), ("interest", "f4"))
         )
         least = _array(self._memory, at["least"], "f4", (n,)) * bound.slope
         least[counts > width] = np.inf
-        return Pruned(counts, item, found_raw, found_interest, least)
+        return Pruned(counts, item, raw, interest, least)
 
 
 def _groups(k: int) -> int:
-    """Of items, whose maxima bound the ``k``-th best item: a multiple of the sixteen that the kernel takes at once."""
+    """Number of groups: a multiple of the sixteen items that the kernel takes at once."""
     return max(_GROUPS, -(-4 * k // 16) * 16)
 
 
