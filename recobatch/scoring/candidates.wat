@@ -24,11 +24,13 @@
     (local $found_raw i32)
     (local $found_interest i32)
     (local $room i32)
+    (local $masks i32)     ;; room for a bit for each item of a row, and 64 more
 
     (local $lowest v128) (local $highest v128) (local $offset v128) (local $share f32)
     (local $start i32) (local $end i32) (local $apart i32) (local $group i32) (local $n i32)
     (local $low i32) (local $high i32) (local $middle i32)
-    (local $threshold v128) (local $sum v128) (local $hits i32) (local $place i32)
+    (local $threshold v128) (local $sum v128)
+    (local $bits i32) (local $bits_end i32) (local $word i64) (local $place i32)
 
     (local.set $raw (i32.load (i32.const 0)))
     (local.set $interest (i32.load (i32.const 4)))
@@ -43,10 +45,11 @@
     (local.set $found_raw (i32.load (i32.const 40)))
     (local.set $found_interest (i32.load (i32.const 44)))
     (local.set $room (i32.load (i32.const 48)))
-    (local.set $lowest (v128.load32_splat (i32.const 52)))
-    (local.set $highest (v128.load32_splat (i32.const 56)))
-    (local.set $offset (v128.load32_splat (i32.const 60)))
-    (local.set $share (f32.load (i32.const 64)))
+    (local.set $masks (i32.load (i32.const 52)))
+    (local.set $lowest (v128.load32_splat (i32.const 56)))
+    (local.set $highest (v128.load32_splat (i32.const 60)))
+    (local.set $offset (v128.load32_splat (i32.const 64)))
+    (local.set $share (f32.load (i32.const 68)))
     (local.set $apart (i32.sub (local.get $interest) (local.get $raw)))
 
     (loop $each_row
@@ -98,37 +101,50 @@
       (local.set $threshold (f32x4.splat (f32.mul (f32.reinterpret_i32 (local.get $low)) (local.get $share))))
       (f32.store (local.get $least) (f32x4.extract_lane 0 (local.get $threshold)))
 
-      ;; The items that reach the threshold, in their order, sixteen at a time: most have none.
+      ;; Which items reach the threshold, a bit each, without a branch that could be guessed wrong.
       (local.set $raw (local.get $start))
       (local.set $interest (i32.add (local.get $start) (local.get $apart)))
-      (local.set $n (i32.const 0))
+      (local.set $bits (local.get $masks))
       (loop $step
-        (if (local.tee $hits
-              (i8x16.bitmask
-                (i8x16.narrow_i16x8_s
-                  (i16x8.narrow_i32x4_s
-                    (f32x4.ge (bound 0) (local.get $threshold)) (f32x4.ge (bound 16) (local.get $threshold)))
-                  (i16x8.narrow_i32x4_s
-                    (f32x4.ge (bound 32) (local.get $threshold)) (f32x4.ge (bound 48) (local.get $threshold))))))
-          (then
-            (loop $hit
-              (local.set $place
-                (i32.add (local.get $raw) (i32.shl (i32.ctz (local.get $hits)) (i32.const 2))))
-              (if (i32.lt_u (local.get $place) (local.get $end)) ;; else it is of the next row
-                (then
-                  (if (i32.lt_u (local.get $n) (local.get $room))
-                    (then
-                      (i32.store (i32.add (local.get $items) (local.get $n))
-                        (i32.shr_u (i32.sub (local.get $place) (local.get $start)) (i32.const 2)))
-                      (f32.store (i32.add (local.get $found_raw) (local.get $n)) (f32.load (local.get $place)))
-                      (f32.store (i32.add (local.get $found_interest) (local.get $n))
-                        (f32.load (i32.add (local.get $place) (local.get $apart))))))
-                  (local.set $n (i32.add (local.get $n) (i32.const 4)))))
-              (br_if $hit
-                (local.tee $hits (i32.and (local.get $hits) (i32.sub (local.get $hits) (i32.const 1))))))))
+        (i32.store16 (local.get $bits)
+          (i8x16.bitmask
+            (i8x16.narrow_i16x8_s
+              (i16x8.narrow_i32x4_s
+                (f32x4.ge (bound 0) (local.get $threshold)) (f32x4.ge (bound 16) (local.get $threshold)))
+              (i16x8.narrow_i32x4_s
+                (f32x4.ge (bound 32) (local.get $threshold)) (f32x4.ge (bound 48) (local.get $threshold))))))
+        (local.set $bits (i32.add (local.get $bits) (i32.const 2)))
         (local.set $raw (i32.add (local.get $raw) (i32.const 64)))
         (local.set $interest (i32.add (local.get $interest) (i32.const 64)))
         (br_if $step (i32.lt_u (local.get $raw) (local.get $end))))
+      (i64.store (local.get $bits) (i64.const 0))
+      (local.set $bits_end (local.get $bits))
+
+      ;; These items, in their order, and their scores.
+      (local.set $bits (local.get $masks))
+      (local.set $raw (local.get $start)) ;; of the first of 64 bits
+      (local.set $n (i32.const 0))
+      (loop $each_word
+        (local.set $word (i64.load (local.get $bits)))
+        (block $no_more
+          (loop $hit
+            (br_if $no_more (i64.eqz (local.get $word)))
+            (local.set $place
+              (i32.add (local.get $raw) (i32.shl (i32.wrap_i64 (i64.ctz (local.get $word))) (i32.const 2))))
+            (br_if $no_more (i32.ge_u (local.get $place) (local.get $end))) ;; items of the next row
+            (if (i32.lt_u (local.get $n) (local.get $room))
+              (then
+                (i32.store (i32.add (local.get $items) (local.get $n))
+                  (i32.shr_u (i32.sub (local.get $place) (local.get $start)) (i32.const 2)))
+                (f32.store (i32.add (local.get $found_raw) (local.get $n)) (f32.load (local.get $place)))
+                (f32.store (i32.add (local.get $found_interest) (local.get $n))
+                  (f32.load (i32.add (local.get $place) (local.get $apart))))))
+            (local.set $n (i32.add (local.get $n) (i32.const 4)))
+            (local.set $word (i64.and (local.get $word) (i64.sub (local.get $word) (i64.const 1))))
+            (br $hit)))
+        (local.set $raw (i32.add (local.get $raw) (i32.const 256)))
+        (br_if $each_word
+          (i32.lt_u (local.tee $bits (i32.add (local.get $bits) (i32.const 8))) (local.get $bits_end))))
       (i32.store (local.get $counts) (i32.shr_u (local.get $n) (i32.const 2)))
 
       (local.set $raw (local.get $end))
